@@ -1,0 +1,170 @@
+//! Users, API keys and what they may do.
+
+use std::fmt;
+use std::str::FromStr;
+
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE_NO_PAD;
+use serde::{Deserialize, Serialize};
+
+use crate::id::{KeyId, UserId};
+use crate::time::Timestamp;
+
+/// What a user is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Role {
+    /// Uses the API for themselves.
+    User,
+    /// Also runs the server.
+    Administrator,
+}
+
+/// A person or program that owns keys and jobs.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct User {
+    pub id: UserId,
+    /// Unique, for people.
+    pub name: String,
+    pub role: Role,
+    pub created: Timestamp,
+    /// A disabled user's keys open nothing.
+    pub disabled: bool,
+}
+
+/// A kind of permission of a key.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum Scope {
+    /// List and look.
+    Read,
+    /// Make calls that may cost.
+    Generate,
+    /// Administer users and keys.
+    Admin,
+    /// Install and configure plugins.
+    PluginAdmin,
+}
+
+impl Scope {
+    /// All of them, widest last.
+    pub const ALL: [Scope; 4] = [Scope::Read, Scope::Generate, Scope::Admin, Scope::PluginAdmin];
+
+    /// The word used in the API and on the command line.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Scope::Read => "read",
+            Scope::Generate => "generate",
+            Scope::Admin => "admin",
+            Scope::PluginAdmin => "plugin-admin",
+        }
+    }
+}
+
+impl fmt::Display for Scope {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// The text is not a scope.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error("{0:?} is not a scope: use read, generate, admin or plugin-admin")]
+pub struct UnknownScope(pub String);
+
+impl FromStr for Scope {
+    type Err = UnknownScope;
+    fn from_str(text: &str) -> Result<Self, UnknownScope> {
+        Self::ALL
+            .into_iter()
+            .find(|scope| scope.as_str() == text)
+            .ok_or_else(|| UnknownScope(text.to_owned()))
+    }
+}
+
+/// An API key as stored: its secret only as a digest.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ApiKey {
+    pub id: KeyId,
+    pub user: UserId,
+    /// For people.
+    pub name: String,
+    pub digest: KeyDigest,
+    /// The first characters, so that a person can tell keys apart.
+    pub hint: String,
+    pub scopes: Vec<Scope>,
+    pub created: Timestamp,
+    /// From then on it opens nothing.
+    pub expires: Option<Timestamp>,
+    pub revoked: Option<Timestamp>,
+    /// To the minute, not to the call.
+    pub last_used: Option<Timestamp>,
+}
+
+/// BLAKE3 of a key's secret. The secret has 256 random bits, so that a slow password hash would add nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(transparent)]
+pub struct KeyDigest(pub [u8; 32]);
+
+/// A key's secret: shown once, never stored. Its text is `atl_` and 43 characters.
+#[derive(Clone)]
+pub struct KeySecret(String);
+
+impl KeySecret {
+    /// 256 fresh random bits.
+    ///
+    /// # Errors
+    /// The operating system has no randomness to give.
+    pub fn generate() -> Result<Self, getrandom::Error> {
+        let mut bytes = [0u8; 32];
+        getrandom::fill(&mut bytes)?;
+        Ok(Self(format!("atl_{}", URL_SAFE_NO_PAD.encode(bytes))))
+    }
+    /// The text, to be shown to its owner once.
+    pub fn reveal(&self) -> &str {
+        &self.0
+    }
+    /// What is stored and looked up.
+    pub fn digest(&self) -> KeyDigest {
+        KeyDigest::of(&self.0)
+    }
+    /// Enough for a person to recognise it.
+    pub fn hint(&self) -> String {
+        self.0.chars().take(10).collect()
+    }
+}
+
+impl fmt::Debug for KeySecret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("KeySecret(…)")
+    }
+}
+
+impl KeyDigest {
+    /// Digest of what a caller sent. Looking a digest up leaks nothing of the secret by its timing.
+    pub fn of(secret: &str) -> Self {
+        Self(*blake3::hash(secret.as_bytes()).as_bytes())
+    }
+}
+
+/// Who is calling: the outcome of authentication.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal {
+    pub user: UserId,
+    pub role: Role,
+    pub key: KeyId,
+    pub scopes: Vec<Scope>,
+    /// The key stops working then, even while cached.
+    pub expires: Option<Timestamp>,
+}
+
+impl Principal {
+    /// Whether the key has the scope, and the user the role that the scope needs.
+    pub fn may(&self, scope: Scope) -> bool {
+        let role_allows = match scope {
+            Scope::Read | Scope::Generate => true,
+            Scope::Admin | Scope::PluginAdmin => self.role == Role::Administrator,
+        };
+        role_allows && self.scopes.contains(&scope)
+    }
+}

@@ -1,0 +1,137 @@
+//! Images, video, music and sounds: work that runs as a job.
+
+use super::usage::UsageLine;
+use super::{Json, Media, Other};
+use crate::blob::Blob;
+
+#[derive(Clone, Debug)]
+pub struct MediaInput {
+    /// `image`, `mask`, `first-frame`, `last-frame`, `reference`, `video`, `audio`
+    pub role: String,
+    pub media: Media,
+}
+
+#[derive(Clone, Debug)]
+pub struct MediaRequest {
+    pub model: String,
+    /// A media task's word, e.g. `image-generation`.
+    pub task: String,
+    pub prompt: Option<String>,
+    pub negative_prompt: Option<String>,
+    pub inputs: Vec<MediaInput>,
+    pub count: u32,
+    /// `WIDTHxHEIGHT` or `auto`.
+    pub size: Option<String>,
+    /// `W:H`
+    pub aspect_ratio: Option<String>,
+    pub duration_ms: Option<u64>,
+    pub seed: Option<i64>,
+    pub quality: Option<String>,
+    pub format: Option<String>,
+    pub background: Option<String>,
+    pub end_user: Option<String>,
+    pub options: Json,
+}
+
+/// Where a job stands at the provider.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+pub struct Ticket {
+    /// What the plugin needs to go on; at most [`Ticket::STATE_BYTES_MAX`].
+    pub state: Vec<u8>,
+    pub state_version: u32,
+    pub poll_after_ms: u64,
+    /// 0 to 1.
+    pub progress: Option<f32>,
+    pub accepts_webhook: bool,
+    pub provider_id: Option<String>,
+}
+
+impl Ticket {
+    /// The most bytes of a ticket's state.
+    pub const STATE_BYTES_MAX: usize = 64 * 1024;
+}
+
+#[derive(Clone, Debug)]
+pub enum OutputSource {
+    Blob(Blob),
+    /// To be fetched, without secrets, from the manifest's download hosts.
+    Remote(String),
+}
+
+#[derive(Clone, Debug)]
+pub struct MediaOutput {
+    pub source: OutputSource,
+    pub content_type: Option<String>,
+    pub revised_prompt: Option<String>,
+    pub seed: Option<i64>,
+    pub attributes: Vec<(String, String)>,
+}
+
+#[derive(Clone, Debug)]
+pub enum Output {
+    Media(MediaOutput),
+    Text(String),
+    /// The provider's id of a model that a training made.
+    Model(String),
+    Other(Other),
+}
+
+#[derive(Clone, Debug, Default)]
+pub struct Outcome {
+    pub outputs: Vec<Output>,
+    pub usage: Vec<UsageLine>,
+}
+
+/// Where a call of a job ended.
+#[derive(Clone, Debug)]
+pub enum Step {
+    Done(Outcome),
+    Pending(Ticket),
+}
+
+/// Why a job goes on.
+#[derive(Clone, Debug)]
+pub enum Wake {
+    Timer,
+    Webhook(Other),
+    /// The host restarted.
+    Resumed,
+}
+
+/// What became of a wish to cancel.
+#[derive(Clone, Debug)]
+pub enum Cancellation {
+    Canceled(Vec<UsageLine>),
+    Finished(Outcome),
+    Unsupported,
+}
+
+/// A set of data to train with.
+#[derive(Clone, Debug)]
+pub struct TrainingDataset {
+    /// `training`, `validation`
+    pub role: String,
+    pub media: Media,
+}
+
+/// A fine-tune or cloned voice.
+#[derive(Clone, Debug)]
+pub struct TrainingRequest {
+    /// The base model.
+    pub model: String,
+    pub datasets: Vec<TrainingDataset>,
+    /// A suffix for the new model's name.
+    pub suffix: Option<String>,
+    pub seed: Option<i64>,
+    pub hyperparameters: Json,
+    pub options: Json,
+}
+
+/// A provider's callback, its signature already checked.
+#[derive(Clone, Debug)]
+pub struct Callback {
+    /// Names in lower case.
+    pub headers: Vec<(String, String)>,
+    pub query: String,
+    pub body: bytes::Bytes,
+}

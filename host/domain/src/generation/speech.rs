@@ -1,0 +1,29 @@
+//! Text to speech.
+
+use bytes::Bytes;
+
+use super::Json;
+use super::usage::UsageLine;
+
+#[derive(Clone, Debug)]
+pub struct SpeechRequest {
+    pub model: String,
+    pub text: String,
+    pub voice: String,
+    /// `mp3`, `wav`, `opus`, `flac`, `aac`, `pcm`
+    pub format: String,
+    pub speed: Option<f32>,
+    pub instructions: Option<String>,
+    pub language: Option<String>,
+    pub options: Json,
+}
+
+/// A step of spoken audio.
+#[derive(Clone, Debug)]
+pub enum SpeechEvent {
+    /// First: the media type of the audio.
+    Started(String),
+    Audio(Bytes),
+    /// Last: the audio is whole.
+    Finished(Vec<UsageLine>),
+}

@@ -1,0 +1,117 @@
+//! Jobs: generations that outlive the call that asked for them.
+
+use serde::{Deserialize, Serialize};
+
+use crate::blob::BlobId;
+use crate::generation::media::Ticket;
+use crate::generation::usage::UsageLine;
+use crate::id::{JobId, UserId};
+use crate::time::Timestamp;
+
+/// Where a job stands. The last three are final.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum JobState {
+    Queued,
+    Processing,
+    Succeeded,
+    Failed,
+    Canceled,
+}
+
+impl JobState {
+    /// Whether nothing more will happen.
+    pub fn is_final(self) -> bool {
+        matches!(self, JobState::Succeeded | JobState::Failed | JobState::Canceled)
+    }
+
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            JobState::Queued => "queued",
+            JobState::Processing => "processing",
+            JobState::Succeeded => "succeeded",
+            JobState::Failed => "failed",
+            JobState::Canceled => "canceled",
+        }
+    }
+}
+
+/// A medium as stored with a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub enum StoredSource {
+    Blob { id: BlobId, size: u64 },
+    Url(String),
+}
+
+/// An input of a job.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredInput {
+    pub role: String,
+    pub source: StoredSource,
+    pub content_type: Option<String>,
+}
+
+/// What was asked for, as stored.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct StoredRequest {
+    /// `instance/model`.
+    pub model: String,
+    pub task: String,
+    pub prompt: Option<String>,
+    pub negative_prompt: Option<String>,
+    pub inputs: Vec<StoredInput>,
+    pub count: u32,
+    pub size: Option<String>,
+    pub aspect_ratio: Option<String>,
+    pub duration_ms: Option<u64>,
+    pub seed: Option<i64>,
+    pub quality: Option<String>,
+    pub format: Option<String>,
+    pub background: Option<String>,
+    /// Provider-specific options: a JSON object as text.
+    pub options: String,
+}
+
+/// A result of a job, kept in our own store.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub enum StoredOutput {
+    Media { blob: BlobId, size: u64, content_type: String, revised_prompt: Option<String>, seed: Option<i64> },
+    Text(String),
+    Model(String),
+}
+
+/// Why a job failed.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct JobError {
+    /// A stable word: a failure code of the provider contract, or `deadline_exceeded`, `outcome_unknown`, ….
+    pub code: String,
+    pub message: String,
+}
+
+/// A job: the single source of truth about one generation.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Job {
+    pub id: JobId,
+    pub owner: UserId,
+    pub state: JobState,
+    pub request: StoredRequest,
+    pub created: Timestamp,
+    pub started: Option<Timestamp>,
+    pub finished: Option<Timestamp>,
+    /// When it ends whatever happens.
+    pub deadline: Timestamp,
+    /// 0 to 1.
+    pub progress: Option<f32>,
+    pub attempt: u32,
+    /// A charging request may have left and its answer has not been recorded.
+    pub charging: bool,
+    /// The owner wants it stopped.
+    pub cancel_requested: bool,
+    /// When to wake it next.
+    pub wake_at: Timestamp,
+    pub ticket: Option<Ticket>,
+    pub outputs: Vec<StoredOutput>,
+    pub usage: Vec<UsageLine>,
+    pub error: Option<JobError>,
+}

@@ -1,0 +1,18 @@
+//! What Atelier is about, free of any technology: accounts, models, generations, jobs, plugins, and the ports
+//! (traits) that storage, the sandbox and the in-house engine implement.
+//!
+//! Nothing here knows HTTP, WebAssembly or the database.
+
+pub mod account;
+pub mod blob;
+pub mod failure;
+pub mod generation;
+pub mod id;
+pub mod job;
+pub mod manifest;
+pub mod model;
+pub mod plugin;
+pub mod provider;
+pub mod store;
+pub mod text;
+pub mod time;

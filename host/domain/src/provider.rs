@@ -1,0 +1,180 @@
+//! The port behind which every provider stands, sandboxed or in-house.
+
+use std::fmt;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use futures::Stream;
+
+use crate::failure::ProviderError;
+use crate::generation::Other;
+use crate::generation::chat::{ChatEvent, ChatRequest};
+use crate::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
+use crate::generation::media::{Callback, Cancellation, MediaRequest, Step, TrainingRequest, Wake};
+use crate::generation::moderation::{ModerationRequest, ModerationResponse};
+use crate::generation::speech::{SpeechEvent, SpeechRequest};
+use crate::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
+use crate::generation::usage::UsageLine;
+use crate::id::CallId;
+use crate::model::{Description, ModelInfo, Page, Voice};
+use crate::store::StoreError;
+
+/// Who is calling, for what, and until when.
+#[derive(Clone, Debug)]
+pub struct CallContext {
+    pub call: CallId,
+    /// The id of the caller's request; passed upstream.
+    pub request_id: Arc<str>,
+    /// 1 for the first.
+    pub attempt: u32,
+    /// The same for all attempts.
+    pub idempotency_key: String,
+    /// Time left.
+    pub budget: Duration,
+    /// Opaque name of the tenant.
+    pub scope: Arc<str>,
+    pub callback_url: Option<String>,
+    /// How often the request has already passed through this host (RFC 9110 `Via`).
+    pub depth: u32,
+    /// For jobs: told before a charging request leaves.
+    pub journal: Option<Arc<dyn ChargeJournal>>,
+}
+
+/// Notes durably that a charging request is about to leave, so that after a crash the host knows "never left" from "may have
+/// left".
+#[async_trait]
+pub trait ChargeJournal: Send + Sync + fmt::Debug {
+    /// Returns once it is on disk. `repeatable`: the provider takes an idempotency key for it, so that it may be sent again.
+    ///
+    /// # Errors
+    /// It could not be written: the request must not leave.
+    async fn charging(&self, repeatable: bool) -> Result<(), StoreError>;
+}
+
+/// What a live call answers with: batches of events. Polling it drives the call; dropping it ends the call, its sandbox and
+/// its upstream request at once. It ends after the first error.
+pub type EventStream<T> = Pin<Box<dyn Stream<Item = Result<Vec<T>, ProviderError>> + Send>>;
+
+/// The state of a provider's breaker, for operators.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum BreakerState {
+    Closed,
+    /// Calls are refused for this long.
+    Open {
+        retry_after: Duration,
+        reason: String,
+    },
+    /// One call is let through as a trial.
+    HalfOpen,
+}
+
+/// Whether a provider can be called now.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Readiness {
+    Ready,
+    /// Being loaded, or not asked for yet.
+    Loading,
+    /// Why not.
+    Failed(String),
+}
+
+/// One configured instance of a provider.
+///
+/// A call for which it has no interface answers [`ProviderError::Unsupported`].
+#[async_trait]
+pub trait Provider: Send + Sync + fmt::Debug {
+    /// Its models, without asking anybody.
+    async fn describe(&self) -> Result<Arc<Description>, ProviderError>;
+    /// A page of what it has now.
+    async fn discover(
+        &self,
+        context: CallContext,
+        cursor: Option<String>,
+    ) -> Result<Page<ModelInfo>, ProviderError>;
+    /// One model by the provider's own id.
+    async fn model(&self, context: CallContext, id: &str) -> Result<ModelInfo, ProviderError>;
+    /// A page of a speech model's voices.
+    async fn voices(
+        &self,
+        context: CallContext,
+        model: &str,
+        cursor: Option<String>,
+    ) -> Result<Page<Voice>, ProviderError>;
+    /// Whether address and key are good.
+    async fn check(&self, context: CallContext) -> Result<(), ProviderError>;
+
+    /// Answers a conversation.
+    fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent>;
+    /// Speaks a text.
+    fn speak(self: Arc<Self>, context: CallContext, request: SpeechRequest) -> EventStream<SpeechEvent>;
+    /// Writes down what is spoken.
+    fn transcribe(
+        self: Arc<Self>,
+        context: CallContext,
+        request: TranscriptionRequest,
+    ) -> EventStream<TranscriptionEvent>;
+    /// Turns inputs into vectors.
+    async fn embed(
+        &self,
+        context: CallContext,
+        request: EmbeddingRequest,
+    ) -> Result<EmbeddingResponse, ProviderError>;
+    /// Judges inputs.
+    async fn moderate(
+        &self,
+        context: CallContext,
+        request: ModerationRequest,
+    ) -> Result<ModerationResponse, ProviderError>;
+
+    /// The most a media job can use; empty if the provider does not say.
+    async fn estimate_media(
+        &self,
+        context: CallContext,
+        request: MediaRequest,
+    ) -> Result<Vec<UsageLine>, ProviderError>;
+    /// Begins a media job.
+    async fn submit_media(&self, context: CallContext, request: MediaRequest) -> Result<Step, ProviderError>;
+    /// Goes on with a media job.
+    async fn resume_media(
+        &self,
+        context: CallContext,
+        state: Vec<u8>,
+        wake: Wake,
+    ) -> Result<Step, ProviderError>;
+    /// Stops a media job.
+    async fn cancel_media(&self, context: CallContext, state: Vec<u8>)
+    -> Result<Cancellation, ProviderError>;
+
+    /// Begins a training.
+    async fn submit_training(
+        &self,
+        context: CallContext,
+        request: TrainingRequest,
+    ) -> Result<Step, ProviderError>;
+    /// Goes on with a training.
+    async fn resume_training(
+        &self,
+        context: CallContext,
+        state: Vec<u8>,
+        wake: Wake,
+    ) -> Result<Step, ProviderError>;
+    /// Stops a training.
+    async fn cancel_training(
+        &self,
+        context: CallContext,
+        state: Vec<u8>,
+    ) -> Result<Cancellation, ProviderError>;
+    /// Takes a provider's callback apart.
+    async fn parse_callback(
+        &self,
+        context: CallContext,
+        callback: Callback,
+    ) -> Result<Vec<Other>, ProviderError>;
+
+    /// Whether it can be called now.
+    fn readiness(&self) -> Readiness;
+    /// The state of its breaker.
+    fn breaker(&self) -> BreakerState;
+}

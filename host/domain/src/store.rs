@@ -1,0 +1,74 @@
+//! The ports of the database. Their methods block: call them off the async threads.
+
+use std::fmt;
+
+use crate::account::{ApiKey, KeyDigest, User};
+use crate::id::{JobId, KeyId, UserId};
+use crate::job::Job;
+use crate::plugin::InstalledPlugin;
+use crate::time::Timestamp;
+
+/// Why the store could not do as asked.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum StoreError {
+    #[error("{what} already exists")]
+    Exists { what: String },
+    #[error("{what} was changed meanwhile")]
+    Conflict { what: String },
+    #[error("the store is damaged: {0}")]
+    Damaged(String),
+    #[error("the store cannot be used: {0}")]
+    Unavailable(String),
+}
+
+/// Users and their keys.
+pub trait AccountStore: Send + Sync + fmt::Debug {
+    /// Adds a user; the name must be new.
+    fn create_user(&self, user: &User) -> Result<(), StoreError>;
+    fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
+    fn user_by_name(&self, name: &str) -> Result<Option<User>, StoreError>;
+    /// Replaces a user's row; `false` if there is none. The name cannot change.
+    fn update_user(&self, user: &User) -> Result<bool, StoreError>;
+    /// In the order of their making, after `after`, `limit` at most.
+    fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError>;
+    /// Adds a key, durably.
+    fn create_key(&self, key: &ApiKey) -> Result<(), StoreError>;
+    /// The key with this digest and its user: one look-up, so that both agree.
+    fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<(ApiKey, User)>, StoreError>;
+    /// The user's key; another's is none.
+    fn key(&self, owner: UserId, id: KeyId) -> Result<Option<ApiKey>, StoreError>;
+    fn keys(&self, owner: UserId, after: Option<KeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError>;
+    /// Marks the owner's key revoked, durably; `false` if they have none such.
+    fn revoke_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<bool, StoreError>;
+    /// Notes when a key was last used. Recorded, not durable.
+    fn touch_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<(), StoreError>;
+}
+
+/// The lock file of installed plugins.
+pub trait PluginStore: Send + Sync + fmt::Debug {
+    fn plugins(&self) -> Result<Vec<InstalledPlugin>, StoreError>;
+    fn plugin(&self, id: &str) -> Result<Option<InstalledPlugin>, StoreError>;
+    /// Adds or replaces a plugin's entry, durably.
+    fn put_plugin(&self, plugin: &InstalledPlugin) -> Result<(), StoreError>;
+    /// `false` if there was none.
+    fn remove_plugin(&self, id: &str) -> Result<bool, StoreError>;
+}
+
+/// Jobs.
+pub trait JobStore: Send + Sync + fmt::Debug {
+    /// Adds a job, durably.
+    fn create_job(&self, job: &Job) -> Result<(), StoreError>;
+    /// The owner's job; another's is none.
+    fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError>;
+    /// Any job: for the engine only.
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
+    /// The owner's jobs, newest first, before `before`, `limit` at most. Takes time by the page, not by the table.
+    fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError>;
+    /// Reads, changes and writes one job in a transaction, durably. `change` may run again and must do nothing else; it returns
+    /// whether to write. Gives the job as it then is, or `None` if there is none.
+    fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError>;
+    /// Jobs that are not final, by the time they want to be woken: `limit` at most. Takes time by the open jobs only.
+    fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError>;
+    /// How many of the owner's jobs are not final.
+    fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError>;
+}

@@ -1,0 +1,197 @@
+//! The text engine: a port, and the implementation that runs one model on the CPU.
+
+mod lifecycle;
+mod sequence;
+mod worker;
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use tokio::sync::Semaphore;
+
+use crate::error::EngineError;
+use crate::generation::Generation;
+use crate::llama::Precision;
+use crate::model::ModelInfo;
+use crate::request::ChatRequest;
+use crate::weights::{Progress, Source};
+use lifecycle::Lifecycle;
+use worker::{Job, Pace};
+
+/// What a text engine does, whatever computes behind it.
+#[async_trait]
+pub trait TextEngine: Send + Sync {
+    /// Begin an answer. Fetches and loads the model first where that has not happened yet.
+    ///
+    /// # Errors
+    /// [`EngineError`]; nothing was generated then.
+    async fn generate(&self, request: ChatRequest) -> Result<Generation, EngineError>;
+
+    /// Fetch and load the model, unless it is loaded.
+    ///
+    /// # Errors
+    /// [`EngineError::Fetch`] or [`EngineError::Model`].
+    async fn warm(&self) -> Result<ModelInfo, EngineError>;
+
+    /// Free the model's memory; running generations end with [`EngineError::Unloaded`]. The next use loads it again.
+    async fn unload(&self);
+
+    /// What the engine is doing.
+    fn state(&self) -> EngineState;
+}
+
+/// Where an engine's weights come from.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum WeightsSource {
+    /// A published file, fetched into the folder on first use.
+    Published {
+        /// Which file.
+        source: Source,
+        /// The cache folder, as from [`crate::weights::cache_dir`].
+        cache_dir: PathBuf,
+    },
+    /// A GGUF file on this machine.
+    File(PathBuf),
+}
+
+/// Limits of one engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EngineConfig {
+    /// Generations that advance in turn, a token each.
+    pub concurrent_max: usize,
+    /// Generations that wait for one of those places; one more is refused with [`EngineError::Busy`].
+    pub queued_max: usize,
+    /// Events that a generation holds for a slow reader before it pauses.
+    pub unread_events_max: usize,
+    /// How long a generation waits for its reader before it ends with [`EngineError::ReaderStalled`].
+    pub reader_stall_max: Duration,
+    /// Bytes of text in one request.
+    pub prompt_bytes_max: usize,
+    /// How exactly the model computes.
+    pub precision: Precision,
+    /// Bytes for weights, working space and all requests' attention caches together.
+    pub memory_bytes_max: u64,
+}
+
+impl Default for EngineConfig {
+    fn default() -> Self {
+        Self {
+            concurrent_max: 4,
+            queued_max: 32,
+            unread_events_max: 64,
+            reader_stall_max: Duration::from_secs(60),
+            prompt_bytes_max: 1 << 20,
+            precision: Precision::Exact,
+            memory_bytes_max: 2 << 30,
+        }
+    }
+}
+
+/// What an engine is doing.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum EngineState {
+    /// The weights are not on this machine; the first use fetches them.
+    NotFetched,
+    /// The weights are being fetched.
+    Fetching(Progress),
+    /// The weights are on this machine and not in memory; the next use loads them.
+    Unloaded,
+    /// The weights are being read.
+    Loading,
+    /// Answers begin at once.
+    Ready(ModelInfo),
+    /// The last attempt to fetch or load failed; the next use tries again, a little later at the earliest.
+    Failed {
+        /// Why, for the operator.
+        reason: String,
+    },
+}
+
+/// One model on the CPU: a bounded queue in front of a thread of its own. Clones share the model.
+///
+/// Admitted requests advance in turn, one token (or one piece of the prompt) each, so a long answer does not keep a
+/// short one waiting. Kernels never run on async threads.
+#[derive(Clone, Debug)]
+pub struct Engine {
+    config: Arc<EngineConfig>,
+    places: Arc<Semaphore>,
+    pace: Arc<Pace>,
+    lifecycle: Arc<Lifecycle>,
+}
+
+impl Engine {
+    /// An engine that fetches and loads its model on first use. Several first users share one load, and a user who
+    /// leaves does not interrupt it. Must be used within a tokio runtime.
+    pub fn lazy(source: WeightsSource, config: EngineConfig) -> Self {
+        let config = Arc::new(config);
+        let places =
+            config.concurrent_max.max(1).saturating_add(config.queued_max).min(Semaphore::MAX_PERMITS);
+        let pace = Arc::new(Pace::default());
+        Self {
+            places: Arc::new(Semaphore::new(places)),
+            lifecycle: Arc::new(Lifecycle::new(source, config.clone(), places, pace.clone())),
+            config,
+            pace,
+        }
+    }
+
+    /// How many places, running and queued, are free now.
+    pub fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+}
+
+#[async_trait]
+impl TextEngine for Engine {
+    async fn generate(&self, request: ChatRequest) -> Result<Generation, EngineError> {
+        request.validate()?;
+        let (bytes, bytes_max) = (request.text_bytes(), self.config.prompt_bytes_max);
+        if bytes > bytes_max {
+            return Err(EngineError::PromptTooLarge { bytes, bytes_max });
+        }
+        // The place comes first: waiting for a load is bounded by it too.
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_after(&self.config) })?;
+        let running = self.lifecycle.running().await?;
+
+        let model = running.model.clone();
+        let encode = move || model.prompt(&request.messages).map(|prompt| (prompt, request));
+        let (prompt, request) =
+            tokio::task::spawn_blocking(encode).await.map_err(|_| EngineError::Stopped)??;
+        let info = running.model.info();
+        let (prompt_tokens, context_tokens) = (prompt.len(), info.context_tokens);
+        if prompt_tokens >= context_tokens {
+            return Err(EngineError::ContextTooLong { prompt_tokens, context_tokens });
+        }
+        let room = context_tokens - prompt_tokens;
+        let max_tokens = request.max_tokens.map_or(room, |wanted| room.min(wanted as usize));
+        let cache_bytes = (prompt_tokens + max_tokens) as u64 * info.cache_bytes_per_token;
+        if cache_bytes > running.cache_bytes_max {
+            return Err(EngineError::CacheTooSmall {
+                needed_bytes: cache_bytes,
+                limit_bytes: running.cache_bytes_max,
+            });
+        }
+        let (sender, generation) = Generation::channel(prompt_tokens, self.config.unread_events_max);
+        let job = Job { prompt, max_tokens, cache_bytes, request, sender, place };
+        running.submit(job)?;
+        Ok(generation)
+    }
+
+    async fn warm(&self) -> Result<ModelInfo, EngineError> {
+        Ok(self.lifecycle.running().await?.model.info().clone())
+    }
+
+    async fn unload(&self) {
+        self.lifecycle.unload().await;
+    }
+
+    fn state(&self) -> EngineState {
+        self.lifecycle.state()
+    }
+}

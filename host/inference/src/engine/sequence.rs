@@ -1,0 +1,147 @@
+//! One admitted request: its cache, its text so far, and its next step.
+
+use std::sync::Arc;
+use std::time::Instant;
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio::sync::mpsc::error::TrySendError;
+
+use super::worker::Job;
+use crate::error::{EngineError, ModelError};
+use crate::generation::{Event, FinishReason, GenerationSender};
+use crate::llama::KvCache;
+use crate::model::{PREFILL_TOKENS_MAX, TextModel};
+use crate::sampler::Sampler;
+use crate::text_stream::TextStream;
+
+pub(super) struct Sequence {
+    model: Arc<TextModel>,
+    cache: KvCache,
+    sampler: Sampler,
+    text: TextStream,
+    /// Tokens that the model has not seen yet: the rest of the prompt, later the newest token.
+    unseen: Vec<u32>,
+    prompt_tokens: usize,
+    completion_tokens: usize,
+    max_tokens: usize,
+    /// At most a delta and the end, waiting for the reader.
+    outbox: Vec<Event>,
+    stalled_since: Option<Instant>,
+    pub(super) sender: GenerationSender,
+    pub(super) cache_bytes: u64,
+    pub(super) started: Instant,
+    _place: OwnedSemaphorePermit,
+}
+
+/// What came of a step.
+pub(super) enum Step {
+    /// There is more to do.
+    Advanced,
+    /// The reader has not taken what was sent since that time.
+    Stalled(Instant),
+    /// The last event is sent, or the reader is gone.
+    Ended,
+}
+
+impl Sequence {
+    /// Admit a job. Where that fails, its reader is told.
+    pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Option<Self> {
+        let prompt_tokens = job.prompt.len();
+        let made = model
+            .new_cache(prompt_tokens + job.max_tokens)
+            .and_then(|cache| Sampler::new(&job.request).map(|sampler| (cache, sampler)));
+        let (cache, sampler) = match made {
+            Ok(made) => made,
+            Err(error) => {
+                job.sender.fail(error.into());
+                return None;
+            }
+        };
+        Some(Self {
+            model: model.clone(),
+            cache,
+            sampler,
+            text: TextStream::new(job.request.stop),
+            unseen: job.prompt,
+            prompt_tokens,
+            completion_tokens: 0,
+            max_tokens: job.max_tokens,
+            outbox: Vec::new(),
+            stalled_since: None,
+            sender: job.sender,
+            cache_bytes: job.cache_bytes,
+            started: Instant::now(),
+            _place: job.place,
+        })
+    }
+
+    /// Deliver what waits, then compute one token or one piece of the prompt.
+    pub(super) fn step(&mut self) -> Result<Step, ModelError> {
+        if self.sender.is_closed() {
+            return Ok(Step::Ended);
+        }
+        match self.deliver() {
+            Step::Advanced => {}
+            other => return Ok(other),
+        }
+        let count = self.unseen.len().min(PREFILL_TOKENS_MAX);
+        let scores = self.model.forward(&self.unseen[..count], &mut self.cache)?;
+        self.unseen.drain(..count);
+        if self.unseen.is_empty() {
+            let token = self.sampler.choose(&scores)?;
+            self.take(token);
+        }
+        Ok(self.deliver())
+    }
+
+    /// Account for a generated token.
+    fn take(&mut self, token: u32) {
+        self.completion_tokens += 1;
+        let ended_by_model = self.model.tokenizer().is_end(token);
+        let mut delta =
+            if ended_by_model { String::new() } else { self.text.push(self.model.tokenizer().piece(token)) };
+        let reason = if ended_by_model || self.text.is_stopped() {
+            Some(FinishReason::Stop)
+        } else {
+            (self.completion_tokens >= self.max_tokens).then_some(FinishReason::Length)
+        };
+        if reason.is_some() {
+            delta.push_str(&self.text.finish());
+        }
+        if !delta.is_empty() {
+            self.outbox.push(Event::Delta(delta));
+        }
+        match reason {
+            None => self.unseen.push(token),
+            Some(reason) => self.outbox.push(Event::Finished {
+                // What was held back may hold a whole stop sequence only now.
+                reason: if self.text.is_stopped() { FinishReason::Stop } else { reason },
+                prompt_tokens: self.prompt_tokens,
+                completion_tokens: self.completion_tokens,
+            }),
+        }
+    }
+
+    /// Hand over what waits, without waiting.
+    fn deliver(&mut self) -> Step {
+        while !self.outbox.is_empty() {
+            let event = self.outbox.remove(0);
+            let last = matches!(event, Event::Finished { .. });
+            match self.sender.events.try_send(event) {
+                Ok(()) if last => return Step::Ended,
+                Ok(()) => self.stalled_since = None,
+                Err(TrySendError::Closed(_)) => return Step::Ended,
+                Err(TrySendError::Full(event)) => {
+                    self.outbox.insert(0, event);
+                    return Step::Stalled(*self.stalled_since.get_or_insert_with(Instant::now));
+                }
+            }
+        }
+        Step::Advanced
+    }
+
+    /// End with an error.
+    pub(super) fn fail(self, error: EngineError) {
+        self.sender.fail(error);
+    }
+}

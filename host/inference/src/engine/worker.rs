@@ -1,0 +1,193 @@
+//! The thread that computes: admits jobs in order and lets every admitted one advance in turn.
+
+use std::collections::VecDeque;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use tokio::runtime::Runtime;
+use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+
+use super::EngineConfig;
+use super::sequence::{Sequence, Step};
+use crate::error::{EngineError, ModelError};
+use crate::generation::GenerationSender;
+use crate::model::TextModel;
+use crate::request::ChatRequest;
+
+/// How often waiting readers and abandoned jobs are looked at while nothing can be computed.
+const IDLE_LOOK: Duration = Duration::from_millis(20);
+const RETRY_MIN: Duration = Duration::from_secs(1);
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
+/// A request ready to run, with the place that it holds until it ends.
+#[derive(Debug)]
+pub(super) struct Job {
+    pub(super) prompt: Vec<u32>,
+    pub(super) max_tokens: usize,
+    pub(super) cache_bytes: u64,
+    pub(super) request: ChatRequest,
+    pub(super) sender: GenerationSender,
+    pub(super) place: OwnedSemaphorePermit,
+}
+
+/// How long generations took lately.
+#[derive(Debug, Default)]
+pub(super) struct Pace {
+    recent_ms: AtomicU64,
+}
+
+impl Pace {
+    /// A weighted mean: the newest generation counts a quarter. Written by the worker alone.
+    fn record(&self, took: Duration) {
+        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX / 8).min(u64::MAX / 8);
+        let before = self.recent_ms.load(Ordering::Relaxed);
+        let mean = if before == 0 { took_ms } else { (before * 3 + took_ms) / 4 };
+        self.recent_ms.store(mean.max(1), Ordering::Relaxed);
+    }
+
+    /// When a place is likely to be free: places free at this pace, one after another.
+    pub(super) fn retry_after(&self, config: &EngineConfig) -> Duration {
+        let recent = Duration::from_millis(self.recent_ms.load(Ordering::Relaxed));
+        let between = recent / u32::try_from(config.concurrent_max.max(1)).unwrap_or(u32::MAX);
+        between.clamp(RETRY_MIN, RETRY_MAX)
+    }
+}
+
+pub(super) struct Worker {
+    model: Arc<TextModel>,
+    config: Arc<EngineConfig>,
+    pace: Arc<Pace>,
+    cache_bytes_max: u64,
+    unload: watch::Receiver<bool>,
+    waiting: VecDeque<Job>,
+    active: Vec<Sequence>,
+}
+
+impl Worker {
+    pub(super) fn new(
+        model: Arc<TextModel>,
+        config: Arc<EngineConfig>,
+        pace: Arc<Pace>,
+        cache_bytes_max: u64,
+        unload: watch::Receiver<bool>,
+    ) -> Self {
+        Self { model, config, pace, cache_bytes_max, unload, waiting: VecDeque::new(), active: Vec::new() }
+    }
+
+    /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
+    pub(super) fn run(mut self, mut queue: mpsc::Receiver<Job>) {
+        // For timers alone: kernels run beside it, on this thread.
+        let timers = match tokio::runtime::Builder::new_current_thread().enable_time().build() {
+            Ok(timers) => timers,
+            Err(error) => {
+                tracing::error!(%error, "the text engine has no timers and cannot run");
+                return;
+            }
+        };
+        loop {
+            let mut open = true;
+            loop {
+                match queue.try_recv() {
+                    Ok(job) => self.waiting.push_back(job),
+                    Err(mpsc::error::TryRecvError::Empty) => break,
+                    Err(mpsc::error::TryRecvError::Disconnected) => {
+                        open = false;
+                        break;
+                    }
+                }
+            }
+            if *self.unload.borrow() {
+                return self.end_all(&mut queue);
+            }
+            self.waiting.retain(|job| !job.sender.is_closed());
+            self.admit();
+            if self.active.is_empty() && self.waiting.is_empty() {
+                if !open {
+                    return;
+                }
+                match timers.block_on(queue.recv()) {
+                    Some(job) => self.waiting.push_back(job),
+                    None => continue,
+                }
+            } else if !self.turn() {
+                self.idle(&timers, &mut queue, open);
+            }
+        }
+    }
+
+    /// Admit in order of arrival while there are places and memory.
+    fn admit(&mut self) {
+        while self.active.len() < self.config.concurrent_max.max(1) {
+            let used: u64 = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
+            let fits = |job: &mut Job| used + job.cache_bytes <= self.cache_bytes_max;
+            let Some(job) = self.waiting.pop_front_if(fits) else { return };
+            self.active.extend(Sequence::start(&self.model, job));
+        }
+    }
+
+    /// One step of every active sequence; whether any of them got anywhere.
+    fn turn(&mut self) -> bool {
+        let mut progressed = false;
+        for mut sequence in std::mem::take(&mut self.active) {
+            // A panic in a kernel costs this request, not the engine: its cache is dropped with it.
+            match catch_unwind(AssertUnwindSafe(|| sequence.step())) {
+                Ok(Ok(Step::Advanced)) => {
+                    progressed = true;
+                    self.active.push(sequence);
+                }
+                Ok(Ok(Step::Stalled(since))) if since.elapsed() < self.config.reader_stall_max => {
+                    self.active.push(sequence);
+                }
+                Ok(Ok(Step::Stalled(since))) => {
+                    sequence.fail(EngineError::ReaderStalled { waited: since.elapsed() });
+                    progressed = true;
+                }
+                Ok(Ok(Step::Ended)) => {
+                    self.pace.record(sequence.started.elapsed());
+                    progressed = true;
+                }
+                Ok(Err(error)) => {
+                    tracing::error!(%error, "a generation failed");
+                    sequence.fail(error.into());
+                    progressed = true;
+                }
+                Err(_) => {
+                    tracing::error!("a kernel panicked; its generation was ended");
+                    let reason = "a kernel panicked".to_owned();
+                    sequence.fail(ModelError::Compute { reason }.into());
+                    progressed = true;
+                }
+            }
+        }
+        progressed
+    }
+
+    /// All readers are slow: wait for a new job, an unload, or a little time.
+    fn idle(&mut self, timers: &Runtime, queue: &mut mpsc::Receiver<Job>, open: bool) {
+        let until = Instant::now() + IDLE_LOOK;
+        let (unload, waiting) = (&mut self.unload, &mut self.waiting);
+        timers.block_on(async {
+            tokio::select! {
+                job = queue.recv(), if open => waiting.extend(job),
+                _ = unload.changed() => {}
+                () = tokio::time::sleep_until(until.into()) => {}
+            }
+        });
+    }
+
+    /// Unloaded: everyone who runs or waits is told.
+    fn end_all(mut self, queue: &mut mpsc::Receiver<Job>) {
+        queue.close();
+        while let Ok(job) = queue.try_recv() {
+            self.waiting.push_back(job);
+        }
+        for job in self.waiting {
+            job.sender.fail(EngineError::Unloaded);
+        }
+        for sequence in self.active {
+            sequence.fail(EngineError::Unloaded);
+        }
+    }
+}

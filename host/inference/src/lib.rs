@@ -1,0 +1,41 @@
+//! In-house text models: weights by hash, a llama-family model on the CPU, and an engine that several requests share.
+//!
+//! ```no_run
+//! use atelier_inference::{ChatRequest, Engine, EngineConfig, Role, TextEngine, WeightsSource, weights};
+//!
+//! # async fn example() -> Result<(), Box<dyn std::error::Error>> {
+//! let source = weights::SMOLLM2_135M_INSTRUCT;
+//! let source = WeightsSource::Published { source, cache_dir: weights::cache_dir()? };
+//! let engine = Engine::lazy(source, EngineConfig::default());
+//! let request = ChatRequest::new([(Role::User, "What is the capital of France?")]).with_max_tokens(32);
+//! let (answer, _) = engine.generate(request).await?.collect().await?;
+//! println!("{answer}");
+//! # Ok(())
+//! # }
+//! ```
+//!
+//! [`TextEngine`] is the port; [`Engine`] stands behind it. A model file is data from outside: [`gguf`] bounds what
+//! its header may claim, and [`TextModel`] decides from the header what memory the model takes before reading weights.
+
+mod chat_template;
+mod engine;
+mod error;
+mod generation;
+pub mod gguf;
+pub mod llama;
+mod model;
+mod request;
+mod sampler;
+mod tensors;
+mod text_stream;
+mod tokenizer;
+pub mod weights;
+
+pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
+pub use error::{EngineError, FetchError, ModelError};
+pub use generation::{Event, FinishReason, Generation, GenerationSender};
+pub use llama::Precision;
+pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextModel};
+pub use request::{ChatRequest, Message, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX};
+pub use text_stream::TextStream;
+pub use tokenizer::Tokenizer;

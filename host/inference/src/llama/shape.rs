@@ -1,0 +1,127 @@
+//! The dimensions of a llama model, from the metadata of its file.
+
+use crate::error::ModelError;
+use crate::gguf::Header;
+
+/// Largest value of any dimension: far above today's models, far below what would overflow a product of two.
+const DIMENSION_MAX: u64 = 1 << 24;
+const BLOCKS_MAX: u64 = 1024;
+/// Positions kept in the rotation tables: beyond any context that fits a CPU.
+const CONTEXT_MAX: u64 = 1 << 17;
+
+/// Dimensions and constants.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Shape {
+    /// Transformer blocks.
+    pub blocks: usize,
+    /// Positions, prompt and answer together.
+    pub context: usize,
+    /// Width of the hidden state.
+    pub width: usize,
+    /// Width inside the feed-forward part.
+    pub feed_width: usize,
+    /// Query heads.
+    pub heads: usize,
+    /// Key and value heads; divides `heads`.
+    pub kv_heads: usize,
+    /// Width of one head.
+    pub head_width: usize,
+    /// Tokens in the vocabulary.
+    pub vocabulary: usize,
+    /// Base of the rotary frequencies.
+    pub rope_base: f32,
+    /// What the norms add before dividing.
+    pub norm_epsilon: f32,
+}
+
+impl Shape {
+    /// Read and check the dimensions.
+    ///
+    /// # Errors
+    /// [`ModelError::Unsupported`] for another family or for scaled rotary frequencies;
+    /// [`ModelError::MissingMetadata`] and [`ModelError::BadMetadata`] name the key.
+    pub fn from_gguf(header: &Header, vocabulary: usize) -> Result<Self, ModelError> {
+        let family = header.text("general.architecture")?;
+        if family != "llama" {
+            let found = family.to_owned();
+            return Err(ModelError::Unsupported { what: "model family", found, known: "llama" });
+        }
+        let scaling =
+            header.get("llama.rope.scaling.type").and_then(|value| value.as_str()).unwrap_or("none");
+        if scaling != "none" || header.tensor("rope_freqs.weight").is_some() {
+            let found = scaling.to_owned();
+            return Err(ModelError::Unsupported { what: "rotary scaling", found, known: "none" });
+        }
+        let width = dimension(header, "llama.embedding_length", DIMENSION_MAX)?;
+        let heads = dimension(header, "llama.attention.head_count", DIMENSION_MAX)?;
+        let kv_heads = match header.get("llama.attention.head_count_kv") {
+            Some(_) => dimension(header, "llama.attention.head_count_kv", DIMENSION_MAX)?,
+            None => heads,
+        };
+        if !width.is_multiple_of(heads) || !(width / heads).is_multiple_of(2) {
+            return Err(bad(
+                "llama.attention.head_count",
+                heads,
+                "the width does not divide into even heads",
+            ));
+        }
+        if !heads.is_multiple_of(kv_heads) {
+            return Err(bad("llama.attention.head_count_kv", kv_heads, "it does not divide the query heads"));
+        }
+        let head_width = width / heads;
+        let rotated = header.get("llama.rope.dimension_count").and_then(|value| value.as_u64());
+        if rotated.is_some_and(|rotated| rotated != head_width as u64) {
+            return Err(bad(
+                "llama.rope.dimension_count",
+                rotated.unwrap_or(0),
+                "only whole heads are rotated",
+            ));
+        }
+        let rope_base = match header.get("llama.rope.freq_base") {
+            Some(_) => header.real("llama.rope.freq_base")?,
+            None => 10_000.0,
+        };
+        if !(1.0..=1e12).contains(&rope_base) {
+            return Err(bad("llama.rope.freq_base", rope_base, "it is not from 1 to 1e12"));
+        }
+        let norm_epsilon = header.real("llama.attention.layer_norm_rms_epsilon")?;
+        if !(0.0..1.0).contains(&norm_epsilon) {
+            return Err(bad("llama.attention.layer_norm_rms_epsilon", norm_epsilon, "it is not from 0 to 1"));
+        }
+        Ok(Self {
+            blocks: dimension(header, "llama.block_count", BLOCKS_MAX)?,
+            context: dimension(header, "llama.context_length", CONTEXT_MAX)?,
+            width,
+            feed_width: dimension(header, "llama.feed_forward_length", DIMENSION_MAX)?,
+            heads,
+            kv_heads,
+            head_width,
+            vocabulary,
+            rope_base: rope_base as f32,
+            norm_epsilon: norm_epsilon as f32,
+        })
+    }
+
+    /// Bytes of attention cache per token: keys and values of every block as 32-bit floats.
+    pub fn cache_bytes_per_token(&self) -> u64 {
+        (self.blocks * 2 * self.kv_heads * self.head_width * size_of::<f32>()) as u64
+    }
+
+    /// Bytes of the rotation tables.
+    pub fn rotation_bytes(&self) -> u64 {
+        (self.context * self.head_width * size_of::<f32>()) as u64
+    }
+}
+
+fn dimension(header: &Header, key: &str, max: u64) -> Result<usize, ModelError> {
+    let value = header.number(key)?;
+    if (1..=max).contains(&value) {
+        Ok(value as usize)
+    } else {
+        Err(bad(key, value, &format!("it is not from 1 to {max}")))
+    }
+}
+
+fn bad(key: &str, found: impl ToString, reason: &str) -> ModelError {
+    ModelError::BadMetadata { key: key.to_owned(), found: found.to_string(), reason: reason.to_owned() }
+}

@@ -1,0 +1,193 @@
+//! A text model as one thing: weights, tokenizer and chat template out of one file.
+
+use std::fs::File;
+use std::io::BufReader;
+use std::path::Path;
+
+use crate::chat_template::ChatTemplate;
+use crate::error::ModelError;
+use crate::gguf::{Header, Limits};
+use crate::llama::{KvCache, Llama, Precision, Shape, held_as};
+use crate::request::Message;
+use crate::tensors::TensorFile;
+use crate::tokenizer::Tokenizer;
+use candle_core::Tensor;
+
+/// Tokens that one step of prompt processing takes at most: bounds a step's time and its working memory.
+pub const PREFILL_TOKENS_MAX: usize = 64;
+
+/// What a model is and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ModelInfo {
+    /// The name in the file.
+    pub name: String,
+    /// Tokens of prompt and answer together.
+    pub context_tokens: usize,
+    /// Weights, counted singly.
+    pub parameters: u64,
+    /// Bytes for weights, tables and working space: what a loaded model takes before any request.
+    pub memory_bytes: u64,
+    /// Bytes that each token of a running request adds.
+    pub cache_bytes_per_token: u64,
+}
+
+/// A loaded model. Computing with it blocks; [`crate::Engine`] does so on a thread of its own.
+#[derive(Debug)]
+pub struct TextModel {
+    info: ModelInfo,
+    llama: Llama,
+    tokenizer: Tokenizer,
+    template: ChatTemplate,
+}
+
+impl TextModel {
+    /// Load a GGUF file of the llama family. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with the file; a damaged or hostile one takes no more memory than its length
+    /// and [`Limits`] allow.
+    pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
+        Self::load_within(path, Precision::default(), u64::MAX)
+    }
+
+    /// As [`TextModel::load`] at a chosen precision, but refuse before reading weights where more than `memory_bytes_max` would be needed.
+    ///
+    /// # Errors
+    /// [`ModelError::DoesNotFit`] with both numbers, and those of [`TextModel::load`].
+    pub fn load_within(
+        path: impl AsRef<Path>,
+        precision: Precision,
+        memory_bytes_max: u64,
+    ) -> Result<Self, ModelError> {
+        let path = path.as_ref();
+        let io = |source| ModelError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(std::io::Error::other("not a regular file")));
+        }
+        let header = Header::read(BufReader::new(&file), metadata.len(), path, Limits::default())?;
+        let vocabulary =
+            header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
+        let shape = Shape::from_gguf(&header, vocabulary)?;
+        let info = describe(&header, &shape, precision)?;
+        if info.memory_bytes > memory_bytes_max {
+            return Err(ModelError::DoesNotFit {
+                needed_bytes: info.memory_bytes,
+                limit_bytes: memory_bytes_max,
+            });
+        }
+        let tokenizer = Tokenizer::from_gguf(&header)?;
+        let template =
+            ChatTemplate::parse(header.text("tokenizer.chat_template")?, tokenizer.bos(), tokenizer.eos())?;
+        let mut tensors = TensorFile::new(file, path.to_owned(), header, precision);
+        let llama = Llama::load(&mut tensors, shape)?;
+        Ok(Self { info, llama, tokenizer, template })
+    }
+
+    /// What the model is and what it takes.
+    pub fn info(&self) -> &ModelInfo {
+        &self.info
+    }
+
+    /// The tokenizer.
+    pub fn tokenizer(&self) -> &Tokenizer {
+        &self.tokenizer
+    }
+
+    /// Render a conversation with the model's template and encode it, ready for the answer to follow.
+    ///
+    /// Control tokens written inside a message stay plain text.
+    ///
+    /// # Errors
+    /// [`ModelError::Template`] where the template refuses the messages, [`ModelError::Tokenizer`] where the text
+    /// cannot be encoded.
+    pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
+        let suspicious = messages.iter().any(|message| self.tokenizer.has_control_text(&message.text));
+        if !suspicious {
+            return self.tokenizer.encode_prompt(&self.template.render(messages)?, None);
+        }
+        // A noncharacter that no message uses is put between the characters of every message, so that nothing in them
+        // reads as a control token once rendered; encoding takes it out again.
+        let guard = ('\u{FDD0}'..='\u{FDEF}')
+            .find(|guard| messages.iter().all(|message| !message.text.contains(*guard)))
+            .ok_or_else(|| ModelError::Tokenizer {
+                reason: "the messages use every noncharacter".to_owned(),
+            })?;
+        let guarded: Vec<Message> = messages
+            .iter()
+            .map(|message| Message::new(message.role, self.guarded(&message.text, guard)))
+            .collect();
+        self.tokenizer.encode_prompt(&self.template.render(&guarded)?, Some(guard))
+    }
+
+    /// Break up every control token's text; text without one is left as it is.
+    fn guarded(&self, text: &str, guard: char) -> String {
+        if !self.tokenizer.has_control_text(text) {
+            return text.to_owned();
+        }
+        let mut guarded = String::with_capacity(text.len() * 4);
+        for (index, character) in text.chars().enumerate() {
+            // Not before the first: a template may trim there.
+            if index > 0 {
+                guarded.push(guard);
+            }
+            guarded.push(character);
+        }
+        guarded
+    }
+
+    /// An empty cache for a sequence of at most `tokens_max` tokens.
+    ///
+    /// # Errors
+    /// [`ModelError::Compute`] where it cannot be made.
+    pub fn new_cache(&self, tokens_max: usize) -> Result<KvCache, ModelError> {
+        KvCache::new(self.llama.shape(), tokens_max)
+    }
+
+    /// See [`Llama::forward`].
+    ///
+    /// # Errors
+    /// [`ModelError::Compute`].
+    pub fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> Result<Tensor, ModelError> {
+        self.llama.forward(tokens, cache)
+    }
+}
+
+/// Plan the memory from the header alone, before any weight is read.
+fn describe(header: &Header, shape: &Shape, precision: Precision) -> Result<ModelInfo, ModelError> {
+    let weights = |name: &str| {
+        header.tensor(name).map_or(0, |entry| {
+            let elements: u64 = entry.shape.iter().map(|&n| n as u64).product();
+            let held = held_as(entry.dtype, precision);
+            (elements / held.block_size() as u64) * held.type_size() as u64
+        })
+    };
+    let parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
+    let blocks: u64 = (0..shape.blocks)
+        .map(|index| parts.iter().map(|part| weights(&format!("blk.{index}.{part}.weight"))).sum::<u64>())
+        .sum();
+    let embedding = header.tensor("token_embd.weight").map_or(0, |entry| entry.bytes);
+    let output = match header.tensor("output.weight") {
+        Some(_) => weights("output.weight"),
+        None => weights("token_embd.weight"), // tied: held once as stored, for rows, and once for products
+    };
+    // candle repacks integer matrices for processors with wide integer instructions, beside the originals.
+    let repacked = match precision {
+        Precision::Exact => 0,
+        Precision::Fast => blocks + output,
+    };
+    let widest = shape.vocabulary.max(3 * shape.feed_width).max(shape.heads * shape.context);
+    let working = (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64;
+    let memory_bytes = [embedding, output, blocks, repacked, shape.rotation_bytes(), working]
+        .into_iter()
+        .fold(0_u64, u64::saturating_add);
+    let name = header.get("general.name").and_then(|value| value.as_str()).unwrap_or("unnamed");
+    Ok(ModelInfo {
+        name: name.chars().filter(|c| !c.is_control()).take(256).collect(),
+        context_tokens: shape.context,
+        parameters: header.parameters(),
+        memory_bytes,
+        cache_bytes_per_token: shape.cache_bytes_per_token(),
+    })
+}

@@ -1,0 +1,171 @@
+//! The engine's queue, fairness, cancelling and life cycle, on a tiny model of random weights.
+
+#[path = "support/gguf_file.rs"]
+mod gguf_file;
+
+use std::time::Duration;
+
+use atelier_inference::{
+    ChatRequest, Engine, EngineConfig, EngineError, EngineState, Event, FinishReason, ModelError, Role,
+    TextEngine, WeightsSource,
+};
+
+const PATIENCE: Duration = Duration::from_secs(60);
+
+struct Fixture {
+    engine: Engine,
+    _file: tempfile::NamedTempFile,
+}
+
+fn engine(config: EngineConfig) -> Fixture {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), gguf_file::tiny_llama().0).expect("the file can be written");
+    Fixture { engine: Engine::lazy(WeightsSource::File(file.path().to_owned()), config), _file: file }
+}
+
+/// Runs to its limit unless it is stopped: penalties keep the end marker from being special.
+fn ask(text: &str, max_tokens: u32) -> ChatRequest {
+    ChatRequest::new([(Role::User, text)]).with_max_tokens(max_tokens).with_sampling(1.0, 1.0, 7)
+}
+
+async fn in_time<T>(what: impl Future<Output = T>) -> T {
+    tokio::time::timeout(PATIENCE, what).await.expect("it ends in time")
+}
+
+/// A generation that surely still runs: one event may be unread, so it pauses after a few tokens.
+fn slow_reader() -> EngineConfig {
+    EngineConfig { concurrent_max: 1, queued_max: 1, unread_events_max: 1, ..EngineConfig::default() }
+}
+
+#[tokio::test]
+async fn a_full_queue_is_refused_with_a_time_to_retry_and_a_dropped_answer_frees_its_place() {
+    let fixture = engine(slow_reader());
+    let running = in_time(fixture.engine.generate(ask("one", 200))).await.expect("admitted");
+    let queued = in_time(fixture.engine.generate(ask("two", 200))).await.expect("queued");
+    let refused = in_time(fixture.engine.generate(ask("three", 1))).await;
+    assert!(
+        matches!(refused, Err(EngineError::Busy { retry_after }) if retry_after >= Duration::from_secs(1))
+    );
+
+    drop(queued);
+    drop(running);
+    let freed = async {
+        while fixture.engine.free_places() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(freed).await;
+    let (_, end) = in_time(async { fixture.engine.generate(ask("four", 3)).await?.collect().await })
+        .await
+        .expect("it runs");
+    assert!(matches!(end, Event::Finished { completion_tokens: 1..=3, .. }));
+}
+
+#[tokio::test]
+async fn a_paused_reader_does_not_hold_up_the_others() {
+    let config = EngineConfig { concurrent_max: 2, unread_events_max: 1, ..EngineConfig::default() };
+    let fixture = engine(config);
+    let _unread = in_time(fixture.engine.generate(ask("never read", 200))).await.expect("admitted");
+    let other = in_time(fixture.engine.generate(ask("read", 20))).await.expect("admitted");
+    in_time(other.collect()).await.expect("it ends although the first is never read");
+}
+
+#[tokio::test]
+async fn a_reader_that_never_reads_is_ended_with_the_reason() {
+    let config = EngineConfig { reader_stall_max: Duration::from_millis(50), ..slow_reader() };
+    let fixture = engine(config);
+    let unread = in_time(fixture.engine.generate(ask("never read", 200))).await.expect("admitted");
+    let freed = async {
+        while fixture.engine.free_places() < 2 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(freed).await;
+    assert!(matches!(in_time(unread.collect()).await, Err(EngineError::ReaderStalled { .. })));
+}
+
+#[tokio::test]
+async fn a_prompt_longer_than_the_context_is_refused_with_the_numbers() {
+    let fixture = engine(EngineConfig::default());
+    let refused = in_time(fixture.engine.generate(ask(&"x".repeat(400), 1))).await;
+    assert!(matches!(
+        refused,
+        Err(EngineError::ContextTooLong { prompt_tokens: 400.., context_tokens: 256 })
+    ));
+    assert_eq!(fixture.engine.free_places(), 36);
+}
+
+#[tokio::test]
+async fn an_answer_ends_at_the_end_of_the_context() {
+    let fixture = engine(EngineConfig::default());
+    let mut request = ask("go on", 100_000);
+    request.temperature = 0.0;
+    let (_, end) =
+        in_time(async { fixture.engine.generate(request).await?.collect().await }).await.expect("it runs");
+    let Event::Finished { reason, prompt_tokens, completion_tokens } = end else {
+        panic!("not the end: {end:?}")
+    };
+    assert!(reason == FinishReason::Stop || prompt_tokens + completion_tokens == 256);
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_answer_whatever_runs_beside_it() {
+    let fixture = engine(EngineConfig::default());
+    let answer = |seed| {
+        let request =
+            ChatRequest::new([(Role::User, "hm")]).with_max_tokens(40).with_sampling(1.0, 0.9, seed);
+        let engine = fixture.engine.clone();
+        async move { in_time(async { engine.generate(request).await?.collect().await }).await.expect("it runs") }
+    };
+    let alone = answer(1).await;
+    let (beside, other) = tokio::join!(answer(1), answer(2));
+    assert_eq!(alone, beside);
+    assert_ne!(alone.0, other.0);
+}
+
+#[tokio::test]
+async fn unloading_ends_running_answers_and_the_next_use_loads_again() {
+    let fixture = engine(slow_reader());
+    assert_eq!(fixture.engine.state(), EngineState::Unloaded);
+    let running = in_time(fixture.engine.generate(ask("one", 200))).await.expect("admitted");
+    assert!(matches!(fixture.engine.state(), EngineState::Ready(_)));
+    in_time(fixture.engine.unload()).await;
+    assert_eq!(fixture.engine.state(), EngineState::Unloaded);
+    assert!(matches!(in_time(running.collect()).await, Err(EngineError::Unloaded)));
+    in_time(async { fixture.engine.generate(ask("two", 2)).await?.collect().await })
+        .await
+        .expect("it loads again");
+}
+
+#[tokio::test]
+async fn a_file_that_cannot_be_loaded_fails_every_waiting_user_and_shows_in_the_state() {
+    let file = tempfile::NamedTempFile::new().expect("a temporary file");
+    std::fs::write(file.path(), b"not a model").expect("the file can be written");
+    let engine = Engine::lazy(WeightsSource::File(file.path().to_owned()), EngineConfig::default());
+    let (first, second) = in_time(async { tokio::join!(engine.warm(), engine.generate(ask("x", 1))) }).await;
+    for error in [first.err(), second.err()] {
+        assert!(
+            matches!(error, Some(EngineError::Model(error)) if matches!(*error, ModelError::Malformed { .. }))
+        );
+    }
+    assert!(matches!(engine.state(), EngineState::Failed { reason } if reason.contains("GGUF")));
+}
+
+#[tokio::test]
+async fn parameters_out_of_range_are_refused_by_name() {
+    let fixture = engine(EngineConfig::default());
+    for (parameter, change) in [
+        ("temperature", (|request| request.temperature = f32::NAN) as fn(&mut ChatRequest)),
+        ("top_p", |request| request.top_p = 0.0),
+        ("max_tokens", |request| request.max_tokens = Some(0)),
+        ("messages", |request| request.messages.clear()),
+        ("stop", |request| request.stop = vec![String::new()]),
+    ] {
+        let mut request = ask("x", 1);
+        change(&mut request);
+        let refused = fixture.engine.generate(request).await;
+        assert!(
+            matches!(refused, Err(EngineError::InvalidRequest { parameter: named, .. }) if named == parameter)
+        );
+    }
+}

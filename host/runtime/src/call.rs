@@ -1,0 +1,308 @@
+//! One call: a fresh instance, its limits and clocks, and what its end means.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use atelier_domain::failure::{Limit, ProviderError};
+use atelier_domain::id::CallId;
+use atelier_domain::model::Description;
+use atelier_domain::provider::CallContext;
+use futures::Stream;
+use tokio::sync::mpsc;
+use wasmtime::{Store, Trap};
+
+use crate::host_state::{CallState, Shared, milliseconds};
+use crate::lane::{CpuMeter, Stopped, TwoLanes};
+use crate::limits::limit_error;
+use crate::sandbox::{LoadedPlugin, Sandbox};
+use crate::v0_1::bindings::host::atelier::provider::log::Level;
+use crate::v0_1::bindings::host::atelier::provider::types as wit;
+use crate::v0_1::convert;
+use crate::v0_1::imports::wasi::Wasi;
+
+/// Batches of events on their way from a guest to its caller.
+pub const EVENT_BATCHES_MAX: usize = 16;
+
+/// What a capability's code gets: the store of a call that is about to run.
+pub struct Session {
+    pub store: Store<CallState>,
+    pub plugin: Arc<LoadedPlugin>,
+    pub context: wit::CallContext,
+}
+
+/// A capability's part of a call.
+pub type Body<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
+
+impl Session {
+    fn new(plugin: Arc<LoadedPlugin>, shared: Arc<Shared>, context: CallContext, cpu: Arc<CpuMeter>) -> Self {
+        let seen = convert::context(&context, &shared);
+        let wasi = plugin.package.needs_wasi.then(|| Box::new(Wasi::new(&shared, &context)));
+        let engine = plugin.exports.catalog.engine().clone();
+        let mut store = Store::new(&engine, CallState::new(shared, context, cpu, wasi));
+        let host_call_bytes = store.data().shared.profile.host_call_bytes;
+        store.set_hostcall_fuel(host_call_bytes);
+        store.limiter(|state| &mut state.meter);
+        store.set_epoch_deadline(1);
+        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
+        Self { store, plugin, context: seen }
+    }
+
+    /// What the end of an export means.
+    ///
+    /// # Errors
+    /// What was refused, what the plugin reported, or how it fell.
+    pub fn finish<T>(
+        mut self,
+        result: wasmtime::Result<Result<T, wit::Failure>>,
+    ) -> Result<T, ProviderError> {
+        self.pass_on_output();
+        let refusal = |state: &mut CallState| {
+            state.take_refusal().or_else(|| state.wasi.as_ref().and_then(|wasi| wasi.take_refusal()))
+        };
+        let error = match result {
+            Ok(Ok(value)) => return Ok(value),
+            Ok(Err(failure)) => refusal(self.store.data_mut()).unwrap_or_else(|| self.reported(failure)),
+            Err(trap) => refusal(self.store.data_mut()).unwrap_or_else(|| self.fallen(&trap)),
+        };
+        Err(self.without_secrets(error))
+    }
+
+    /// A guest's breach of the contract that shows only in its result.
+    pub fn forbidden(mut self, what: String) -> ProviderError {
+        self.pass_on_output();
+        let instance = self.store.data().shared.name.clone();
+        self.without_secrets(ProviderError::Forbidden { instance, what })
+    }
+
+    fn pass_on_output(&mut self) {
+        let state = self.store.data_mut();
+        state.cpu.note_memory(state.meter.memory());
+        let Some(output) = state.wasi.as_ref().map(|wasi| wasi.output()) else { return };
+        for line in String::from_utf8_lossy(&output).lines() {
+            if state.log_line(Level::Info, line).is_err() {
+                break;
+            }
+        }
+    }
+
+    /// Secrets are blanked before texts are cut to size: a cut could leave most of one.
+    fn reported(&self, mut failure: wit::Failure) -> ProviderError {
+        let instance = self.store.data().shared.name.clone();
+        self.blank(&mut failure.message);
+        failure.param.iter_mut().for_each(|param| self.blank(param));
+        failure.provider_detail.iter_mut().for_each(|detail| self.blank(detail));
+        ProviderError::Reported { instance, failure: Box::new(convert::failure(failure)) }
+    }
+
+    fn blank(&self, text: &mut String) {
+        if let Some(blanked) = self.store.data().shared.secrets.patterns().blank_text(text) {
+            *text = blanked;
+        }
+    }
+
+    /// Blanks secrets in all that a guest can have put into an error.
+    fn without_secrets(&self, mut error: ProviderError) -> ProviderError {
+        match &mut error {
+            ProviderError::EgressDenied { host, reason, .. } => {
+                self.blank(host);
+                self.blank(reason);
+            }
+            ProviderError::Forbidden { what, .. } => self.blank(what),
+            ProviderError::Trapped { detail, .. } => self.blank(detail),
+            ProviderError::Reported { .. }
+            | ProviderError::LimitReached { .. }
+            | ProviderError::SecretMissing { .. }
+            | ProviderError::Unavailable { .. }
+            | ProviderError::Unsupported { .. }
+            | ProviderError::Canceled => {}
+        }
+        error
+    }
+
+    fn fallen(&self, trap: &wasmtime::Error) -> ProviderError {
+        let shared = &self.store.data().shared;
+        let text = format!("{trap:#}");
+        if let Some(Trap::StackOverflow) = trap.downcast_ref::<Trap>() {
+            return limit_error(
+                &shared.name,
+                Limit::Stack,
+                format!("{} KiB", shared.profile.stack_bytes >> 10),
+            );
+        }
+        if text.contains("fuel allocated for hostcalls") {
+            let budget = format!("{} KiB", shared.profile.host_call_bytes >> 10);
+            return limit_error(&shared.name, Limit::HostCallMemory, budget);
+        }
+        let detail: String = text.chars().take(500).collect();
+        ProviderError::Trapped { instance: shared.name.clone(), detail }
+    }
+}
+
+/// Runs a capability's body in a fresh session, within all limits.
+pub async fn run<T: Send + 'static>(
+    sandbox: &Arc<Sandbox>,
+    plugin: Arc<LoadedPlugin>,
+    shared: Arc<Shared>,
+    context: CallContext,
+    body: impl FnOnce(Session) -> Body<T> + Send + 'static,
+) -> Result<T, ProviderError> {
+    let name = shared.name.clone();
+    let Ok(place) = Arc::clone(&sandbox.places).try_acquire_owned() else {
+        return Err(ProviderError::Unavailable {
+            instance: name,
+            reason: format!("all {} places for plugin calls are taken", shared.profile.concurrent_calls),
+            retry_after: Some(Duration::from_secs(1)),
+        });
+    };
+    let running = sandbox.engines.running();
+    let wall = context.budget.min(shared.profile.wall);
+    let cpu = Arc::new(CpuMeter::default());
+    let report = Report { cpu: Arc::clone(&cpu), observer: &*sandbox.observer, instance: &name };
+    let session = Session::new(plugin, shared, context, Arc::clone(&cpu));
+    let body = body(session);
+    // A call that is given up in the slow lane keeps its instance until its next pause: its place goes with it.
+    let call = async move {
+        let _held = (place, running);
+        body.await
+    };
+    let call = TwoLanes::new(call, cpu, Arc::clone(&sandbox.slow_lane));
+    let result = match tokio::time::timeout(wall, call).await {
+        Ok(Ok(result)) => result,
+        Ok(Err(Stopped::LaneFull)) => {
+            Err(limit_error(&name, Limit::SlowLane, format!("{} calls", sandbox.profile.slow_lane_calls)))
+        }
+        Ok(Err(Stopped::Lost(detail))) => Err(ProviderError::Trapped { instance: name.clone(), detail }),
+        Err(_) => Err(limit_error(&name, Limit::WallTime, milliseconds(wall))),
+    };
+    report.ended(result.as_ref().err());
+    result
+}
+
+/// What an ended call took, for its observer.
+struct Report<'a> {
+    cpu: Arc<CpuMeter>,
+    observer: &'a dyn Observer,
+    instance: &'a str,
+}
+
+impl Report<'_> {
+    fn ended(&self, error: Option<&ProviderError>) {
+        self.observer.call_ended(&CallReport {
+            instance: self.instance,
+            cpu: self.cpu.used(),
+            memory_bytes: self.cpu.memory(),
+            error,
+        });
+    }
+}
+
+/// What an ended call took.
+#[derive(Debug)]
+pub struct CallReport<'a> {
+    pub instance: &'a str,
+    pub cpu: Duration,
+    /// Linear memory at its end; 0 if it was cut short.
+    pub memory_bytes: usize,
+    pub error: Option<&'a ProviderError>,
+}
+
+/// Is told of each ended call: metrics.
+pub trait Observer: Send + Sync + std::fmt::Debug {
+    /// A call ended. Called on the call's own path: it must be quick.
+    fn call_ended(&self, report: &CallReport<'_>);
+}
+
+/// Nobody looks.
+#[derive(Debug, Default)]
+pub struct NoObserver;
+
+impl Observer for NoObserver {
+    fn call_ended(&self, _: &CallReport<'_>) {}
+}
+
+/// `catalog.describe`, with the install's context.
+pub async fn describe(
+    sandbox: &Arc<Sandbox>,
+    plugin: &Arc<LoadedPlugin>,
+    shared: Arc<Shared>,
+) -> Result<Description, ProviderError> {
+    let context = CallContext {
+        call: CallId::new(),
+        request_id: Arc::from("describe"),
+        attempt: 1,
+        idempotency_key: String::new(),
+        budget: shared.profile.wall,
+        scope: Arc::from(""),
+        callback_url: None,
+        depth: 0,
+        journal: None,
+    };
+    run(sandbox, Arc::clone(plugin), shared, context, |mut session| {
+        Box::pin(async move {
+            let result = match session.plugin.exports.catalog.instantiate_async(&mut session.store).await {
+                Ok(bindings) => bindings.atelier_provider_catalog().call_describe(&mut session.store).await,
+                Err(error) => Err(error),
+            };
+            match result {
+                Ok(Ok(description)) => {
+                    convert::catalog::description(description).map_err(|what| session.forbidden(what))
+                }
+                Ok(Err(failure)) => session.finish(Ok(Err(failure))),
+                Err(trap) => session.finish(Err(trap)),
+            }
+        })
+    })
+    .await
+}
+
+/// A live call as a stream: polling it drives the call, dropping it ends the call.
+pub struct LiveStream<T> {
+    events: mpsc::Receiver<Vec<T>>,
+    /// Gives the last batch. Absent once it has ended.
+    call: Option<Body<Vec<T>>>,
+    last: Option<Result<Vec<T>, ProviderError>>,
+}
+
+impl<T> LiveStream<T> {
+    /// Joins a call and the channel it writes to.
+    pub fn new(events: mpsc::Receiver<Vec<T>>, call: Body<Vec<T>>) -> Self {
+        Self { events, call: Some(call), last: None }
+    }
+}
+
+impl<T: Send + Unpin> Stream for LiveStream<T> {
+    type Item = Result<Vec<T>, ProviderError>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = &mut *self;
+        loop {
+            match this.events.poll_recv(cx) {
+                Poll::Ready(Some(batch)) => return Poll::Ready(Some(Ok(batch))),
+                Poll::Ready(None) if this.call.is_none() => {
+                    return Poll::Ready(
+                        this.last.take().filter(|last| !matches!(last, Ok(batch) if batch.is_empty())),
+                    );
+                }
+                Poll::Ready(None) | Poll::Pending => {}
+            }
+            let Some(call) = &mut this.call else { return Poll::Pending };
+            match call.as_mut().poll(cx) {
+                Poll::Ready(last) => {
+                    this.last = Some(last);
+                    // With the call go its store and its sink, the channel's only senders.
+                    this.call = None;
+                }
+                Poll::Pending => {
+                    let batch = ready!(this.events.poll_recv(cx));
+                    return match batch {
+                        Some(batch) => Poll::Ready(Some(Ok(batch))),
+                        None => Poll::Pending,
+                    };
+                }
+            }
+        }
+    }
+}

@@ -1,0 +1,22 @@
+//! The only way out of the host, for plugins and for the host's own fetches on behalf of callers.
+//!
+//! scheme, host and port against the grants → secrets put in → resolve once → refuse special addresses → dial exactly those
+//! addresses → no redirects. What comes back has the secrets blanked out.
+
+mod address;
+mod body;
+mod client;
+mod connector;
+mod download;
+mod grants;
+mod incoming;
+mod scrub;
+mod secrets;
+
+pub use address::is_special;
+pub use body::{OutgoingBody, Segment};
+pub use client::{Egress, EgressError, EgressTimeouts, OutgoingRequest, Received};
+pub use grants::{Grants, HostPattern, Reach};
+pub use incoming::IncomingBody;
+pub use scrub::{Patterns, Scrubber};
+pub use secrets::Secrets;

@@ -1,0 +1,87 @@
+//! Resolves a host once, refuses addresses that the request may not reach, and dials exactly the ones left.
+
+use std::future::Future;
+use std::net::{IpAddr, SocketAddr};
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use http::Uri;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpStream;
+
+use super::address::is_special;
+use super::grants::Reach;
+
+/// Why a connection could not be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    #[error("{host} has private or special addresses only, which needs a grant in private_hosts")]
+    Denied { host: String },
+    #[error("{host} cannot be resolved: {source}")]
+    Dns { host: String, source: std::io::Error },
+    #[error("{host} refused the connection: {source}")]
+    Connect { host: String, source: std::io::Error },
+    #[error("{host} did not accept a connection within {seconds} s")]
+    Timeout { host: String, seconds: u64 },
+}
+
+/// Dials for one reach.
+#[derive(Clone, Debug)]
+pub struct Connector {
+    pub reach: Reach,
+    pub timeout: Duration,
+}
+
+impl Connector {
+    async fn dial(self, uri: Uri) -> Result<TcpStream, ConnectError> {
+        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let timeout = self.timeout;
+        let attempt = async {
+            let addresses = resolve(&host, port).await?;
+            let allowed: Vec<SocketAddr> = addresses
+                .into_iter()
+                .filter(|address| self.reach == Reach::Private || !is_special(address.ip()))
+                .collect();
+            if allowed.is_empty() {
+                return Err(ConnectError::Denied { host: host.clone() });
+            }
+            let stream = TcpStream::connect(allowed.as_slice())
+                .await
+                .map_err(|source| ConnectError::Connect { host: host.clone(), source })?;
+            stream
+                .set_nodelay(true)
+                .map_err(|source| ConnectError::Connect { host: host.clone(), source })?;
+            Ok(stream)
+        };
+        tokio::time::timeout(timeout, attempt)
+            .await
+            .unwrap_or_else(|_| Err(ConnectError::Timeout { host: host.clone(), seconds: timeout.as_secs() }))
+    }
+}
+
+async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {
+    if let Ok(address) = host.parse::<IpAddr>() {
+        return Ok(vec![SocketAddr::new(address, port)]);
+    }
+    let found = tokio::net::lookup_host((host, port))
+        .await
+        .map_err(|source| ConnectError::Dns { host: host.to_owned(), source })?;
+    Ok(found.take(16).collect())
+}
+
+impl tower::Service<Uri> for Connector {
+    type Response = TokioIo<TcpStream>;
+    type Error = ConnectError;
+    type Future = Pin<Box<dyn Future<Output = Result<Self::Response, ConnectError>> + Send>>;
+
+    fn poll_ready(&mut self, _cx: &mut Context<'_>) -> Poll<Result<(), ConnectError>> {
+        Poll::Ready(Ok(()))
+    }
+
+    fn call(&mut self, uri: Uri) -> Self::Future {
+        let dialed = self.clone().dial(uri);
+        Box::pin(async { Ok(TokioIo::new(dialed.await?)) })
+    }
+}

@@ -1,0 +1,80 @@
+//! Bodies of answers, read once and in order, with the secrets blanked out.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use bytes::Bytes;
+use http_body_util::BodyExt as _;
+use hyper::body::Incoming;
+
+use super::client::EgressError;
+use super::scrub::{Patterns, Scrubber};
+
+/// A body on its way in. Dropped before its end, it closes the connection, which tells the upstream to stop.
+#[derive(Debug)]
+pub struct IncomingBody {
+    body: Option<Incoming>,
+    scrubber: Scrubber,
+    /// Read and scrubbed, but not asked for yet.
+    ready: Bytes,
+    content_type: Option<String>,
+    idle: Duration,
+}
+
+impl IncomingBody {
+    pub(super) fn new(
+        body: Incoming,
+        patterns: Arc<Patterns>,
+        content_type: Option<String>,
+        idle: Duration,
+    ) -> Self {
+        Self { body: Some(body), scrubber: Scrubber::new(patterns), ready: Bytes::new(), content_type, idle }
+    }
+
+    /// The answer's media type.
+    pub fn content_type(&self) -> Option<&str> {
+        self.content_type.as_deref()
+    }
+
+    /// The length that the answer's head promised, if it did.
+    pub fn promised_length(&self) -> Option<u64> {
+        self.body.as_ref().and_then(|body| http_body::Body::size_hint(body).exact())
+    }
+
+    /// Waits for more; `max` bytes at most, not zero; `None` at the end.
+    ///
+    /// # Errors
+    /// The connection broke or stood still for too long.
+    pub async fn read(&mut self, max: usize) -> Result<Option<Bytes>, EgressError> {
+        while self.ready.is_empty() {
+            let Some(body) = &mut self.body else { return Ok(None) };
+            let frame = tokio::time::timeout(self.idle, body.frame())
+                .await
+                .map_err(|_| EgressError::Timeout { what: "the next byte", limit: self.idle })?;
+            match frame {
+                Some(Ok(frame)) => {
+                    if let Ok(data) = frame.into_data() {
+                        self.ready = self.scrubber.push(data);
+                    }
+                }
+                Some(Err(error)) => {
+                    self.body = None;
+                    return Err(EgressError::Reset(deepest(&error)));
+                }
+                None => {
+                    self.body = None;
+                    self.ready = self.scrubber.finish();
+                }
+            }
+        }
+        Ok(Some(self.ready.split_to(self.ready.len().min(max.max(1)))))
+    }
+}
+
+fn deepest(error: &dyn std::error::Error) -> String {
+    let mut error = error;
+    while let Some(source) = error.source() {
+        error = source;
+    }
+    error.to_string()
+}

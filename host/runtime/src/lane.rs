@@ -1,0 +1,219 @@
+//! Two clocks for one call, and the slow lane.
+//!
+//! CPU time is the thread's CPU time measured around each poll, so that waiting costs nothing. A guest that has computed for a tick
+//! within one poll has not paused for a millisecond: from then on its call runs in the slow lane, on threads
+//! of lower priority, where it can no longer delay its neighbours.
+
+use std::future::Future;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use tokio::runtime::Runtime;
+use tokio::task::JoinHandle;
+
+/// CPU time that the current thread has used.
+fn thread_cpu() -> Duration {
+    let now = clock_gettime(ClockId::ThreadCPUTime);
+    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
+}
+
+fn nanos(duration: Duration) -> u64 {
+    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
+}
+
+/// The CPU clock of one call, shared with its epoch callback.
+#[derive(Debug, Default)]
+pub struct CpuMeter {
+    /// Nanoseconds used by the polls that have ended.
+    used: AtomicU64,
+    /// Thread CPU nanoseconds at the start of the running poll.
+    poll_started: AtomicU64,
+    overran: AtomicBool,
+    /// Linear memory at the call's end, in bytes.
+    memory: AtomicUsize,
+}
+
+impl CpuMeter {
+    /// To be called in a poll: CPU time of this poll so far, and of the whole call.
+    pub fn used_in_poll(&self) -> (Duration, Duration) {
+        let poll = nanos(thread_cpu()).saturating_sub(self.poll_started.load(Ordering::Relaxed));
+        let call = self.used.load(Ordering::Relaxed) + poll;
+        (Duration::from_nanos(poll), Duration::from_nanos(call))
+    }
+
+    /// CPU time used by finished polls.
+    pub fn used(&self) -> Duration {
+        Duration::from_nanos(self.used.load(Ordering::Relaxed))
+    }
+
+    /// Notes how much memory the call had.
+    pub fn note_memory(&self, bytes: usize) {
+        self.memory.store(bytes, Ordering::Relaxed);
+    }
+
+    /// Linear memory at the call's end; 0 if it was cut short.
+    pub fn memory(&self) -> usize {
+        self.memory.load(Ordering::Relaxed)
+    }
+
+    /// To be called by the epoch callback: the guest has not paused for a tick.
+    pub fn note_overrun(&self) {
+        self.overran.store(true, Ordering::Relaxed);
+    }
+
+    fn has_overrun(&self) -> bool {
+        self.overran.load(Ordering::Relaxed)
+    }
+}
+
+/// A call's future with its CPU clock running.
+struct Metered<F: ?Sized> {
+    meter: Arc<CpuMeter>,
+    future: Pin<Box<F>>,
+}
+
+impl<T> Future for Metered<dyn Future<Output = T> + Send> {
+    type Output = T;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
+        let start = nanos(thread_cpu());
+        self.meter.poll_started.store(start, Ordering::Relaxed);
+        let polled = self.future.as_mut().poll(cx);
+        self.meter.used.fetch_add(nanos(thread_cpu()).saturating_sub(start), Ordering::Relaxed);
+        polled
+    }
+}
+
+/// The threads for calls that compute.
+#[derive(Debug)]
+pub struct SlowLane {
+    runtime: Option<Runtime>,
+    calls: AtomicUsize,
+    calls_max: usize,
+}
+
+impl SlowLane {
+    /// Starts its threads at a lower priority.
+    ///
+    /// # Errors
+    /// The machine gives no threads.
+    pub fn new(threads: usize, calls_max: usize) -> std::io::Result<Self> {
+        let runtime = tokio::runtime::Builder::new_multi_thread()
+            .worker_threads(threads)
+            .thread_name("slow-lane")
+            .on_thread_start(|| {
+                // Without permission to be nice the lane still keeps spinning guests off the fast threads.
+                let _ = rustix::process::setpriority_process(Some(rustix::thread::gettid()), 15);
+            })
+            .enable_all()
+            .build()?;
+        Ok(Self { runtime: Some(runtime), calls: AtomicUsize::new(0), calls_max })
+    }
+
+    fn enter(self: &Arc<Self>) -> Option<InLane> {
+        self.calls
+            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |calls| {
+                (calls < self.calls_max).then_some(calls + 1)
+            })
+            .ok()
+            .map(|_| InLane(Arc::clone(self)))
+    }
+}
+
+impl Drop for SlowLane {
+    fn drop(&mut self) {
+        if let Some(runtime) = self.runtime.take() {
+            runtime.shutdown_background();
+        }
+    }
+}
+
+struct InLane(Arc<SlowLane>);
+
+impl Drop for InLane {
+    fn drop(&mut self) {
+        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+/// Why a call ended without its own result.
+#[derive(Debug, PartialEq, Eq)]
+pub enum Stopped {
+    /// The slow lane is full.
+    LaneFull,
+    /// The lane's thread lost it: a panic in host code.
+    Lost(String),
+}
+
+/// A call that runs where it is polled until it overruns a tick, then in the slow lane. Dropping it ends the call.
+pub struct TwoLanes<T: Send + 'static> {
+    state: LaneState<T>,
+    lane: Arc<SlowLane>,
+}
+
+enum LaneState<T> {
+    Fast(Metered<dyn Future<Output = T> + Send>),
+    Slow(JoinHandle<T>),
+    Done,
+}
+
+impl<T: Send + 'static> TwoLanes<T> {
+    /// Wraps a call.
+    pub fn new(
+        future: impl Future<Output = T> + Send + 'static,
+        meter: Arc<CpuMeter>,
+        lane: Arc<SlowLane>,
+    ) -> Self {
+        Self { state: LaneState::Fast(Metered { meter, future: Box::pin(future) }), lane }
+    }
+
+    fn move_to_slow_lane(&mut self) -> Result<(), Stopped> {
+        let LaneState::Fast(call) = std::mem::replace(&mut self.state, LaneState::Done) else {
+            return Ok(());
+        };
+        let place = self.lane.enter().ok_or(Stopped::LaneFull)?;
+        let runtime = self.lane.runtime.as_ref().ok_or(Stopped::LaneFull)?;
+        self.state = LaneState::Slow(runtime.spawn(async move {
+            let _place = place;
+            call.await
+        }));
+        Ok(())
+    }
+}
+
+impl<T: Send + 'static> Future for TwoLanes<T> {
+    type Output = Result<T, Stopped>;
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        if let LaneState::Fast(call) = &mut self.state {
+            if let Poll::Ready(output) = Pin::new(&mut *call).poll(cx) {
+                self.state = LaneState::Done;
+                return Poll::Ready(Ok(output));
+            }
+            if !call.meter.has_overrun() {
+                return Poll::Pending;
+            }
+            if let Err(stopped) = self.move_to_slow_lane() {
+                return Poll::Ready(Err(stopped));
+            }
+        }
+        match &mut self.state {
+            LaneState::Slow(handle) => {
+                let joined = ready!(Pin::new(handle).poll(cx));
+                self.state = LaneState::Done;
+                Poll::Ready(joined.map_err(|error| Stopped::Lost(error.to_string())))
+            }
+            LaneState::Fast(_) | LaneState::Done => Poll::Pending,
+        }
+    }
+}
+
+impl<T: Send + 'static> Drop for TwoLanes<T> {
+    fn drop(&mut self) {
+        if let LaneState::Slow(handle) = &self.state {
+            handle.abort();
+        }
+    }
+}

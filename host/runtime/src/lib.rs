@@ -1,0 +1,26 @@
+//! The sandbox: providers as WebAssembly components.
+//!
+//! The only importer of `wasmtime`. A [`Sandbox`] compiles, examines and loads components; a [`SandboxedProvider`] is one
+//! configured instance of a plugin behind the domain's [`Provider`](atelier_domain::provider::Provider) port. Each call gets a
+//! fresh instance with its own limits, two clocks, and one way out: [`egress`].
+
+mod artefact;
+mod breaker;
+mod call;
+pub mod egress;
+mod engine;
+mod host_state;
+mod lane;
+mod limits;
+mod package;
+mod provider;
+mod sandbox;
+mod v0_1;
+
+pub use artefact::{CompileError, CompileLimits, Compiler, compile_in_this_process};
+pub use call::{CallReport, NoObserver, Observer};
+pub use limits::Profile;
+pub use package::{Package, PackageError};
+pub use provider::{InstanceSettings, InvalidInstance, SandboxedProvider};
+pub use sandbox::{LoadedPlugin, Sandbox, SandboxConfig, SandboxError};
+pub use v0_1::imports::quota::QuotaWindow;

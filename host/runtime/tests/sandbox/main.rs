@@ -1,0 +1,13 @@
+//! The sandbox against a plugin that attacks it, through the real runtime and real sockets.
+
+mod bodies;
+mod breaker;
+mod egress;
+mod limits;
+mod loading;
+mod logs;
+mod secrets;
+mod streams;
+mod support;
+mod table_bomb;
+mod upstream;

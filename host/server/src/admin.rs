@@ -1,0 +1,72 @@
+//! The operators' listener: health and metrics. No key: keep its address private.
+
+use std::sync::Arc;
+
+use atelier_domain::provider::{BreakerState, Readiness};
+use axum::Router;
+use axum::extract::State;
+use axum::response::{IntoResponse, Response};
+use axum::routing::get;
+use http::StatusCode;
+use http::header::CONTENT_TYPE;
+use serde::Serialize;
+
+use crate::app::App;
+
+#[derive(Serialize)]
+struct Report {
+    ready: bool,
+    /// Why not.
+    reasons: Vec<String>,
+    instances: Vec<InstanceReport>,
+}
+
+#[derive(Serialize)]
+struct InstanceReport {
+    name: String,
+    state: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<String>,
+}
+
+pub(crate) fn router(app: Arc<App>) -> Router {
+    Router::new()
+        .route("/health/live", get(|| async { "ok\n" }))
+        .route("/health/ready", get(ready))
+        .route("/metrics", get(metrics))
+        .with_state(app)
+}
+
+/// Ready while storage answers and the server is not stopping. A provider that fails is reported, and does not make the
+/// whole host unready (P-5).
+async fn ready(State(app): State<Arc<App>>) -> Response {
+    let mut reasons = Vec::new();
+    if let Err(error) = app.accounts.users(None, 1).await {
+        reasons.push(format!("storage: {error}"));
+    }
+    if app.is_stopping() {
+        reasons.push("the server is stopping".to_owned());
+    }
+    let instances = app.registry.instances().into_iter().map(|(name, provider)| {
+        let (state, reason) = match (provider.breaker(), provider.readiness()) {
+            (BreakerState::Open { reason, .. }, _) => ("refused", Some(reason)),
+            (_, Readiness::Failed(reason)) => ("failed", Some(reason)),
+            (_, Readiness::Loading) => ("loading", None),
+            (_, Readiness::Ready) => ("ready", None),
+        };
+        InstanceReport { name, state, reason }
+    });
+    let report = Report { ready: reasons.is_empty(), reasons, instances: instances.collect() };
+    let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
+    (status, axum::Json(report)).into_response()
+}
+
+async fn metrics(State(app): State<Arc<App>>) -> Response {
+    match app.metrics.text() {
+        Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
+        Err(error) => {
+            tracing::error!(%error, "metrics could not be written");
+            StatusCode::INTERNAL_SERVER_ERROR.into_response()
+        }
+    }
+}

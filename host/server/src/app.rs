@@ -1,0 +1,273 @@
+//! The composition root: the only place where concrete types are built.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use anyhow::Context as _;
+use atelier_domain::blob::BlobStore;
+use atelier_domain::time::{Clock, SystemClock};
+use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
+use atelier_runtime::{Observer, Sandbox};
+use atelier_service::accounts::Accounts;
+use atelier_service::generation::{CallBudget, Generations};
+use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
+use atelier_service::limits::Limiter;
+use atelier_service::plugins::Plugins;
+use atelier_service::registry::Registry;
+use atelier_service::{StoragePool, StoragePoolLimits};
+use atelier_storage::{Blobs, Store};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use crate::config::{Config, Local};
+use crate::http::route;
+use crate::local::{INSTANCE, LocalProvider};
+use crate::metrics::Metrics;
+use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
+use crate::{admin, listener};
+
+/// How often model lists that grow old are renewed.
+const RENEWAL_EVERY: Duration = Duration::from_secs(60);
+/// Connections to the operators' listener.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// What handlers use.
+#[derive(Debug)]
+pub struct App {
+    pub config: Config,
+    pub clock: Arc<dyn Clock>,
+    pub accounts: Accounts,
+    pub limiter: Limiter,
+    pub registry: Arc<Registry>,
+    pub generations: Generations,
+    pub jobs: Jobs,
+    pub metrics: Arc<Metrics>,
+    pub plugins: Arc<Plugins>,
+    pub instances: Arc<Instances>,
+    stopping: AtomicBool,
+}
+
+impl App {
+    /// Builds everything that a configuration asks for. Opens the store; blocks while it does.
+    ///
+    /// # Errors
+    /// The store or the blob store cannot be opened.
+    pub async fn build(config: Config) -> anyhow::Result<Arc<Self>> {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let metrics = Arc::new(Metrics::new(&route::table())?);
+        let store = open_store(&config).await?;
+        let pool =
+            StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
+        let accounts = Accounts::new(store.clone(), pool.clone(), clock.clone());
+        let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
+        if config.local.enabled {
+            let name = INSTANCE.parse().context("the name of the in-house models")?;
+            registry.put(&name, Arc::new(local_provider(&config.local)?)).await;
+        }
+        let office = PluginOffice::open(&config, store.clone(), clock.clone(), metrics.clone()).await?;
+        let plugins = office.plugins;
+        let instances = Arc::new(Instances::new(
+            office.sandbox,
+            plugins.clone(),
+            registry.clone(),
+            config.instances.clone(),
+        ));
+        for missing in &config.missing_secrets {
+            let (instance, secret) = (&missing.instance, &missing.secret);
+            tracing::warn!(
+                instance,
+                secret,
+                reason = missing.reason,
+                "a secret is missing; the instance cannot be used"
+            );
+        }
+        if let Some(word) = &config.plugins.unknown_trust {
+            tracing::warn!(word, "[plugins] trust is none of strict, warn, off: strict is used");
+        }
+        instances.start().await.context("placing the configured instances")?;
+        let ports = JobPorts {
+            store,
+            blobs: office.blobs.clone(),
+            pool,
+            registry: registry.clone(),
+            fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs)),
+            clock: clock.clone(),
+            meter: metrics.clone(),
+        };
+        let budget = CallBudget { chat: config.server.request_max, ..CallBudget::default() };
+        let limits = config.limits.clone();
+        Ok(Arc::new(Self {
+            clock,
+            accounts,
+            limiter: Limiter::new(move |class| limits.rate(class)),
+            generations: Generations::new(registry.clone(), budget),
+            jobs: Jobs::new(ports, JobLimits::default()),
+            registry,
+            metrics,
+            plugins,
+            instances,
+            stopping: AtomicBool::new(false),
+            config,
+        }))
+    }
+
+    /// Whether the server is about to end.
+    pub fn is_stopping(&self) -> bool {
+        self.stopping.load(Ordering::Relaxed)
+    }
+}
+
+/// The sandbox, and the plugins installed in a configuration's data folder.
+#[derive(Debug)]
+pub struct PluginOffice {
+    pub sandbox: Arc<Sandbox>,
+    pub blobs: Arc<dyn BlobStore>,
+    pub plugins: Arc<Plugins>,
+}
+
+impl PluginOffice {
+    /// Builds the sandbox and opens the plugin folder.
+    ///
+    /// # Errors
+    /// This machine cannot run the sandbox, or a folder cannot be used.
+    pub async fn open(
+        config: &Config,
+        store: Arc<Store>,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> anyhow::Result<Self> {
+        let data = config.storage.path.clone();
+        let folder = data.join("blobs");
+        let blobs = tokio::task::spawn_blocking(move || Blobs::open(folder))
+            .await
+            .context("opening the blob store")?;
+        let blobs: Arc<dyn BlobStore> = Arc::new(blobs.context("the blob store cannot be opened")?);
+        let host_token = format!("atelier-{}", uuid::Uuid::now_v7().simple());
+        let sandbox = plugin_host::sandbox(
+            &config.sandbox,
+            &data,
+            &host_token,
+            blobs.clone(),
+            clock.clone(),
+            observer,
+        )?;
+        let plugins = Arc::new(Plugins::new(
+            store,
+            Arc::new(SandboxHost(sandbox.clone())),
+            data.join("plugins"),
+            plugin_host::trust_policy(&config.plugins)?,
+            clock,
+        ));
+        Ok(Self { sandbox, blobs, plugins })
+    }
+}
+
+async fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
+    let folder = config.storage.database();
+    let shown = folder.display().to_string();
+    let opening = tokio::task::spawn_blocking(move || Store::open(folder));
+    let store = opening.await.context("opening the store")?;
+    Ok(Arc::new(store.with_context(|| format!("the store in {shown} cannot be opened"))?))
+}
+
+fn local_provider(local: &Local) -> anyhow::Result<LocalProvider> {
+    let cache_dir = match &local.cache {
+        Some(folder) => folder.clone(),
+        None => weights::cache_dir().context("set [local] cache to a folder for model weights")?,
+    };
+    let source = WeightsSource::Published { source: weights::SMOLLM2_135M_INSTRUCT, cache_dir };
+    let engine = EngineConfig {
+        concurrent_max: local.concurrent_max,
+        queued_max: local.queued_max,
+        memory_bytes_max: local.memory_bytes_max,
+        ..EngineConfig::default()
+    };
+    Ok(LocalProvider::new(Arc::new(Engine::lazy(source, engine))))
+}
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Running {
+    pub app: Arc<App>,
+    /// Where callers reach it.
+    pub address: SocketAddr,
+    /// Where operators reach it.
+    pub admin_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+}
+
+impl Running {
+    /// Builds the app and listens.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or an address is taken.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let (listen, admin_listen) = (config.server.listen, config.admin.listen);
+        let public = bind(listen, "[server] listen").await?;
+        let private = bind(admin_listen, "[admin] listen").await?;
+        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        let app = App::build(config).await?;
+        let (stop, stopped) = watch::channel(false);
+        let server = &app.config.server;
+        let serving = listener::serve(
+            public,
+            route::router(app.clone()),
+            server.connections_max,
+            server.drain_max,
+            stopped.clone(),
+        );
+        let watching = listener::serve(
+            private,
+            admin::router(app.clone()),
+            ADMIN_CONNECTIONS_MAX,
+            Duration::from_secs(1),
+            stopped.clone(),
+        );
+        let renewing = renew(app.registry.clone(), stopped.clone());
+        let jobs = app.jobs.clone();
+        let working = async move { jobs.run(stopped).await };
+        let tasks = vec![
+            tokio::spawn(serving),
+            tokio::spawn(watching),
+            tokio::spawn(renewing),
+            tokio::spawn(working),
+        ];
+        tracing::info!(%address, %admin_address, "listening");
+        Ok(Self { app, address, admin_address, stop, tasks })
+    }
+
+    /// Stops accepting, and waits for what runs, within the configured deadline.
+    pub async fn stop(self) {
+        self.app.stopping.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        for task in self.tasks {
+            if let Err(error) = task.await {
+                tracing::error!(%error, "a task of the server ended unexpectedly");
+            }
+        }
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another server running? change {setting}"))
+}
+
+/// Loads the model lists at once, and renews them before they are old.
+async fn renew(registry: Arc<Registry>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = registry.renew() => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RENEWAL_EVERY) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}

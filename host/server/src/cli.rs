@@ -1,0 +1,91 @@
+//! The command line.
+
+mod compile;
+mod desk;
+mod doctor;
+mod init;
+mod key;
+mod office;
+mod plugin;
+mod serve;
+mod user;
+
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+use crate::config::{BadConfiguration, Config, EXIT_BAD_CONFIGURATION};
+
+/// One self-hosted server for text, images, speech and more, from any provider.
+///
+/// Begin with `atelier init DIR`: it writes a configuration and prints your API key. Then
+/// `atelier serve --config DIR/atelier.toml`, and point any OpenAI client at http://127.0.0.1:8484/v1.
+#[derive(Debug, Parser)]
+#[command(name = "atelier", version, propagate_version = true)]
+struct Line {
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    /// Write a configuration and the data folder; create the first administrator and print their key once
+    Init(init::Init),
+    /// Run the server
+    Serve(Configured),
+    /// Check configuration, storage, plugins, secrets and local models, and say what to fix
+    Doctor(Configured),
+    /// Create, list and revoke API keys
+    #[command(subcommand)]
+    Key(key::Key),
+    /// Create, list and disable users
+    #[command(subcommand)]
+    User(user::User),
+    /// Install and manage plugins, or write one
+    #[command(subcommand)]
+    Plugin(plugin::Plugin),
+    /// Compile one component within limits: what the server runs in a child of its own
+    #[command(name = crate::plugin_host::COMPILE_VERB, hide = true)]
+    Compile(compile::Compile),
+}
+
+/// Where the configuration is.
+#[derive(Clone, Debug, clap::Args)]
+pub(crate) struct Configured {
+    /// The configuration file, as `atelier init` writes it
+    #[arg(long, value_name = "FILE", default_value = "atelier.toml", env = "ATELIER_CONFIG")]
+    config: PathBuf,
+}
+
+impl Configured {
+    fn load(&self) -> Result<Config, BadConfiguration> {
+        Config::load(&self.config)
+    }
+}
+
+/// Runs the command line of this process.
+pub fn run() -> ExitCode {
+    let line = Line::parse();
+    let outcome = match line.verb {
+        Verb::Init(init) => in_runtime(init.run()),
+        Verb::Serve(configured) => serve::run(&configured),
+        Verb::Doctor(configured) => in_runtime(doctor::run(configured)),
+        Verb::Key(key) => in_runtime(key.run()),
+        Verb::User(user) => in_runtime(user.run()),
+        Verb::Plugin(plugin) => in_runtime(plugin.run()),
+        Verb::Compile(compile) => compile.run(),
+    };
+    match outcome {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("atelier: {error:#}");
+            let is_configuration = error.downcast_ref::<BadConfiguration>().is_some();
+            ExitCode::from(if is_configuration { EXIT_BAD_CONFIGURATION } else { 1 })
+        }
+    }
+}
+
+fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build()?.block_on(work)
+}

@@ -1,0 +1,148 @@
+//! The running server's own API, for the command line.
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use atelier_domain::account::{Role, Scope};
+use atelier_domain::id::KeyId;
+use bytes::Bytes;
+use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::{Method, Request};
+use http_body_util::{BodyExt, Full, Limited};
+use hyper_util::client::legacy::Client;
+use hyper_util::client::legacy::connect::HttpConnector;
+use hyper_util::rt::TokioExecutor;
+use serde::Deserialize;
+use serde::de::DeserializeOwned;
+use serde_json::{Value, json};
+
+use super::{KeyRow, UserRow};
+
+const PATIENCE: Duration = Duration::from_secs(15);
+const ANSWER_BYTES_MAX: usize = 4 << 20;
+
+/// A server that answers.
+pub(in crate::cli) struct Server {
+    address: SocketAddr,
+    key: String,
+    client: Client<HttpConnector, Full<Bytes>>,
+}
+
+#[derive(Deserialize)]
+struct Page<T> {
+    data: Vec<T>,
+    next: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct NewKey {
+    id: String,
+    secret: String,
+}
+
+impl Server {
+    pub(super) fn new(address: SocketAddr, key: String) -> Self {
+        Self { address, key, client: Client::builder(TokioExecutor::new()).build_http() }
+    }
+
+    async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Bytes> {
+        let request = Request::builder()
+            .method(method)
+            .uri(format!("http://{}{path}", self.address))
+            .header(AUTHORIZATION, format!("Bearer {}", self.key))
+            .header(CONTENT_TYPE, "application/json")
+            .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))?;
+        let exchange = async {
+            let response = self.client.request(request).await?;
+            let status = response.status();
+            let read = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
+            let body = read.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
+            anyhow::Ok((status, body))
+        };
+        let (status, body) = tokio::time::timeout(PATIENCE, exchange).await.with_context(|| {
+            format!("the server at {} did not answer in {} s", self.address, PATIENCE.as_secs())
+        })??;
+        if status.is_success() {
+            return Ok(body);
+        }
+        let told: Value = serde_json::from_slice(&body).unwrap_or_default();
+        bail!("the server refused: {}", told["detail"].as_str().unwrap_or("it gave no reason"))
+    }
+
+    async fn ask_for<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &str,
+        body: Option<Value>,
+    ) -> anyhow::Result<T> {
+        let bytes = self.ask(method, path, body).await?;
+        serde_json::from_slice(&bytes).context("the server's answer is not what this version expects")
+    }
+
+    async fn all<T: DeserializeOwned>(&self, path: &str) -> anyhow::Result<Vec<T>> {
+        let mut all = Vec::new();
+        let mut after = String::new();
+        loop {
+            let page: Page<T> = self.ask_for(Method::GET, &format!("{path}{after}"), None).await?;
+            all.extend(page.data);
+            match page.next {
+                Some(next) => after = format!("{}after={next}", if path.contains('?') { "&" } else { "?" }),
+                None => return Ok(all),
+            }
+        }
+    }
+
+    pub(super) async fn create_user(&self, name: &str, role: Role) -> anyhow::Result<UserRow> {
+        let role = if role == Role::Administrator { "administrator" } else { "user" };
+        self.ask_for(Method::POST, "/api/v1/users", Some(json!({"name": name, "role": role}))).await
+    }
+
+    pub(super) async fn users(&self) -> anyhow::Result<Vec<UserRow>> {
+        self.all("/api/v1/users").await
+    }
+
+    pub(super) async fn set_disabled(&self, name: &str, disabled: bool) -> anyhow::Result<()> {
+        let users = self.users().await?;
+        let user = users
+            .iter()
+            .find(|user| user.name == name)
+            .with_context(|| format!("there is no user {name:?}"))?;
+        let verb = if disabled { "disable" } else { "enable" };
+        self.ask(Method::POST, &format!("/api/v1/users/{}/{verb}", user.id), None).await.map(|_| ())
+    }
+
+    pub(super) async fn create_key(
+        &self,
+        user: &str,
+        name: &str,
+        scopes: &[Scope],
+        days: Option<u64>,
+    ) -> anyhow::Result<(String, String)> {
+        let scopes: Vec<_> = scopes.iter().map(|scope| scope.as_str()).collect();
+        let body = json!({"user": user, "name": name, "scopes": scopes, "expires_in_days": days});
+        let made: NewKey = self.ask_for(Method::POST, "/api/v1/keys", Some(body)).await?;
+        Ok((made.id, made.secret))
+    }
+
+    pub(super) async fn keys(&self, user: &str) -> anyhow::Result<Vec<KeyRow>> {
+        self.all(&format!("/api/v1/keys?user={}", encoded(user))).await
+    }
+
+    pub(super) async fn revoke_key(&self, user: &str, id: KeyId) -> anyhow::Result<()> {
+        let path = format!("/api/v1/keys/{id}/revoke?user={}", encoded(user));
+        self.ask(Method::POST, &path, None).await.map(|_| ())
+    }
+}
+
+/// Percent-encoding (RFC 3986 §2.1) of a value in a query.
+fn encoded(text: &str) -> String {
+    text.bytes().fold(String::new(), |mut out, byte| {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.' | b'~') {
+            out.push(char::from(byte));
+        } else {
+            out.push_str(&format!("%{byte:02X}"));
+        }
+        out
+    })
+}

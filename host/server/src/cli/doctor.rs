@@ -1,0 +1,128 @@
+//! `atelier doctor`: what works, what does not, and what to do about it.
+
+use std::process::ExitCode;
+
+use atelier_domain::store::{PluginStore, StoreError};
+use atelier_inference::weights;
+use atelier_storage::{Blobs, Store};
+
+use super::Configured;
+use crate::config::{Config, TrustMode};
+
+struct Findings {
+    problems: usize,
+}
+
+impl Findings {
+    fn good(&self, what: &str) {
+        println!("ok       {what}");
+    }
+    fn note(&self, what: &str) {
+        println!("note     {what}");
+    }
+    fn problem(&mut self, what: &str) {
+        self.problems += 1;
+        println!("PROBLEM  {what}");
+    }
+}
+
+pub(super) async fn run(configured: Configured) -> anyhow::Result<ExitCode> {
+    let config = configured.load()?;
+    let findings = tokio::task::spawn_blocking(move || examine(&config)).await?;
+    match findings.problems {
+        0 => println!("\nEverything needed is in place."),
+        1 => println!("\n1 problem."),
+        n => println!("\n{n} problems."),
+    }
+    Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+fn examine(config: &Config) -> Findings {
+    let mut findings = Findings { problems: 0 };
+    findings.good("the configuration is valid");
+    if let Some(word) = &config.plugins.unknown_trust {
+        findings
+            .problem(&format!("[plugins] trust = {word:?} counts as \"strict\": write strict, warn or off"));
+    }
+    if config.plugins.trust == TrustMode::Off {
+        findings.note("[plugins] trust = \"off\": plugins that nobody signed are let in");
+    }
+    storage(config, &mut findings);
+    for missing in &config.missing_secrets {
+        let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);
+        findings.problem(&format!("{instance}: its secret {secret} is missing: {reason}"));
+    }
+    local_model(config, &mut findings);
+    findings
+}
+
+fn storage(config: &Config, findings: &mut Findings) {
+    let folder = config.storage.database();
+    if !folder.exists() {
+        let shown = config.storage.path.display();
+        findings.problem(&format!(
+            "there is no store in {shown}: make one with `atelier init DIR`, or set [storage] path"
+        ));
+        return;
+    }
+    match Store::open(&folder) {
+        Ok(store) => {
+            findings.good(&format!("the store in {} opens", folder.display()));
+            plugins(config, &store, findings);
+        }
+        Err(StoreError::Unavailable(reason)) if is_running(config) => {
+            findings
+                .note(&format!("the server runs and holds the store; stop it to have it checked ({reason})"));
+        }
+        Err(error) => findings.problem(&format!("the store in {}: {error}", folder.display())),
+    }
+    match Blobs::open(config.storage.blobs()) {
+        Ok(_) => findings.good("the blob store opens"),
+        Err(_) if is_running(config) => {}
+        Err(error) => findings.problem(&format!("the blob store: {error}")),
+    }
+}
+
+fn is_running(config: &Config) -> bool {
+    std::net::TcpStream::connect_timeout(&config.server.listen, std::time::Duration::from_secs(1)).is_ok()
+}
+
+fn plugins(config: &Config, store: &Store, findings: &mut Findings) {
+    for instance in &config.instances {
+        let (name, plugin) = (&instance.name, &instance.plugin);
+        match store.plugin(plugin) {
+            Ok(Some(installed)) if installed.enabled => {
+                findings
+                    .good(&format!("{name}: {plugin} {} is installed", installed.current.manifest.version));
+            }
+            Ok(Some(_)) => {
+                findings.problem(&format!("{name}: {plugin} is disabled: `atelier plugin enable {plugin}`"))
+            }
+            Ok(None) => findings.problem(&format!(
+                "{name}: {plugin} is not installed: `atelier plugin install FILE.wasm` with its file"
+            )),
+            Err(error) => findings.problem(&format!("{name}: {error}")),
+        }
+    }
+}
+
+fn local_model(config: &Config, findings: &mut Findings) {
+    if !config.local.enabled {
+        findings.note("[local] enabled = false: no in-house models");
+        return;
+    }
+    let cache = match &config.local.cache {
+        Some(folder) => Ok(folder.clone()),
+        None => weights::cache_dir(),
+    };
+    match cache {
+        Ok(folder) if weights::SMOLLM2_135M_INSTRUCT.is_fetched(&folder) => {
+            findings.good("the weights of local/smollm2-135m-instruct are on this machine");
+        }
+        Ok(folder) => findings.note(&format!(
+            "the weights of local/smollm2-135m-instruct are fetched into {} on first use (93 MB)",
+            folder.display()
+        )),
+        Err(error) => findings.problem(&format!("[local]: {error}")),
+    }
+}

@@ -1,0 +1,134 @@
+//! The configuration: `atelier.toml`, then the environment (`ATELIER_SECTION__KEY`), checked as a whole before anything
+//! is opened.
+
+mod limits;
+mod plugins;
+mod reader;
+mod sandbox;
+mod server;
+pub mod template;
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use figment::Figment;
+use figment::providers::{Env, Format, Toml};
+use figment::value::Dict;
+
+pub use limits::Limits;
+pub use plugins::{Plugins, TrustMode, TrustedKey};
+pub use reader::{Mistake, Section};
+pub use sandbox::Sandbox;
+pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage};
+
+use atelier_domain::plugin::InstanceConfig;
+
+/// Exit code for a bad configuration (`EX_USAGE` of sysexits).
+pub const EXIT_BAD_CONFIGURATION: u8 = 64;
+
+/// Everything that the operator decides.
+#[derive(Clone, Debug)]
+pub struct Config {
+    pub server: Server,
+    pub admin: Admin,
+    pub storage: Storage,
+    pub plugins: Plugins,
+    pub instances: Vec<InstanceConfig>,
+    /// Secrets that could not be read: the instance starts without them and says so (P-5).
+    pub missing_secrets: Vec<MissingSecret>,
+    pub limits: Limits,
+    pub sandbox: Sandbox,
+    pub models: Models,
+    pub local: Local,
+    pub log: Log,
+}
+
+/// A secret that is configured and cannot be read.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MissingSecret {
+    pub instance: String,
+    pub secret: String,
+    /// What to do.
+    pub reason: String,
+}
+
+/// All that is wrong with a configuration.
+#[derive(Debug, thiserror::Error)]
+pub struct BadConfiguration {
+    /// The file.
+    pub path: PathBuf,
+    pub mistakes: Vec<Mistake>,
+}
+
+impl fmt::Display for BadConfiguration {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let count = self.mistakes.len();
+        let noun = if count == 1 { "mistake" } else { "mistakes" };
+        write!(f, "{} has {count} {noun}:", self.path.display())?;
+        for mistake in &self.mistakes {
+            write!(f, "\n  {mistake}")?;
+        }
+        Ok(())
+    }
+}
+
+impl Config {
+    /// Reads the file and the environment.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn load(path: &Path) -> Result<Self, BadConfiguration> {
+        let bad = |mistakes| BadConfiguration { path: path.to_owned(), mistakes };
+        let one = |key: &str, what: String| bad(vec![Mistake { path: key.to_owned(), what }]);
+        let text = std::fs::read_to_string(path).map_err(|error| {
+            one("(file)", format!("{error}; make one with `atelier init DIR`, or name it with --config"))
+        })?;
+        let environment = Env::prefixed("ATELIER_").filter(|key| key.as_str().contains("__")).split("__");
+        let merged = Figment::from(Toml::string(&text)).merge(environment);
+        let values: Dict = merged.extract().map_err(|error| {
+            bad(error
+                .into_iter()
+                .map(|error| Mistake { path: error.path.join("."), what: error.kind.to_string() })
+                .collect())
+        })?;
+        let folder = path.parent().unwrap_or(Path::new(".")).to_owned();
+        Self::read(values, &folder).map_err(bad)
+    }
+
+    fn read(values: Dict, folder: &Path) -> Result<Self, Vec<Mistake>> {
+        let mut root = Section::root(values);
+        let mut missing_secrets = Vec::new();
+        let server = root.section("server", Server::read);
+        let admin = root.section("admin", Admin::read);
+        let storage = root.section("storage", |section| Storage::read(section, folder));
+        let plugins = root.section("plugins", Plugins::read);
+        let mut instances =
+            root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
+        let limits = root.section("limits", Limits::read);
+        let sandbox = root.section("sandbox", Sandbox::read);
+        let models = root.section("models", Models::read);
+        let local = root.section("local", |section| Local::read(section, folder));
+        let log = root.section("log", Log::read);
+        plugins::check_names(&mut root, &mut instances, &local);
+        let mistakes = root.finish();
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Self {
+            server,
+            admin,
+            storage,
+            plugins,
+            instances,
+            missing_secrets,
+            limits,
+            sandbox,
+            models,
+            local,
+            log,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests;

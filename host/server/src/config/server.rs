@@ -1,0 +1,163 @@
+//! `[server]`, `[admin]`, `[storage]`, `[models]`, `[local]` and `[log]`.
+
+use std::collections::HashMap;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use atelier_domain::id::ModelId;
+
+use super::Section;
+
+/// The listener for callers.
+#[derive(Clone, Debug)]
+pub struct Server {
+    pub listen: SocketAddr,
+    /// How the server is reached from outside, without a trailing slash.
+    pub public_url: Option<String>,
+    /// Connections open at once.
+    pub connections_max: usize,
+    /// How long running requests may take to end when the server stops.
+    pub drain_max: Duration,
+    /// How long a request may take to be answered.
+    pub request_max: Duration,
+    /// How long a stream's provider may be silent.
+    pub stream_idle_max: Duration,
+}
+
+impl Server {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let mut seconds = |key, usual, max| Duration::from_secs(section.number(key, usual, 1..=max));
+        let drain_max = seconds("drain_seconds", 30, 3600);
+        let request_max = seconds("request_seconds", 600, 86_400);
+        let stream_idle_max = seconds("stream_idle_seconds", 30, 3600);
+        let public_url = section.text("public_url").map(|url| url.trim_end_matches('/').to_owned());
+        if public_url.as_ref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://")))
+        {
+            section.wrong("public_url", "must begin with http:// or https://");
+        }
+        Self {
+            listen: section.socket("listen", "127.0.0.1:8484"),
+            public_url,
+            connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
+            drain_max,
+            request_max,
+            stream_idle_max,
+        }
+    }
+}
+
+/// The listener for operators: health and metrics.
+#[derive(Clone, Debug)]
+pub struct Admin {
+    pub listen: SocketAddr,
+}
+
+impl Admin {
+    pub(super) fn read(section: &mut Section) -> Self {
+        Self { listen: section.socket("listen", "127.0.0.1:8485") }
+    }
+}
+
+/// Where data lies.
+#[derive(Clone, Debug)]
+pub struct Storage {
+    pub path: PathBuf,
+    /// Store calls that run at once.
+    pub threads: usize,
+}
+
+impl Storage {
+    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
+        let path = section.text("path").unwrap_or_else(|| "data".to_owned());
+        if path.is_empty() {
+            section.wrong("path", "must name a folder, relative to the configuration file or absolute");
+        }
+        Self { path: folder.join(path), threads: section.number("threads", 16, 1..=256) as usize }
+    }
+
+    /// The database's folder.
+    pub fn database(&self) -> PathBuf {
+        self.path.join("store")
+    }
+    /// The blob store's folder.
+    pub fn blobs(&self) -> PathBuf {
+        self.path.join("blobs")
+    }
+}
+
+/// Names of the operator's own for models.
+#[derive(Clone, Debug)]
+pub struct Models {
+    /// Alias → `instance/model`.
+    pub aliases: HashMap<String, String>,
+}
+
+impl Models {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let aliases = section.map("aliases", |value| {
+            let target = value.as_str().ok_or("must be a model id in quotes, such as \"openai/gpt-4o\"")?;
+            target.parse::<ModelId>().map(|id| id.as_str().to_owned()).map_err(|error| error.to_string())
+        });
+        Self { aliases: aliases.into_iter().collect() }
+    }
+}
+
+/// Models that run on this machine.
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub enabled: bool,
+    /// Where fetched weights lie; absent: `ATELIER_CACHE`, or the user's cache folder.
+    pub cache: Option<PathBuf>,
+    /// Memory for a model and its requests.
+    pub memory_bytes_max: u64,
+    /// Requests that advance in turn.
+    pub concurrent_max: usize,
+    /// Requests that wait.
+    pub queued_max: usize,
+}
+
+impl Local {
+    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
+        Self {
+            enabled: section.flag("enabled", true),
+            cache: section.text("cache").map(|path| folder.join(path)),
+            memory_bytes_max: section.number("memory_mib", 2048, 64..=1_048_576) << 20,
+            concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
+            queued_max: section.number("queued", 32, 0..=65_536) as usize,
+        }
+    }
+}
+
+/// How log lines look.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum LogFormat {
+    Json,
+    Text,
+}
+
+/// What is logged.
+#[derive(Clone, Debug)]
+pub struct Log {
+    pub format: LogFormat,
+    pub level: tracing::Level,
+}
+
+impl Log {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let format = match section.text("format").as_deref() {
+            None | Some("json") => LogFormat::Json,
+            Some("text") => LogFormat::Text,
+            Some(_) => {
+                section.wrong("format", "must be \"json\" or \"text\"");
+                LogFormat::Json
+            }
+        };
+        let level = section.text("level").unwrap_or_else(|| "info".to_owned());
+        let level = level.parse().unwrap_or_else(|_| {
+            section.wrong("level", "must be \"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
+            tracing::Level::INFO
+        });
+        Self { format, level }
+    }
+}

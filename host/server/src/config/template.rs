@@ -1,0 +1,67 @@
+//! The configuration file that `atelier init` writes.
+
+/// Every setting that has to be chosen, with its reason.
+pub const TEXT: &str = r#"# Configuration of Atelier. Every setting can be overridden by the environment:
+# ATELIER_SERVER__LISTEN sets [server] listen. `atelier doctor --config FILE` checks it all.
+
+[server]
+listen = "127.0.0.1:8484"
+# public_url = "https://atelier.example.com"   # how callers and callbacks reach this server
+
+[admin]
+listen = "127.0.0.1:8485"   # /health/live, /health/ready, /metrics: keep it private
+
+[storage]
+path = "data"   # relative to this file
+
+[log]
+format = "json"   # or "text"
+level = "info"
+
+[local]
+enabled = true   # in-house models, as local/…; weights are fetched on first use
+
+[models]
+# aliases = { fast = "local/smollm2-135m-instruct" }
+
+# Requests in any span of that many seconds, for each user.
+[limits]
+chat = { requests = 60, seconds = 60 }
+generation = { requests = 10, seconds = 60 }
+transcription = { requests = 20, seconds = 60 }
+analysis = { requests = 30, seconds = 60 }
+status = { requests = 120, seconds = 60 }
+
+[plugins]
+trust = "strict"   # only plugins signed by a key below; "warn" or "off" let others in
+# [[plugins.trusted_keys]]
+# publisher = "example"
+# key = "RW…"
+
+# A provider: its name begins its models' ids.
+# [[instance]]
+# name = "openai"
+# plugin = "atelier/openai"
+# base_url = "https://api.openai.com/v1"
+# secrets = { api-key = { env = "OPENAI_API_KEY" } }
+
+# What one call into a plugin may use.
+[sandbox]
+memory_mib = 64
+table_elements = 100000
+stack_kib = 512
+cpu_ms = 5000
+wall_ms = 600000
+response_mib = 64
+blob_mib = 512
+log_kib = 64
+open_requests = 8
+requests = 64
+handles = 1024
+host_call_memory_mib = 32
+host_calls = 1000000
+concurrent_calls = 1000   # over all plugins
+slow_lane_calls = 64      # over all plugins: calls that compute for long
+slow_lane_threads = 2
+cache_mib = 8             # for each instance
+"#;

@@ -1,0 +1,28 @@
+//! HTTP: wire types, handlers, and the one path that every request takes.
+
+mod answer;
+mod audio;
+mod body;
+mod chat_completions;
+mod embeddings;
+mod error;
+mod favicon;
+mod form;
+mod gate;
+mod generations;
+mod images;
+mod input;
+mod keys;
+mod messages;
+mod models;
+mod moderations;
+mod observe;
+mod prefix;
+mod query;
+mod responses;
+pub mod route;
+mod sse;
+mod users;
+
+pub use error::{ApiError, Dialect};
+pub use gate::{Call, Reply};

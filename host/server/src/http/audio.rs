@@ -1,0 +1,6 @@
+//! `/v1/audio/…` (OpenAI API, audio).
+
+mod form;
+pub(super) mod speech;
+mod subtitles;
+pub(super) mod transcriptions;

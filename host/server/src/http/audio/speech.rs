@@ -1,0 +1,125 @@
+//! `POST /v1/audio/speech`: the audio as it is made.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
+use atelier_domain::generation::{Json, empty_object};
+use atelier_domain::model::Task;
+use atelier_service::ServiceError;
+use atelier_service::generation::Live;
+use axum::body::Body as HttpBody;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use http::HeaderValue;
+use http::header::CONTENT_TYPE;
+use serde::Deserialize;
+
+use crate::http::{ApiError, Call, Reply, body};
+
+const INPUT_CHARACTERS_MAX: usize = 4096;
+const FORMATS: [&str; 6] = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    model: String,
+    input: String,
+    voice: Voice,
+    response_format: Option<String>,
+    speed: Option<f32>,
+    instructions: Option<String>,
+    language: Option<String>,
+    stream_format: Option<String>,
+    /// Ours: provider-specific options by the model's own schema.
+    options: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Voice {
+    Name(String),
+    Id { id: String },
+}
+
+/// Speaks a text.
+pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
+    let bytes = call.read_json().await?;
+    let body: Body = body::parse(&bytes)?;
+    check(&body)?;
+    let caller = call.caller()?;
+    let resolved = call.app.generations.resolve(caller, &body.model, Task::Speech).await?;
+    let request = SpeechRequest {
+        model: String::new(),
+        text: body.input,
+        voice: match body.voice {
+            Voice::Name(name) | Voice::Id { id: name } => name,
+        },
+        format: body.response_format.unwrap_or_else(|| "mp3".to_owned()),
+        speed: body.speed,
+        instructions: body.instructions,
+        language: body.language,
+        options: body.options.unwrap_or_else(empty_object),
+    };
+    let mut live = call.app.generations.speak(caller, resolved, request)?.begin().await?;
+    let Some(first) = live.next().await else { return Err(ApiError::bug("a call that began has no event")) };
+    let first = first?;
+    let content_type = first.iter().find_map(|event| match event {
+        SpeechEvent::Started(content_type) => HeaderValue::try_from(content_type.as_str()).ok(),
+        SpeechEvent::Audio(_) | SpeechEvent::Finished(_) => None,
+    });
+    let mut response = Response::new(HttpBody::from_stream(Audio { live, first: Some(first) }));
+    let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
+    response.headers_mut().insert(CONTENT_TYPE, content_type);
+    Ok(Reply { response, provider_time: None, is_stream: true })
+}
+
+fn check(body: &Body) -> Result<(), ApiError> {
+    if body.input.chars().count() > INPUT_CHARACTERS_MAX {
+        return Err(ApiError::invalid("input", format!("at most {INPUT_CHARACTERS_MAX} characters")));
+    }
+    if body.response_format.as_ref().is_some_and(|format| !FORMATS.contains(&format.as_str())) {
+        return Err(ApiError::invalid("response_format", format!("must be one of {}", FORMATS.join(", "))));
+    }
+    if body.speed.is_some_and(|speed| !(0.25..=4.0).contains(&speed)) {
+        return Err(ApiError::invalid("speed", "must be from 0.25 to 4"));
+    }
+    if body.stream_format.as_ref().is_some_and(|format| format != "audio") {
+        return Err(ApiError::invalid("stream_format", "only \"audio\" is supported"));
+    }
+    Ok(())
+}
+
+/// The audio's bytes. A failure in the middle breaks the connection: a clean end would pass for a whole file.
+struct Audio {
+    live: Live<SpeechEvent>,
+    first: Option<Vec<SpeechEvent>>,
+}
+
+impl Stream for Audio {
+    type Item = Result<Bytes, ServiceError>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            let batch = match this.first.take() {
+                Some(batch) => batch,
+                None => match this.live.poll_next_unpin(cx) {
+                    Poll::Ready(Some(Ok(batch))) => batch,
+                    Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Err(error))),
+                    Poll::Ready(None) => return Poll::Ready(None),
+                    Poll::Pending => return Poll::Pending,
+                },
+            };
+            let mut pieces = batch.into_iter().filter_map(|event| match event {
+                SpeechEvent::Audio(bytes) if !bytes.is_empty() => Some(bytes),
+                SpeechEvent::Audio(_) | SpeechEvent::Started(_) | SpeechEvent::Finished(_) => None,
+            });
+            let Some(first) = pieces.next() else { continue };
+            let rest: Vec<Bytes> = pieces.collect();
+            let audio = if rest.is_empty() { first } else { [vec![first], rest].concat().concat().into() };
+            return Poll::Ready(Some(Ok(audio)));
+        }
+    }
+}

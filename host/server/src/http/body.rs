@@ -1,0 +1,105 @@
+//! Reading request bodies: bounded while reading, typed, and refused with the place of the mistake.
+
+use axum::body::Body;
+use bytes::{Bytes, BytesMut};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
+use http_body_util::BodyExt;
+use serde::Deserialize;
+
+use super::{ApiError, Call};
+
+impl Call {
+    /// The whole body, bounded by the route.
+    ///
+    /// # Errors
+    /// Too large, or the connection broke.
+    pub async fn read_body(&mut self) -> Result<Bytes, ApiError> {
+        let max = self.route.body_max;
+        let told =
+            self.parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
+        if told.is_some_and(|told| told > max as u64) {
+            return Err(ApiError::BodyTooLarge { max });
+        }
+        let mut body = std::mem::replace(&mut self.body, Body::empty());
+        let mut first: Option<Bytes> = None;
+        let mut whole = BytesMut::new();
+        while let Some(frame) = body.frame().await {
+            let frame = frame.map_err(|error| ApiError::BodyBroken(error.to_string()))?;
+            let Ok(data) = frame.into_data() else { continue };
+            let so_far = first.as_ref().map_or(0, Bytes::len) + whole.len();
+            if so_far + data.len() > max {
+                return Err(ApiError::BodyTooLarge { max });
+            }
+            // Most bodies come in one piece, which is then not copied.
+            match first.take() {
+                None if whole.is_empty() => first = Some(data),
+                earlier => {
+                    whole.extend_from_slice(&earlier.unwrap_or_default());
+                    whole.extend_from_slice(&data);
+                }
+            }
+        }
+        Ok(first.unwrap_or_else(|| whole.freeze()))
+    }
+
+    /// The whole body of a JSON request.
+    ///
+    /// # Errors
+    /// Another content type, too large, or the connection broke.
+    pub async fn read_json(&mut self) -> Result<Bytes, ApiError> {
+        let content_type =
+            self.parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
+        let essence = content_type.split(';').next().unwrap_or("").trim();
+        if !essence.eq_ignore_ascii_case("application/json") {
+            return Err(ApiError::ContentType { wanted: "application/json" });
+        }
+        self.read_body().await
+    }
+}
+
+/// Parses a JSON body.
+///
+/// # Errors
+/// Malformed with its place; an unknown or ill-typed member by its path.
+pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
+    match serde_json::from_slice(body) {
+        Ok(value) => Ok(value),
+        Err(error) => Err(explain::<T>(body, error)),
+    }
+}
+
+/// Reads a bad body once more, to find the path of what is wrong.
+fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: serde_json::Error) -> ApiError {
+    if error.is_syntax() || error.is_eof() {
+        return ApiError::MalformedJson { line: error.line(), column: error.column(), message: bare(&error) };
+    }
+    let mut reader = serde_json::Deserializer::from_slice(body);
+    let Err(at) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
+        return ApiError::MalformedJson { line: error.line(), column: error.column(), message: bare(&error) };
+    };
+    let path = at.path().to_string();
+    let message = bare(at.inner());
+    if message.starts_with("unknown field") {
+        let name = message.split('`').nth(1).unwrap_or_default();
+        let param = if path.ends_with(name) {
+            path.clone()
+        } else {
+            format!("{}.{name}", path.trim_start_matches('.'))
+        };
+        return ApiError::UnknownParameter { param: param.trim_start_matches('.').to_owned() };
+    }
+    if let Some(name) = message.strip_prefix("missing field `").and_then(|rest| rest.split('`').next()) {
+        let param = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
+        return ApiError::MissingParameter { param };
+    }
+    ApiError::invalid(path, message)
+}
+
+/// A serde message without its position, which is given apart.
+fn bare(error: &serde_json::Error) -> String {
+    let text = error.to_string();
+    match text.rfind(" at line ") {
+        Some(end) => text[..end].to_owned(),
+        None => text,
+    }
+}

@@ -1,0 +1,195 @@
+//! Messages of a request.
+
+use std::fmt;
+
+use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolResult};
+use serde::Deserialize;
+use serde::de::{self, SeqAccess, Visitor};
+
+use crate::http::ApiError;
+use crate::http::input::{self, Kind};
+
+/// A message. Members that only answers have are let pass, since clients send answers back as they got them.
+#[derive(Deserialize)]
+pub(super) struct MessageBody {
+    role: RoleBody,
+    content: Option<Content>,
+    name: Option<String>,
+    tool_calls: Option<Vec<ToolCallBody>>,
+    tool_call_id: Option<String>,
+    refusal: Option<String>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RoleBody {
+    System,
+    Developer,
+    User,
+    Assistant,
+    Tool,
+}
+
+/// A text, or parts. Read by hand: an untagged enum would copy each text once more.
+enum Content {
+    Text(String),
+    Parts(Vec<PartBody>),
+}
+
+impl<'de> Deserialize<'de> for Content {
+    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Content;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a list of content parts")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
+                Ok(Content::Text(text.to_owned()))
+            }
+            fn visit_string<E: de::Error>(self, text: String) -> Result<Content, E> {
+                Ok(Content::Text(text))
+            }
+            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
+                let mut all = Vec::new();
+                while let Some(part) = parts.next_element()? {
+                    all.push(part);
+                }
+                Ok(Content::Parts(all))
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+#[derive(Deserialize)]
+struct PartBody {
+    r#type: String,
+    text: Option<String>,
+    refusal: Option<String>,
+    image_url: Option<ImageUrl>,
+    input_audio: Option<InputAudio>,
+    file: Option<FileBody>,
+}
+
+#[derive(Deserialize)]
+struct ImageUrl {
+    url: String,
+}
+
+#[derive(Deserialize)]
+struct InputAudio {
+    data: String,
+}
+
+#[derive(Deserialize)]
+struct FileBody {
+    file_data: Option<String>,
+    filename: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ToolCallBody {
+    id: String,
+    function: CalledFunction,
+}
+
+#[derive(Deserialize)]
+struct CalledFunction {
+    name: String,
+    arguments: String,
+}
+
+impl MessageBody {
+    pub(super) fn into_domain(self, i: usize) -> Result<Message, ApiError> {
+        let role = match self.role {
+            RoleBody::System => ChatRole::System,
+            RoleBody::Developer => ChatRole::Developer,
+            RoleBody::User => ChatRole::User,
+            RoleBody::Assistant => ChatRole::Assistant,
+            RoleBody::Tool => ChatRole::Tool,
+        };
+        if role == ChatRole::Tool {
+            return self.tool_result(i);
+        }
+        let calls = self.tool_calls.unwrap_or_default();
+        let has_other = !calls.is_empty() || self.refusal.is_some();
+        let mut parts = Vec::with_capacity(1);
+        match self.content {
+            Some(Content::Text(text)) if !(text.is_empty() && has_other) => parts.push(Part::Text(text)),
+            Some(Content::Text(_)) => {}
+            Some(Content::Parts(bodies)) => {
+                for (j, body) in bodies.into_iter().enumerate() {
+                    parts.push(body.into_domain(&format!("messages[{i}].content[{j}]"))?);
+                }
+            }
+            None if has_other => {}
+            None => return Err(ApiError::MissingParameter { param: format!("messages[{i}].content") }),
+        }
+        parts.extend(self.refusal.map(Part::Refusal));
+        parts.extend(calls.into_iter().map(|call| {
+            Part::ToolCall(ToolCall {
+                id: call.id,
+                name: call.function.name,
+                arguments: call.function.arguments,
+            })
+        }));
+        Ok(Message { role, parts, name: self.name })
+    }
+
+    fn tool_result(self, i: usize) -> Result<Message, ApiError> {
+        let missing = |member: &str| ApiError::MissingParameter { param: format!("messages[{i}].{member}") };
+        let tool_call_id = self.tool_call_id.ok_or_else(|| missing("tool_call_id"))?;
+        let content = match self.content.ok_or_else(|| missing("content"))? {
+            Content::Text(text) => text,
+            Content::Parts(parts) => {
+                let texts: Option<Vec<String>> = parts.into_iter().map(|part| part.text).collect();
+                texts
+                    .ok_or_else(|| {
+                        ApiError::invalid(
+                            format!("messages[{i}].content"),
+                            "a tool's answer has text parts only",
+                        )
+                    })?
+                    .concat()
+            }
+        };
+        let result = Part::ToolResult(ToolResult { tool_call_id, content, is_error: false });
+        Ok(Message { role: ChatRole::Tool, parts: vec![result], name: self.name })
+    }
+}
+
+impl PartBody {
+    fn into_domain(self, path: &str) -> Result<Part, ApiError> {
+        let missing = |member: &str| ApiError::MissingParameter { param: format!("{path}.{member}") };
+        match self.r#type.as_str() {
+            "text" => self.text.map(Part::Text).ok_or_else(|| missing("text")),
+            "refusal" => self.refusal.map(Part::Refusal).ok_or_else(|| missing("refusal")),
+            "image_url" => {
+                let url = self.image_url.ok_or_else(|| missing("image_url"))?.url;
+                input::url(&format!("{path}.image_url.url"), &url, Kind::Image).map(Part::Image)
+            }
+            "input_audio" => {
+                let data = self.input_audio.ok_or_else(|| missing("input_audio"))?.data;
+                input::encoded_media(&format!("{path}.input_audio.data"), &data, Kind::Audio, None)
+                    .map(Part::Audio)
+            }
+            "file" => {
+                let file = self.file.ok_or_else(|| missing("file"))?;
+                let data = file.file_data.ok_or_else(|| missing("file.file_data"))?;
+                let param = format!("{path}.file.file_data");
+                let mut media = if data.starts_with("data:") {
+                    input::url(&param, &data, Kind::Document)?
+                } else {
+                    input::encoded_media(&param, &data, Kind::Document, None)?
+                };
+                media.name = file.filename;
+                Ok(Part::File(media))
+            }
+            _ => Err(ApiError::invalid(
+                format!("{path}.type"),
+                "must be \"text\", \"image_url\", \"input_audio\", \"file\" or \"refusal\"",
+            )),
+        }
+    }
+}

@@ -1,0 +1,297 @@
+//! The request body, and what it asks of the domain.
+
+use std::borrow::Cow;
+
+use atelier_domain::generation::Json;
+use atelier_domain::generation::chat::{ChatRequest, JsonSchemaFormat, ResponseFormat, Tool, ToolChoice};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::message::MessageBody;
+use super::options::Options;
+use crate::http::{ApiError, body};
+
+const MESSAGES_MAX: usize = 10_000;
+const TOOLS_MAX: usize = 512;
+const STOP_MAX: usize = 16;
+const TOP_LOGPROBS_MAX: u32 = 20;
+
+/// A request, understood.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub model: String,
+    pub request: ChatRequest,
+    pub options: Options,
+    pub include_usage: bool,
+}
+
+/// As OpenAI documents it. It refuses members that it does not know, and so do we.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    #[serde(borrow)]
+    model: Cow<'a, str>,
+    messages: Vec<MessageBody>,
+    stream: Option<bool>,
+    stream_options: Option<StreamOptions>,
+    max_tokens: Option<u32>,
+    max_completion_tokens: Option<u32>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    n: Option<u32>,
+    stop: Option<Stop>,
+    seed: Option<i64>,
+    frequency_penalty: Option<f32>,
+    presence_penalty: Option<f32>,
+    logprobs: Option<bool>,
+    top_logprobs: Option<u32>,
+    tools: Option<Vec<ToolBody>>,
+    tool_choice: Option<ToolChoiceBody>,
+    parallel_tool_calls: Option<bool>,
+    response_format: Option<ResponseFormatBody>,
+    reasoning_effort: Option<String>,
+    user: Option<String>,
+    #[serde(borrow)]
+    metadata: Option<&'a RawValue>,
+    #[serde(borrow)]
+    store: Option<&'a RawValue>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_retention: Option<&'a RawValue>,
+    #[serde(borrow)]
+    safety_identifier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    logit_bias: Option<&'a RawValue>,
+    #[serde(borrow)]
+    verbosity: Option<&'a RawValue>,
+    #[serde(borrow)]
+    modalities: Option<&'a RawValue>,
+    #[serde(borrow)]
+    audio: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prediction: Option<&'a RawValue>,
+    #[serde(borrow)]
+    web_search_options: Option<&'a RawValue>,
+    /// Ours: provider-specific options by the model's own schema.
+    options: Option<Json>,
+}
+
+#[derive(Deserialize)]
+struct StreamOptions {
+    include_usage: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Stop {
+    One(String),
+    Many(Vec<String>),
+}
+
+#[derive(Deserialize)]
+struct ToolBody {
+    r#type: String,
+    function: Option<FunctionBody>,
+}
+
+#[derive(Deserialize)]
+struct FunctionBody {
+    name: String,
+    description: Option<String>,
+    parameters: Option<Json>,
+    strict: Option<bool>,
+}
+
+/// `"auto"`, or `{"type": "function", "function": {"name": …}}`; read by hand, since it is one or the other.
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ToolChoiceBody {
+    Word(String),
+    Function { function: FunctionName },
+}
+
+#[derive(Deserialize)]
+struct FunctionName {
+    name: String,
+}
+
+#[derive(Deserialize)]
+struct ResponseFormatBody {
+    r#type: String,
+    json_schema: Option<JsonSchemaBody>,
+}
+
+#[derive(Deserialize)]
+struct JsonSchemaBody {
+    name: String,
+    description: Option<String>,
+    schema: Option<Json>,
+    strict: Option<bool>,
+}
+
+impl Wanted {
+    /// Reads a body.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
+        let body: Body<'_> = body::parse(bytes)?;
+        check(&body)?;
+        let options = options(&body);
+        let mut messages = Vec::with_capacity(body.messages.len());
+        for (i, message) in body.messages.into_iter().enumerate() {
+            messages.push(message.into_domain(i)?);
+        }
+        let mut request = ChatRequest::new(String::new(), messages);
+        request.stream = body.stream.unwrap_or(false);
+        request.max_output_tokens = body.max_completion_tokens.or(body.max_tokens);
+        request.temperature = body.temperature;
+        request.top_p = body.top_p;
+        request.seed = body.seed;
+        request.frequency_penalty = body.frequency_penalty;
+        request.presence_penalty = body.presence_penalty;
+        request.parallel_tool_calls = body.parallel_tool_calls;
+        request.reasoning_effort = body.reasoning_effort;
+        request.end_user = body.user;
+        request.top_logprobs = body.logprobs.unwrap_or(false).then_some(body.top_logprobs.unwrap_or(0));
+        request.stop = match body.stop {
+            None => Vec::new(),
+            Some(Stop::One(text)) => vec![text],
+            Some(Stop::Many(texts)) => texts,
+        };
+        if request.stop.len() > STOP_MAX {
+            return Err(ApiError::invalid("stop", format!("at most {STOP_MAX} sequences")));
+        }
+        if let Some(format) = body.response_format {
+            request.response_format = response_format(format)?;
+        }
+        for (i, tool) in body.tools.unwrap_or_default().into_iter().enumerate() {
+            request.tools.push(tool.into_domain(i)?);
+        }
+        if let Some(choice) = body.tool_choice {
+            request.tool_choice = tool_choice(choice)?;
+        }
+        let include_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
+        Ok(Self { model: body.model.into_owned(), request, options, include_usage })
+    }
+}
+
+/// What can be said of a body without looking further.
+fn check(body: &Body<'_>) -> Result<(), ApiError> {
+    if body.messages.is_empty() {
+        return Err(ApiError::invalid("messages", "at least one message is needed"));
+    }
+    if body.messages.len() > MESSAGES_MAX {
+        return Err(ApiError::invalid("messages", format!("at most {MESSAGES_MAX} messages")));
+    }
+    if body.n.is_some_and(|n| n != 1) {
+        return Err(ApiError::invalid("n", "only 1 is supported; send the request again for more answers"));
+    }
+    if body.tools.as_ref().is_some_and(|tools| tools.len() > TOOLS_MAX) {
+        return Err(ApiError::invalid("tools", format!("at most {TOOLS_MAX} tools")));
+    }
+    if body.stream_options.is_some() && body.stream != Some(true) {
+        return Err(ApiError::invalid("stream_options", "is only allowed with \"stream\": true"));
+    }
+    if body.top_logprobs.is_some() && body.logprobs != Some(true) {
+        return Err(ApiError::invalid("top_logprobs", "is only allowed with \"logprobs\": true"));
+    }
+    if body.top_logprobs.is_some_and(|top| top > TOP_LOGPROBS_MAX) {
+        return Err(ApiError::invalid("top_logprobs", format!("must be from 0 to {TOP_LOGPROBS_MAX}")));
+    }
+    let within = |param, value: Option<f32>, from: f32, to: f32| match value {
+        Some(value) if !(from..=to).contains(&value) => {
+            Err(ApiError::invalid(param, format!("must be from {from} to {to}")))
+        }
+        _ => Ok(()),
+    };
+    within("temperature", body.temperature, 0.0, 2.0)?;
+    within("top_p", body.top_p, 0.0, 1.0)?;
+    within("frequency_penalty", body.frequency_penalty, -2.0, 2.0)?;
+    within("presence_penalty", body.presence_penalty, -2.0, 2.0)?;
+    if body.max_tokens == Some(0) || body.max_completion_tokens == Some(0) {
+        return Err(ApiError::invalid("max_completion_tokens", "must be at least 1"));
+    }
+    Ok(())
+}
+
+fn options(body: &Body<'_>) -> Options {
+    let mut options = Options::of(body.options.clone());
+    for (name, value) in [
+        ("logit_bias", body.logit_bias),
+        ("verbosity", body.verbosity),
+        ("modalities", body.modalities),
+        ("audio", body.audio),
+        ("prediction", body.prediction),
+        ("web_search_options", body.web_search_options),
+    ] {
+        options.want(name, value);
+    }
+    for (name, value) in [
+        ("metadata", body.metadata),
+        ("store", body.store),
+        ("service_tier", body.service_tier),
+        ("prompt_cache_key", body.prompt_cache_key),
+        ("prompt_cache_retention", body.prompt_cache_retention),
+        ("safety_identifier", body.safety_identifier),
+    ] {
+        options.hint(name, value);
+    }
+    options
+}
+
+impl ToolBody {
+    fn into_domain(self, i: usize) -> Result<Tool, ApiError> {
+        let Some(function) = self.function.filter(|_| self.r#type == "function") else {
+            return Err(ApiError::invalid(
+                format!("tools[{i}].type"),
+                "only tools of the type \"function\" are supported",
+            ));
+        };
+        let no_parameters =
+            || serde_json::value::RawValue::from_string("{\"type\":\"object\",\"properties\":{}}".to_owned());
+        let parameters = match function.parameters {
+            Some(parameters) => parameters,
+            None => no_parameters().map_err(|error| ApiError::bug(error.to_string()))?,
+        };
+        Ok(Tool {
+            name: function.name,
+            description: function.description,
+            parameters,
+            strict: function.strict.unwrap_or(false),
+        })
+    }
+}
+
+fn tool_choice(choice: ToolChoiceBody) -> Result<ToolChoice, ApiError> {
+    match choice {
+        ToolChoiceBody::Function { function } => Ok(ToolChoice::Named(function.name)),
+        ToolChoiceBody::Word(word) => match word.as_str() {
+            "auto" => Ok(ToolChoice::Automatic),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(ApiError::invalid(
+                "tool_choice",
+                "must be \"auto\", \"none\", \"required\" or a function's name",
+            )),
+        },
+    }
+}
+
+fn response_format(format: ResponseFormatBody) -> Result<ResponseFormat, ApiError> {
+    match (format.r#type.as_str(), format.json_schema) {
+        ("text", _) => Ok(ResponseFormat::Text),
+        ("json_object", _) => Ok(ResponseFormat::JsonObject),
+        ("json_schema", Some(JsonSchemaBody { name, description, schema: Some(schema), strict })) => {
+            let strict = strict.unwrap_or(false);
+            Ok(ResponseFormat::JsonSchema(JsonSchemaFormat { name, description, schema, strict }))
+        }
+        ("json_schema", _) => {
+            Err(ApiError::MissingParameter { param: "response_format.json_schema.schema".to_owned() })
+        }
+        _ => Err(ApiError::invalid(
+            "response_format.type",
+            "must be \"text\", \"json_object\" or \"json_schema\"",
+        )),
+    }
+}

@@ -1,0 +1,156 @@
+//! The answer in chunks.
+
+use atelier_domain::generation::chat::{ChatEvent, TokenLogprob};
+use atelier_domain::generation::usage::{TokenTotals, UsageLine};
+use atelier_domain::time::Timestamp;
+use serde::Serialize;
+
+use super::response::{Logprobs, Usage, finish_word, logprobs};
+use crate::http::sse::{self, Script};
+use crate::http::{Dialect, prefix};
+
+/// Writes `chat.completion.chunk` events.
+pub(super) struct Chunks {
+    id: String,
+    model: String,
+    created: u64,
+    include_usage: bool,
+    /// The role was sent.
+    began: bool,
+    usage: Vec<UsageLine>,
+    /// Waits for the text that it belongs to.
+    logprobs: Vec<TokenLogprob>,
+}
+
+#[derive(Serialize)]
+struct Chunk<'a> {
+    id: &'a str,
+    object: &'static str,
+    created: u64,
+    model: &'a str,
+    choices: &'a [ChunkChoice<'a>],
+    /// `null` in all chunks but the last when usage was asked for, else absent.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Option<Usage>>,
+}
+
+#[derive(Serialize)]
+struct ChunkChoice<'a> {
+    index: u32,
+    delta: Delta<'a>,
+    logprobs: Option<Logprobs<'a>>,
+    finish_reason: Option<&'a str>,
+}
+
+#[derive(Default, Serialize)]
+struct Delta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    role: Option<&'static str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reasoning_content: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    refusal: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tool_calls: Option<[ToolDelta<'a>; 1]>,
+}
+
+#[derive(Serialize)]
+struct ToolDelta<'a> {
+    index: u32,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    id: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    r#type: Option<&'static str>,
+    function: FunctionDelta<'a>,
+}
+
+#[derive(Serialize)]
+struct FunctionDelta<'a> {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    name: Option<&'a str>,
+    arguments: &'a str,
+}
+
+impl Chunks {
+    pub(super) fn new(model: &str, now: Timestamp, include_usage: bool) -> Self {
+        Self {
+            id: prefix::id("chatcmpl-"),
+            model: model.to_owned(),
+            created: now.unix_seconds(),
+            include_usage,
+            began: false,
+            usage: Vec::new(),
+            logprobs: Vec::new(),
+        }
+    }
+
+    fn chunk(&self, out: &mut Vec<u8>, choices: &[ChunkChoice<'_>], usage: Option<Option<Usage>>) {
+        let (id, object, created, model) = (&self.id, "chat.completion.chunk", self.created, &self.model);
+        sse::data(out, &Chunk { id, object, created, model, choices, usage });
+    }
+
+    fn delta(&mut self, out: &mut Vec<u8>, delta: Delta<'_>, finish_reason: Option<&str>) {
+        self.begin(out);
+        let pending = std::mem::take(&mut self.logprobs);
+        let choice = ChunkChoice { index: 0, delta, logprobs: logprobs(&pending), finish_reason };
+        self.chunk(out, &[choice], self.include_usage.then_some(None));
+    }
+
+    /// The first chunk tells the role.
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if !self.began {
+            self.began = true;
+            let delta = Delta { role: Some("assistant"), content: Some(""), ..Delta::default() };
+            let choice = ChunkChoice { index: 0, delta, logprobs: None, finish_reason: None };
+            self.chunk(out, &[choice], self.include_usage.then_some(None));
+        }
+    }
+}
+
+impl Script<ChatEvent> for Chunks {
+    const DIALECT: Dialect = Dialect::OpenAi;
+
+    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        let tool = |index, id, r#type, name, arguments| {
+            Some([ToolDelta { index, id, r#type, function: FunctionDelta { name, arguments } }])
+        };
+        match &event {
+            ChatEvent::Started { .. } => self.begin(out),
+            ChatEvent::Text(text) => self.delta(out, Delta { content: Some(text), ..Delta::default() }, None),
+            ChatEvent::Thinking(thinking) => {
+                if !thinking.text.is_empty() {
+                    self.delta(
+                        out,
+                        Delta { reasoning_content: Some(&thinking.text), ..Delta::default() },
+                        None,
+                    );
+                }
+            }
+            ChatEvent::Refusal(text) => {
+                self.delta(out, Delta { refusal: Some(text), ..Delta::default() }, None)
+            }
+            ChatEvent::ToolCallStart { index, id, name } => {
+                let tool_calls = tool(*index, Some(id.as_str()), Some("function"), Some(name.as_str()), "");
+                self.delta(out, Delta { tool_calls, ..Delta::default() }, None);
+            }
+            ChatEvent::ToolCallDelta { index, arguments } => {
+                let tool_calls = tool(*index, None, None, None, arguments);
+                self.delta(out, Delta { tool_calls, ..Delta::default() }, None);
+            }
+            ChatEvent::Logprobs(tokens) => self.logprobs.extend_from_slice(tokens),
+            ChatEvent::Finished(reason) => self.delta(out, Delta::default(), Some(finish_word(reason))),
+            ChatEvent::Usage(lines) => self.usage.clone_from(lines),
+            // The dialect has no place for it.
+            ChatEvent::Other(_) => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        if self.include_usage && !self.usage.is_empty() {
+            self.chunk(out, &[], Some(Some(TokenTotals::of(&self.usage).into())));
+        }
+        out.extend_from_slice(b"data: [DONE]\n\n");
+    }
+}

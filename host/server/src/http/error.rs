@@ -1,0 +1,201 @@
+//! The one error enum of the HTTP edge: only it knows status codes.
+
+mod provider;
+mod service;
+mod shapes;
+
+use std::time::Duration;
+
+use atelier_service::ServiceError;
+use axum::response::Response;
+use http::StatusCode;
+
+/// Which API a route speaks, and so which shape its errors have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Dialect {
+    /// `{"error": {message, type, param, code}}`
+    OpenAi,
+    /// `{"type": "error", "error": {type, message}}`
+    Anthropic,
+    /// RFC 9457.
+    Problem,
+}
+
+/// Why a request was not answered as wished.
+#[derive(Debug)]
+pub enum ApiError {
+    KeyMissing,
+    NoSuchRoute,
+    MethodNotAllowed,
+    TimedOut,
+    BodyTooLarge {
+        /// Bytes.
+        max: usize,
+    },
+    BodyBroken(String),
+    ContentType {
+        wanted: &'static str,
+    },
+    MalformedJson {
+        line: usize,
+        column: usize,
+        message: String,
+    },
+    UnknownParameter {
+        param: String,
+    },
+    MissingParameter {
+        param: String,
+    },
+    Invalid {
+        param: String,
+        message: String,
+    },
+    /// A provider was silent for too long in the middle of a stream.
+    StreamIdle {
+        after: Duration,
+    },
+    Service(ServiceError),
+}
+
+impl From<ServiceError> for ApiError {
+    fn from(error: ServiceError) -> Self {
+        Self::Service(error)
+    }
+}
+
+/// An error as it is told, whatever the shape.
+#[derive(Debug)]
+pub(super) struct Told {
+    pub status: StatusCode,
+    /// A stable word.
+    pub code: &'static str,
+    pub message: String,
+    pub param: Option<String>,
+    pub retry_after: Option<Duration>,
+}
+
+impl Told {
+    fn new(status: StatusCode, code: &'static str, message: impl Into<String>) -> Self {
+        Self { status, code, message: message.into(), param: None, retry_after: None }
+    }
+    fn at(mut self, param: impl Into<String>) -> Self {
+        self.param = Some(param.into());
+        self
+    }
+    fn retry(mut self, after: Option<Duration>) -> Self {
+        self.retry_after = after;
+        self
+    }
+}
+
+impl ApiError {
+    /// A member of the request that cannot be.
+    pub fn invalid(param: impl Into<String>, message: impl Into<String>) -> Self {
+        Self::Invalid { param: param.into(), message: message.into() }
+    }
+
+    /// A bug of ours.
+    pub fn bug(detail: impl Into<String>) -> Self {
+        Self::Service(ServiceError::Internal(detail.into()))
+    }
+
+    /// The error as it is told.
+    pub(super) fn told(&self) -> Told {
+        match self {
+            Self::KeyMissing => Told::new(
+                StatusCode::UNAUTHORIZED,
+                "missing_api_key",
+                "no API key was given: send the header `Authorization: Bearer atl_…`",
+            ),
+            Self::NoSuchRoute => Told::new(
+                StatusCode::NOT_FOUND,
+                "unknown_url",
+                "there is nothing at this address; /docs lists what there is",
+            ),
+            Self::MethodNotAllowed => Told::new(
+                StatusCode::METHOD_NOT_ALLOWED,
+                "method_not_allowed",
+                "this address does not take this method; see the `allow` header",
+            ),
+            Self::TimedOut => Told::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "request_timeout",
+                "the request took too long and was stopped",
+            ),
+            Self::BodyTooLarge { max } => Told::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "request_too_large",
+                format!("the body is too large: this route takes {max} bytes at most"),
+            ),
+            Self::BodyBroken(_) => {
+                Told::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body could not be read to its end")
+            }
+            Self::ContentType { wanted } => Told::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_type",
+                format!("the body must be {wanted}: send the header `Content-Type: {wanted}`"),
+            ),
+            Self::MalformedJson { line, column, message } => Told::new(
+                StatusCode::BAD_REQUEST,
+                "malformed_json",
+                format!("the body is not valid JSON: {message} at line {line} column {column}"),
+            ),
+            Self::UnknownParameter { param } => Told::new(
+                StatusCode::BAD_REQUEST,
+                "unknown_parameter",
+                format!("Unknown parameter: '{param}'."),
+            )
+            .at(param),
+            Self::MissingParameter { param } => Told::new(
+                StatusCode::BAD_REQUEST,
+                "missing_required_parameter",
+                format!("Missing required parameter: '{param}'."),
+            )
+            .at(param),
+            Self::Invalid { param, message } => {
+                Told::new(StatusCode::BAD_REQUEST, "invalid_value", format!("'{param}': {message}")).at(param)
+            }
+            Self::StreamIdle { after } => Told::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "provider_timeout",
+                format!("the provider sent nothing for {} s", after.as_secs()),
+            ),
+            Self::Service(error) => service::told(error),
+        }
+    }
+
+    /// The stable word for logs.
+    pub fn code(&self) -> &'static str {
+        self.told().code
+    }
+
+    /// What only the operator may read, if there is such.
+    pub(super) fn internal_detail(&self) -> Option<String> {
+        match self {
+            Self::Service(error) => service::internal_detail(error),
+            Self::BodyBroken(detail) => Some(detail.clone()),
+            Self::KeyMissing
+            | Self::NoSuchRoute
+            | Self::MethodNotAllowed
+            | Self::TimedOut
+            | Self::BodyTooLarge { .. }
+            | Self::ContentType { .. }
+            | Self::MalformedJson { .. }
+            | Self::UnknownParameter { .. }
+            | Self::MissingParameter { .. }
+            | Self::Invalid { .. }
+            | Self::StreamIdle { .. } => None,
+        }
+    }
+
+    /// The whole answer.
+    pub fn respond(&self, dialect: Dialect, request_id: &str) -> Response {
+        shapes::respond(&self.told(), dialect, request_id)
+    }
+
+    /// The error object alone, for an event in a stream.
+    pub(super) fn object(&self, dialect: Dialect, request_id: &str) -> Vec<u8> {
+        shapes::object(&self.told(), dialect, request_id)
+    }
+}

@@ -1,0 +1,112 @@
+//! Use cases' errors as told to callers.
+
+use std::time::Duration;
+
+use atelier_domain::store::StoreError;
+use atelier_service::ServiceError;
+use http::StatusCode;
+
+use super::{Told, provider};
+
+pub(super) fn told(error: &ServiceError) -> Told {
+    let text = error.to_string();
+    match error {
+        ServiceError::KeyUnknown => Told::new(StatusCode::UNAUTHORIZED, "invalid_api_key", text),
+        ServiceError::KeyExpired => Told::new(StatusCode::UNAUTHORIZED, "expired_api_key", text),
+        ServiceError::KeyRevoked => Told::new(StatusCode::UNAUTHORIZED, "revoked_api_key", text),
+        ServiceError::UserDisabled => Told::new(StatusCode::UNAUTHORIZED, "user_disabled", text),
+        ServiceError::ScopeMissing(_) => Told::new(StatusCode::FORBIDDEN, "insufficient_scope", text),
+        ServiceError::RateLimited(decision) => {
+            let text = format!("{text}; wait as `retry-after` says");
+            Told::new(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded", text).retry(decision.retry_after)
+        }
+        ServiceError::ModelUnknown { nearest, .. } => {
+            Told::new(StatusCode::NOT_FOUND, "model_not_found", text + &hint(nearest)).at("model")
+        }
+        ServiceError::ModelCannot { able, .. } => {
+            let hint = match able.as_slice() {
+                [] => "; no configured model can".to_owned(),
+                able => format!("; these can: {}", able.join(", ")),
+            };
+            Told::new(StatusCode::BAD_REQUEST, "model_cannot_do_task", text + &hint).at("model")
+        }
+        ServiceError::ModelNotCallable { .. } => {
+            Told::new(StatusCode::BAD_REQUEST, "model_not_available", text).at("model")
+        }
+        ServiceError::CatalogueUnavailable { instance, .. } => {
+            let text = format!("the provider {instance} does not answer, so that its models are not known");
+            Told::new(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", text)
+                .retry(Some(Duration::from_secs(5)))
+        }
+        ServiceError::Prompt { param, .. } => {
+            Told::new(StatusCode::BAD_REQUEST, "invalid_prompt", text).at(param)
+        }
+        ServiceError::Invalid { param, .. } => {
+            Told::new(StatusCode::BAD_REQUEST, "invalid_value", text).at(param)
+        }
+        ServiceError::NotFound { .. } => Told::new(StatusCode::NOT_FOUND, "not_found", text),
+        ServiceError::Exists { .. } => Told::new(StatusCode::CONFLICT, "already_exists", text),
+        ServiceError::Provider(error) => provider::told(error),
+        ServiceError::AnswerBrokenOff { .. } => {
+            Told::new(StatusCode::BAD_GATEWAY, "provider_bad_response", text)
+        }
+        ServiceError::TimedOut { .. } => Told::new(StatusCode::GATEWAY_TIMEOUT, "provider_timeout", text),
+        ServiceError::JobFailed { code, .. } => provider::failed_job(code, text),
+        ServiceError::TooManyJobs { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many_jobs", text)
+            .retry(Some(Duration::from_secs(10))),
+        ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
+            .retry(Some(Duration::from_secs(1))),
+        ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
+        ServiceError::Store(StoreError::Exists { .. }) => {
+            Told::new(StatusCode::CONFLICT, "already_exists", text)
+        }
+        ServiceError::Store(StoreError::Damaged(_) | StoreError::Unavailable(_)) | ServiceError::Blobs(_) => {
+            Told::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "storage_unavailable",
+                "storage does not work at the moment; the operator's log says why",
+            )
+        }
+        ServiceError::Internal(_) => Told::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "internal_error",
+            "something went wrong here; the operator finds it in the log by the request id",
+        ),
+    }
+}
+
+fn hint(nearest: &[String]) -> String {
+    match nearest {
+        [] => "; GET /v1/models lists what there is".to_owned(),
+        near => format!("; did you mean {}?", near.join(" or ")),
+    }
+}
+
+/// What the log says of errors whose message to callers is short.
+pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
+    match error {
+        ServiceError::Provider(error) => provider::internal_detail(error),
+        ServiceError::Store(_)
+        | ServiceError::Blobs(_)
+        | ServiceError::Internal(_)
+        | ServiceError::CatalogueUnavailable { .. }
+        | ServiceError::AnswerBrokenOff { .. } => Some(error.to_string()),
+        ServiceError::KeyUnknown
+        | ServiceError::KeyExpired
+        | ServiceError::KeyRevoked
+        | ServiceError::UserDisabled
+        | ServiceError::ScopeMissing(_)
+        | ServiceError::RateLimited(_)
+        | ServiceError::ModelUnknown { .. }
+        | ServiceError::ModelCannot { .. }
+        | ServiceError::ModelNotCallable { .. }
+        | ServiceError::Prompt { .. }
+        | ServiceError::Invalid { .. }
+        | ServiceError::NotFound { .. }
+        | ServiceError::Exists { .. }
+        | ServiceError::TimedOut { .. }
+        | ServiceError::JobFailed { .. }
+        | ServiceError::TooManyJobs { .. }
+        | ServiceError::StorageBusy => None,
+    }
+}

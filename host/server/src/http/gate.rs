@@ -1,0 +1,218 @@
+//! The one path of every request: id, caller, limit, handler, headers, one log line, metrics.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use atelier_service::ServiceError;
+use atelier_service::caller::Caller;
+use atelier_service::limits::{Decision, Subject};
+use axum::body::Body;
+use axum::extract::{Request, State};
+use axum::response::Response;
+use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::request::Parts;
+use http::{HeaderMap, StatusCode, Uri};
+
+use super::observe::{Observation, ObservedBody};
+use super::route::{Access, Route};
+use super::{ApiError, Dialect};
+use crate::app::App;
+
+/// The name under which hosts of this kind count themselves in `via` (RFC 9110 §7.6.3).
+const VIA: &str = "atelier";
+const REQUEST_ID_BYTES_MAX: usize = 128;
+const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
+
+/// A request let in: who is calling, and what they sent.
+#[derive(Debug)]
+pub struct Call {
+    pub app: Arc<App>,
+    pub caller: Option<Caller>,
+    pub route: Arc<Route>,
+    pub request_id: Arc<str>,
+    pub parts: Parts,
+    pub body: Body,
+}
+
+impl Call {
+    /// Who is calling.
+    ///
+    /// # Errors
+    /// The route is open to anybody, which a handler that needs a caller is not.
+    pub fn caller(&self) -> Result<&Caller, ApiError> {
+        self.caller.as_ref().ok_or(ApiError::KeyMissing)
+    }
+}
+
+/// An answer, and what is measured beside it.
+#[derive(Debug)]
+pub struct Reply {
+    pub response: Response,
+    /// How long the provider took, for an answer that is complete.
+    pub provider_time: Option<Duration>,
+    /// The answer goes on after its head: it is observed to its end.
+    pub is_stream: bool,
+}
+
+impl From<Response> for Reply {
+    fn from(response: Response) -> Self {
+        Self { response, provider_time: None, is_stream: false }
+    }
+}
+
+/// Lets a request through to its handler, and its answer out.
+pub(super) async fn pass<H, F>(app: Arc<App>, route: Arc<Route>, request: Request, handler: H) -> Response
+where
+    H: Fn(Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>>,
+{
+    let started = Instant::now();
+    let (parts, body) = request.into_parts();
+    let request_id = request_id(&parts.headers);
+    let mut observation = Observation::begin(app.clone(), route.clone(), request_id.clone(), started);
+    let mut decision = None;
+    let outcome = match admit(&app, &route, &parts.headers, &request_id, &mut decision).await {
+        Ok(caller) => {
+            observation.caller = caller.as_ref().map(|caller| caller.principal.clone());
+            let call = Call {
+                app: app.clone(),
+                caller,
+                route: route.clone(),
+                request_id: request_id.clone(),
+                parts,
+                body,
+            };
+            match tokio::time::timeout(app.config.server.request_max, handler(call)).await {
+                Ok(outcome) => outcome,
+                Err(_) => Err(ApiError::TimedOut),
+            }
+        }
+        Err(error) => Err(error),
+    };
+    let reply = outcome.unwrap_or_else(|error| {
+        observation.error(&error);
+        error.respond(route.dialect, &request_id).into()
+    });
+    finish(observation, reply, decision, &request_id)
+}
+
+fn finish(
+    mut observation: Observation,
+    reply: Reply,
+    decision: Option<Decision>,
+    request_id: &str,
+) -> Response {
+    let mut response = reply.response;
+    let headers = response.headers_mut();
+    if let Some(decision) = &decision {
+        super::answer::limit_headers(headers, decision);
+    }
+    super::answer::common_headers(headers, request_id);
+    observation.answered(response.status(), reply.provider_time);
+    if let Some(timing) = observation.server_timing() {
+        response.headers_mut().insert(HeaderName::from_static("server-timing"), timing);
+    }
+    if reply.is_stream {
+        response.map(|body| Body::new(ObservedBody::new(body, observation)))
+    } else {
+        response
+    }
+}
+
+async fn admit(
+    app: &App,
+    route: &Route,
+    headers: &HeaderMap,
+    request_id: &Arc<str>,
+    decision: &mut Option<Decision>,
+) -> Result<Option<Caller>, ApiError> {
+    let Access::Key(scope) = route.access else { return Ok(None) };
+    let secret = secret(headers)?;
+    let who = app.accounts.authenticate(secret).await?;
+    if let Some(class) = route.class {
+        let taken = app.limiter.take(Subject::User(who.principal.user), class, app.clock.monotonic_ms());
+        *decision = Some(taken);
+        if taken.retry_after.is_some() {
+            app.metrics.refused(class);
+            return Err(ServiceError::RateLimited(taken).into());
+        }
+    }
+    if !who.principal.may(scope) {
+        return Err(ServiceError::ScopeMissing(scope).into());
+    }
+    let depth = depth(headers);
+    Ok(Some(Caller { principal: who.principal, scope: who.scope, request_id: request_id.clone(), depth }))
+}
+
+/// The key of a request: `authorization: Bearer …` (RFC 6750) or, as Anthropic's clients send it, `x-api-key`.
+fn secret(headers: &HeaderMap) -> Result<&str, ApiError> {
+    if let Some(value) = headers.get(AUTHORIZATION) {
+        let text = value.to_str().map_err(|_| ApiError::KeyMissing)?;
+        let (scheme, secret) = text.split_once(' ').ok_or(ApiError::KeyMissing)?;
+        return if scheme.eq_ignore_ascii_case("bearer") {
+            Ok(secret.trim())
+        } else {
+            Err(ApiError::KeyMissing)
+        };
+    }
+    let value = headers.get(X_API_KEY).ok_or(ApiError::KeyMissing)?;
+    value.to_str().map(str::trim).map_err(|_| ApiError::KeyMissing)
+}
+
+/// How often the request has already passed a host of this kind.
+fn depth(headers: &HeaderMap) -> u32 {
+    let Some(via) = headers.get(http::header::VIA) else { return 0 };
+    let hops = via.to_str().unwrap_or("").split(',');
+    hops.filter(|hop| hop.split_whitespace().nth(1) == Some(VIA)).count() as u32
+}
+
+/// The caller's id of the request if it is a decent one, else a new one (E-2).
+fn request_id(headers: &HeaderMap) -> Arc<str> {
+    let given = headers.get(X_REQUEST_ID).and_then(|value| value.to_str().ok());
+    let is_decent = |id: &&str| {
+        (1..=REQUEST_ID_BYTES_MAX).contains(&id.len())
+            && id.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'-' | b'_' | b'.' | b':'))
+    };
+    match given.filter(is_decent) {
+        Some(id) => id.into(),
+        None => super::prefix::id("req_").into(),
+    }
+}
+
+fn dialect_of(uri: &Uri) -> Dialect {
+    match uri.path() {
+        "/v1/messages" => Dialect::Anthropic,
+        path if path.starts_with("/v1/") => Dialect::OpenAi,
+        _ => Dialect::Problem,
+    }
+}
+
+pub(super) async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response {
+    unrouted(app, request, ApiError::NoSuchRoute)
+}
+
+pub(super) async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response {
+    unrouted(app, request, ApiError::MethodNotAllowed)
+}
+
+fn unrouted(app: Arc<App>, request: Request, error: ApiError) -> Response {
+    let request_id = request_id(request.headers());
+    let mut response = error.respond(dialect_of(request.uri()), &request_id);
+    super::answer::common_headers(response.headers_mut(), &request_id);
+    app.metrics.unrouted(response.status());
+    tracing::info!(request_id = &*request_id, status = response.status().as_u16(), "no such route");
+    response
+}
+
+/// A header value of what is known to be visible ASCII.
+pub(super) fn ascii(text: &str) -> HeaderValue {
+    HeaderValue::from_str(text).unwrap_or_else(|_| HeaderValue::from_static("invalid"))
+}
+
+/// An empty answer.
+pub(super) fn empty(status: StatusCode) -> Reply {
+    let mut response = Response::new(Body::empty());
+    *response.status_mut() = status;
+    response.into()
+}

@@ -1,0 +1,8 @@
+//! `/api/v1/generations`: one job resource for every medium.
+
+pub(super) mod cancel;
+pub(super) mod content;
+pub(super) mod create;
+pub(super) mod get;
+pub(super) mod list;
+mod view;

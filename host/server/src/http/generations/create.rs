@@ -1,0 +1,105 @@
+//! `POST /api/v1/generations`: admit a job and answer at once with its first state.
+
+use atelier_domain::generation::media::{MediaInput, MediaRequest};
+use atelier_domain::generation::{Json, empty_object};
+use atelier_domain::model::Task;
+use http::StatusCode;
+use http::header::{HeaderValue, LOCATION};
+use serde::Deserialize;
+
+use super::view::JobView;
+use crate::http::chat_completions::off_thread;
+use crate::http::input::{self, Kind};
+use crate::http::{ApiError, Call, Reply, answer, body};
+
+const COUNT_MAX: u32 = 16;
+const INPUTS_MAX: usize = 16;
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body {
+    model: String,
+    task: String,
+    prompt: Option<String>,
+    negative_prompt: Option<String>,
+    #[serde(default)]
+    inputs: Vec<InputBody>,
+    count: Option<u32>,
+    size: Option<String>,
+    aspect_ratio: Option<String>,
+    duration_ms: Option<u64>,
+    seed: Option<i64>,
+    quality: Option<String>,
+    format: Option<String>,
+    background: Option<String>,
+    options: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct InputBody {
+    /// `image`, `mask`, `first-frame`, `last-frame`, `reference`, `video`, `audio`
+    role: String,
+    /// A data URL, or an address that the provider fetches.
+    url: String,
+}
+
+const ROLES: [&str; 7] = ["image", "mask", "first-frame", "last-frame", "reference", "video", "audio"];
+
+/// Admits a job.
+pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
+    let bytes = call.read_json().await?;
+    let (task, request) = off_thread(bytes, read).await?;
+    let job = call.app.jobs.admit(call.caller()?, task, request).await?;
+    let mut reply = answer::json_with(StatusCode::ACCEPTED, &JobView::from(&job))?;
+    let location = HeaderValue::try_from(format!("/api/v1/generations/{}", job.id));
+    let location = location.map_err(|error| ApiError::bug(error.to_string()))?;
+    reply.response.headers_mut().insert(LOCATION, location);
+    Ok(reply)
+}
+
+fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
+    let body: Body = body::parse(bytes)?;
+    let media_tasks = || Task::ALL.into_iter().filter(|task| task.is_media());
+    let task = media_tasks().find(|task| task.as_str() == body.task).ok_or_else(|| {
+        let words: Vec<_> = media_tasks().map(Task::as_str).collect();
+        ApiError::invalid("task", format!("must be one of {}", words.join(", ")))
+    })?;
+    let count = body.count.unwrap_or(1);
+    if !(1..=COUNT_MAX).contains(&count) {
+        return Err(ApiError::invalid("count", format!("must be from 1 to {COUNT_MAX}")));
+    }
+    if body.inputs.len() > INPUTS_MAX {
+        return Err(ApiError::invalid("inputs", format!("at most {INPUTS_MAX} inputs")));
+    }
+    let mut inputs = Vec::with_capacity(body.inputs.len());
+    for (i, input) in body.inputs.into_iter().enumerate() {
+        if !ROLES.contains(&input.role.as_str()) {
+            return Err(ApiError::invalid(
+                format!("inputs[{i}].role"),
+                format!("must be one of {}", ROLES.join(", ")),
+            ));
+        }
+        let kind = if matches!(input.role.as_str(), "video" | "audio") { Kind::Audio } else { Kind::Image };
+        let media = input::url(&format!("inputs[{i}].url"), &input.url, kind)?;
+        inputs.push(MediaInput { role: input.role, media });
+    }
+    let request = MediaRequest {
+        model: body.model,
+        task: task.as_str().to_owned(),
+        prompt: body.prompt,
+        negative_prompt: body.negative_prompt,
+        inputs,
+        count,
+        size: body.size,
+        aspect_ratio: body.aspect_ratio,
+        duration_ms: body.duration_ms,
+        seed: body.seed,
+        quality: body.quality,
+        format: body.format,
+        background: body.background,
+        end_user: None,
+        options: body.options.unwrap_or_else(empty_object),
+    };
+    Ok((task, request))
+}

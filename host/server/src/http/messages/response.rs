@@ -1,0 +1,90 @@
+//! The answer's shapes.
+
+use atelier_domain::generation::Json;
+use atelier_domain::generation::chat::FinishReason;
+use atelier_domain::generation::usage::TokenTotals;
+use atelier_service::ServiceError;
+use atelier_service::generation::answer::ChatAnswer;
+use serde::Serialize;
+
+use crate::http::{ApiError, prefix};
+
+#[derive(Serialize)]
+pub(super) struct MessageView<'a> {
+    pub id: String,
+    pub r#type: &'static str,
+    pub role: &'static str,
+    pub model: &'a str,
+    pub content: Vec<Block<'a>>,
+    pub stop_reason: Option<&'a str>,
+    pub stop_sequence: Option<&'a str>,
+    pub usage: Usage,
+}
+
+#[derive(Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Block<'a> {
+    Text { text: &'a str },
+    Thinking { thinking: &'a str, signature: &'a str },
+    ToolUse { id: &'a str, name: &'a str, input: Json },
+}
+
+/// Token counts; cached input is counted apart.
+#[derive(Clone, Copy, Default, Serialize)]
+pub(super) struct Usage {
+    pub input_tokens: u64,
+    pub cache_read_input_tokens: u64,
+    pub output_tokens: u64,
+}
+
+impl From<TokenTotals> for Usage {
+    fn from(totals: TokenTotals) -> Self {
+        Self {
+            input_tokens: totals.input.saturating_sub(totals.input_cached),
+            cache_read_input_tokens: totals.input_cached,
+            output_tokens: totals.output,
+        }
+    }
+}
+
+/// The API's word for why an answer ended; a provider's own word is passed on.
+pub(super) fn stop_word(reason: &FinishReason) -> &str {
+    match reason {
+        FinishReason::Stop => "end_turn",
+        FinishReason::Length => "max_tokens",
+        FinishReason::ToolCalls => "tool_use",
+        FinishReason::ContentFilter => "refusal",
+        FinishReason::Other(word) => word,
+    }
+}
+
+/// A whole answer.
+pub(super) fn message<'a>(answer: &'a ChatAnswer, model: &'a str) -> Result<MessageView<'a>, ApiError> {
+    let mut content = Vec::new();
+    if !answer.thinking.is_empty() {
+        let signature = answer.thinking_signature.as_deref().unwrap_or("");
+        content.push(Block::Thinking { thinking: &answer.thinking, signature });
+    }
+    for text in [&answer.text, &answer.refusal] {
+        if !text.is_empty() {
+            content.push(Block::Text { text });
+        }
+    }
+    for call in &answer.tool_calls {
+        let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
+        let input: Json = serde_json::from_str(arguments).map_err(|_| ServiceError::AnswerBrokenOff {
+            instance: model.split('/').next().unwrap_or(model).to_owned(),
+        })?;
+        content.push(Block::ToolUse { id: &call.id, name: &call.name, input });
+    }
+    Ok(MessageView {
+        id: prefix::id("msg_"),
+        r#type: "message",
+        role: "assistant",
+        model,
+        content,
+        stop_reason: answer.finish.as_ref().map(stop_word),
+        stop_sequence: None,
+        usage: answer.tokens().unwrap_or_default().into(),
+    })
+}

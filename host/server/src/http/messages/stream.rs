@@ -1,0 +1,133 @@
+//! The answer in events: a message of content blocks, one open at a time.
+
+use atelier_domain::generation::chat::{ChatEvent, FinishReason};
+use atelier_domain::generation::usage::{TokenTotals, UsageLine};
+use serde_json::json;
+
+use super::response::{MessageView, Usage, stop_word};
+use crate::http::sse::{self, Script};
+use crate::http::{Dialect, prefix};
+
+/// What the open block is.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Open {
+    Text,
+    Thinking,
+    Tool(u32),
+}
+
+/// Writes Anthropic's events.
+pub(super) struct Blocks {
+    id: String,
+    model: String,
+    began: bool,
+    open: Option<Open>,
+    /// Blocks begun so far.
+    count: u32,
+    finish: Option<FinishReason>,
+    usage: Vec<UsageLine>,
+}
+
+impl Blocks {
+    pub(super) fn new(model: &str) -> Self {
+        Self {
+            id: prefix::id("msg_"),
+            model: model.to_owned(),
+            began: false,
+            open: None,
+            count: 0,
+            finish: None,
+            usage: Vec::new(),
+        }
+    }
+
+    fn begin(&mut self, out: &mut Vec<u8>) {
+        if self.began {
+            return;
+        }
+        self.began = true;
+        let message = MessageView {
+            id: self.id.clone(),
+            r#type: "message",
+            role: "assistant",
+            model: &self.model,
+            content: Vec::new(),
+            stop_reason: None,
+            stop_sequence: None,
+            usage: Usage::default(),
+        };
+        sse::named(out, "message_start", &json!({"type": "message_start", "message": message}));
+    }
+
+    fn close(&mut self, out: &mut Vec<u8>) {
+        if self.open.take().is_some() {
+            let index = self.count - 1;
+            sse::named(out, "content_block_stop", &json!({"type": "content_block_stop", "index": index}));
+        }
+    }
+
+    fn open(&mut self, out: &mut Vec<u8>, wanted: Open, block: serde_json::Value) {
+        self.begin(out);
+        if self.open == Some(wanted) {
+            return;
+        }
+        self.close(out);
+        self.open = Some(wanted);
+        let event = json!({"type": "content_block_start", "index": self.count, "content_block": block});
+        sse::named(out, "content_block_start", &event);
+        self.count += 1;
+    }
+
+    fn delta(&self, out: &mut Vec<u8>, delta: serde_json::Value) {
+        let index = self.count.saturating_sub(1);
+        sse::named(
+            out,
+            "content_block_delta",
+            &json!({"type": "content_block_delta", "index": index, "delta": delta}),
+        );
+    }
+}
+
+impl Script<ChatEvent> for Blocks {
+    const DIALECT: Dialect = Dialect::Anthropic;
+
+    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        match event {
+            ChatEvent::Started { .. } => self.begin(out),
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
+                self.open(out, Open::Text, json!({"type": "text", "text": ""}));
+                self.delta(out, json!({"type": "text_delta", "text": text}));
+            }
+            ChatEvent::Thinking(thinking) => {
+                self.open(out, Open::Thinking, json!({"type": "thinking", "thinking": "", "signature": ""}));
+                if !thinking.text.is_empty() {
+                    self.delta(out, json!({"type": "thinking_delta", "thinking": thinking.text}));
+                }
+                if let Some(signature) = thinking.signature {
+                    self.delta(out, json!({"type": "signature_delta", "signature": signature}));
+                }
+            }
+            ChatEvent::ToolCallStart { index, id, name } => {
+                let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
+                self.open(out, Open::Tool(index), block);
+            }
+            ChatEvent::ToolCallDelta { arguments, .. } => {
+                self.delta(out, json!({"type": "input_json_delta", "partial_json": arguments}));
+            }
+            ChatEvent::Finished(reason) => self.finish = Some(reason),
+            ChatEvent::Usage(lines) => self.usage = lines,
+            // The dialect has no place for them.
+            ChatEvent::Logprobs(_) | ChatEvent::Other(_) => {}
+        }
+    }
+
+    fn end(&mut self, out: &mut Vec<u8>) {
+        self.begin(out);
+        self.close(out);
+        let stop_reason = self.finish.as_ref().map(stop_word);
+        let usage = Usage::from(TokenTotals::of(&self.usage));
+        let delta = json!({"stop_reason": stop_reason, "stop_sequence": null});
+        sse::named(out, "message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage}));
+        sse::named(out, "message_stop", &json!({"type": "message_stop"}));
+    }
+}

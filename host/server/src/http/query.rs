@@ -1,0 +1,36 @@
+//! Typed values of paths and queries.
+
+use std::collections::HashMap;
+use std::fmt::Display;
+use std::str::FromStr;
+
+use axum::RequestPartsExt;
+use axum::extract::{Path, Query};
+use http::Uri;
+
+use super::{ApiError, Call};
+
+/// A typed value.
+pub(super) fn parsed<T: FromStr<Err: Display>>(param: &str, text: &str) -> Result<T, ApiError> {
+    text.parse().map_err(|error: T::Err| ApiError::invalid(param, error.to_string()))
+}
+
+/// The parameters of a query, decoded; those that are not known here are refused.
+///
+/// # Errors
+/// The query is malformed, or a parameter is unknown.
+pub(super) fn query(uri: &Uri, known: &[&str]) -> Result<HashMap<String, String>, ApiError> {
+    let Query(all) = Query::<HashMap<String, String>>::try_from_uri(uri)
+        .map_err(|error| ApiError::invalid("(query)", error.body_text()))?;
+    match all.keys().find(|name| !known.contains(&name.as_str())) {
+        Some(unknown) => Err(ApiError::UnknownParameter { param: unknown.clone() }),
+        None => Ok(all),
+    }
+}
+
+/// A typed part of the path, by its name in the route.
+pub(super) async fn path<T: FromStr<Err: Display>>(call: &mut Call, name: &str) -> Result<T, ApiError> {
+    let found = call.parts.extract::<Path<HashMap<String, String>>>().await;
+    let Path(names) = found.map_err(|error| ApiError::invalid(name, error.body_text()))?;
+    parsed(name, names.get(name).map_or("", String::as_str))
+}

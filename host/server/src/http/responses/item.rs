@@ -1,0 +1,140 @@
+//! Items of a conversation.
+
+use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolResult};
+use serde::Deserialize;
+
+use crate::http::ApiError;
+use crate::http::input::{self, Kind};
+
+/// An item of `input`: a message, a call of a tool, or its result. Members that only answers have are let pass, since
+/// clients send answers back as they got them.
+#[derive(Deserialize)]
+pub(super) struct Item {
+    r#type: Option<String>,
+    role: Option<RoleBody>,
+    content: Option<Content>,
+    call_id: Option<String>,
+    name: Option<String>,
+    arguments: Option<String>,
+    output: Option<Content>,
+}
+
+#[derive(Clone, Copy, Deserialize)]
+#[serde(rename_all = "lowercase")]
+enum RoleBody {
+    System,
+    Developer,
+    User,
+    Assistant,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Content {
+    Text(String),
+    Parts(Vec<PartBody>),
+}
+
+#[derive(Deserialize)]
+struct PartBody {
+    r#type: String,
+    text: Option<String>,
+    refusal: Option<String>,
+    image_url: Option<String>,
+    file_data: Option<String>,
+    filename: Option<String>,
+}
+
+impl Item {
+    /// The message that it is; `None` for what another model thought.
+    pub(super) fn into_domain(self, path: &str) -> Result<Option<Message>, ApiError> {
+        let missing = |member: &str| ApiError::MissingParameter { param: format!("{path}.{member}") };
+        let (role, part) = match self.r#type.as_deref() {
+            None | Some("message") => {
+                let role = match self.role.ok_or_else(|| missing("role"))? {
+                    RoleBody::System => ChatRole::System,
+                    RoleBody::Developer => ChatRole::Developer,
+                    RoleBody::User => ChatRole::User,
+                    RoleBody::Assistant => ChatRole::Assistant,
+                };
+                let parts =
+                    self.content.ok_or_else(|| missing("content"))?.into_parts(&format!("{path}.content"))?;
+                return Ok(Some(Message { role, parts, name: None }));
+            }
+            Some("function_call") => {
+                let call = ToolCall {
+                    id: self.call_id.ok_or_else(|| missing("call_id"))?,
+                    name: self.name.ok_or_else(|| missing("name"))?,
+                    arguments: self.arguments.ok_or_else(|| missing("arguments"))?,
+                };
+                (ChatRole::Assistant, Part::ToolCall(call))
+            }
+            Some("function_call_output") => {
+                let result = ToolResult {
+                    tool_call_id: self.call_id.ok_or_else(|| missing("call_id"))?,
+                    content: self
+                        .output
+                        .ok_or_else(|| missing("output"))?
+                        .into_text(&format!("{path}.output"))?,
+                    is_error: false,
+                };
+                (ChatRole::Tool, Part::ToolResult(result))
+            }
+            Some("reasoning") => return Ok(None),
+            Some(_) => {
+                let known =
+                    "must be \"message\", \"function_call\", \"function_call_output\" or \"reasoning\"";
+                return Err(ApiError::invalid(format!("{path}.type"), known));
+            }
+        };
+        Ok(Some(Message { role, parts: vec![part], name: None }))
+    }
+}
+
+impl Content {
+    fn into_parts(self, path: &str) -> Result<Vec<Part>, ApiError> {
+        match self {
+            Self::Text(text) => Ok(vec![Part::Text(text)]),
+            Self::Parts(parts) => parts
+                .into_iter()
+                .enumerate()
+                .map(|(i, part)| part.into_domain(&format!("{path}[{i}]")))
+                .collect(),
+        }
+    }
+
+    fn into_text(self, path: &str) -> Result<String, ApiError> {
+        let mut text = String::new();
+        for part in self.into_parts(path)? {
+            let Part::Text(piece) = part else {
+                return Err(ApiError::invalid(path, "a tool's result has text parts only"));
+            };
+            text.push_str(&piece);
+        }
+        Ok(text)
+    }
+}
+
+impl PartBody {
+    fn into_domain(self, path: &str) -> Result<Part, ApiError> {
+        let missing = |member: &str| ApiError::MissingParameter { param: format!("{path}.{member}") };
+        match self.r#type.as_str() {
+            "input_text" | "output_text" => self.text.map(Part::Text).ok_or_else(|| missing("text")),
+            "refusal" => self.refusal.map(Part::Refusal).ok_or_else(|| missing("refusal")),
+            "input_image" => {
+                let url = self.image_url.ok_or_else(|| missing("image_url"))?;
+                input::url(&format!("{path}.image_url"), &url, Kind::Image).map(Part::Image)
+            }
+            "input_file" => {
+                let data = self.file_data.ok_or_else(|| missing("file_data"))?;
+                let mut media = input::url(&format!("{path}.file_data"), &data, Kind::Document)?;
+                media.name = self.filename;
+                Ok(Part::File(media))
+            }
+            _ => Err(ApiError::invalid(
+                format!("{path}.type"),
+                "must be \"input_text\", \"input_image\", \"input_file\", \"output_text\" or \"refusal\"",
+            )),
+        }
+    }
+}

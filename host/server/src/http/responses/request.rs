@@ -1,0 +1,260 @@
+//! The request body, and what it asks of the domain.
+
+use atelier_domain::generation::Json;
+use atelier_domain::generation::chat::{
+    ChatRequest, ChatRole, JsonSchemaFormat, Message, Part, ResponseFormat, Tool, ToolChoice,
+};
+use serde::Deserialize;
+use serde_json::value::RawValue;
+
+use super::item::Item;
+use crate::http::chat_completions::options::Options;
+use crate::http::{ApiError, body};
+
+const ITEMS_MAX: usize = 10_000;
+
+/// A request, understood.
+#[derive(Debug)]
+pub(super) struct Wanted {
+    pub model: String,
+    pub request: ChatRequest,
+    pub options: Options,
+    pub echo: Echo,
+}
+
+/// What an answer says again.
+#[derive(Debug, Default)]
+pub(super) struct Echo {
+    pub instructions: Option<String>,
+    pub max_output_tokens: Option<u32>,
+    pub temperature: Option<f32>,
+    pub top_p: Option<f32>,
+    pub parallel_tool_calls: bool,
+    pub metadata: Option<Json>,
+    pub tools: Option<Json>,
+    pub tool_choice: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Body<'a> {
+    model: String,
+    input: Input,
+    instructions: Option<String>,
+    stream: Option<bool>,
+    max_output_tokens: Option<u32>,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    tools: Option<Json>,
+    tool_choice: Option<Json>,
+    parallel_tool_calls: Option<bool>,
+    text: Option<TextBody>,
+    reasoning: Option<ReasoningBody>,
+    top_logprobs: Option<u32>,
+    user: Option<String>,
+    metadata: Option<Json>,
+    previous_response_id: Option<String>,
+    background: Option<bool>,
+    conversation: Option<Json>,
+    /// Answers are not stored: asking not to is right, asking to is without effect.
+    #[serde(rename = "store")]
+    _store: Option<bool>,
+    /// Nothing of what it names is left out.
+    #[serde(rename = "include")]
+    _include: Option<Vec<String>>,
+    /// Only `disabled`: the conversation is passed on whole.
+    truncation: Option<String>,
+    /// How events are padded.
+    #[serde(rename = "stream_options")]
+    _stream_options: Option<Json>,
+    #[serde(borrow)]
+    service_tier: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_key: Option<&'a RawValue>,
+    #[serde(borrow)]
+    safety_identifier: Option<&'a RawValue>,
+    /// Ours: provider-specific options by the model's own schema.
+    options: Option<Json>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum Input {
+    Text(String),
+    Items(Vec<Item>),
+}
+
+#[derive(Deserialize)]
+struct TextBody {
+    format: Option<FormatBody>,
+    verbosity: Option<Json>,
+}
+
+#[derive(Deserialize)]
+struct FormatBody {
+    r#type: String,
+    name: Option<String>,
+    description: Option<String>,
+    schema: Option<Json>,
+    strict: Option<bool>,
+}
+
+#[derive(Deserialize)]
+struct ReasoningBody {
+    effort: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct ToolBody {
+    r#type: String,
+    name: Option<String>,
+    description: Option<String>,
+    parameters: Option<Json>,
+    strict: Option<bool>,
+}
+
+#[derive(Deserialize)]
+#[serde(untagged)]
+enum ToolChoiceBody {
+    Word(String),
+    Function { name: String },
+}
+
+impl Wanted {
+    /// Reads a body.
+    pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
+        let body: Body<'_> = body::parse(bytes)?;
+        refuse_state(&body)?;
+        let mut options = Options::of(body.options);
+        options.hint("service_tier", body.service_tier);
+        options.hint("prompt_cache_key", body.prompt_cache_key);
+        options.hint("safety_identifier", body.safety_identifier);
+        options.hint("metadata", body.metadata.as_deref());
+        let mut messages = Vec::new();
+        if let Some(instructions) = &body.instructions {
+            messages.push(said(ChatRole::System, instructions.clone()));
+        }
+        match body.input {
+            Input::Text(text) => messages.push(said(ChatRole::User, text)),
+            Input::Items(items) if items.len() > ITEMS_MAX => {
+                return Err(ApiError::invalid("input", format!("at most {ITEMS_MAX} items")));
+            }
+            Input::Items(items) => {
+                for (i, item) in items.into_iter().enumerate() {
+                    messages.extend(item.into_domain(&format!("input[{i}]"))?);
+                }
+            }
+        }
+        if messages.is_empty() {
+            return Err(ApiError::invalid("input", "must not be empty"));
+        }
+        let mut request = ChatRequest::new(String::new(), messages);
+        request.stream = body.stream.unwrap_or(false);
+        request.max_output_tokens = body.max_output_tokens;
+        request.temperature = body.temperature;
+        request.top_p = body.top_p;
+        request.parallel_tool_calls = body.parallel_tool_calls;
+        request.top_logprobs = body.top_logprobs;
+        request.reasoning_effort = body.reasoning.and_then(|reasoning| reasoning.effort);
+        request.end_user = body.user;
+        request.tools = tools(body.tools.as_deref())?;
+        request.tool_choice = tool_choice(body.tool_choice.as_deref())?;
+        if let Some(text) = body.text {
+            options.want("verbosity", text.verbosity.as_deref());
+            request.response_format = text.format.map(format).transpose()?.unwrap_or_default();
+        }
+        let echo = Echo {
+            instructions: body.instructions,
+            max_output_tokens: body.max_output_tokens,
+            temperature: body.temperature,
+            top_p: body.top_p,
+            parallel_tool_calls: body.parallel_tool_calls.unwrap_or(true),
+            metadata: body.metadata,
+            tools: body.tools,
+            tool_choice: body.tool_choice,
+        };
+        Ok(Self { model: body.model, request, options, echo })
+    }
+}
+
+fn said(role: ChatRole, text: String) -> Message {
+    Message { role, parts: vec![Part::Text(text)], name: None }
+}
+
+/// What would need answers to be kept.
+fn refuse_state(body: &Body<'_>) -> Result<(), ApiError> {
+    const WHOLE: &str = "answers are not stored here: send the whole conversation as `input`";
+    if body.previous_response_id.is_some() {
+        return Err(ApiError::invalid("previous_response_id", WHOLE));
+    }
+    if body.conversation.is_some() {
+        return Err(ApiError::invalid("conversation", WHOLE));
+    }
+    if body.background == Some(true) {
+        return Err(ApiError::invalid("background", "is not supported"));
+    }
+    if body.truncation.as_ref().is_some_and(|truncation| truncation != "disabled") {
+        return Err(ApiError::invalid("truncation", "only \"disabled\" is supported"));
+    }
+    Ok(())
+}
+
+fn tools(json: Option<&RawValue>) -> Result<Vec<Tool>, ApiError> {
+    let Some(json) = json else { return Ok(Vec::new()) };
+    let bodies: Vec<ToolBody> =
+        serde_json::from_str(json.get()).map_err(|error| ApiError::invalid("tools", error.to_string()))?;
+    let read = bodies.into_iter().enumerate().map(|(i, tool)| {
+        match (tool.r#type.as_str(), tool.name, tool.parameters) {
+            ("function", Some(name), Some(parameters)) => Ok(Tool {
+                name,
+                description: tool.description,
+                parameters,
+                strict: tool.strict.unwrap_or(false),
+            }),
+            ("function", None, _) => Err(ApiError::MissingParameter { param: format!("tools[{i}].name") }),
+            ("function", _, None) => {
+                Err(ApiError::MissingParameter { param: format!("tools[{i}].parameters") })
+            }
+            _ => Err(ApiError::invalid(
+                format!("tools[{i}].type"),
+                "only tools of the type \"function\" are supported",
+            )),
+        }
+    });
+    read.collect()
+}
+
+fn tool_choice(json: Option<&RawValue>) -> Result<ToolChoice, ApiError> {
+    let Some(json) = json else { return Ok(ToolChoice::Automatic) };
+    let invalid =
+        || ApiError::invalid("tool_choice", "must be \"auto\", \"none\", \"required\" or a function");
+    match serde_json::from_str(json.get()).map_err(|_| invalid())? {
+        ToolChoiceBody::Function { name } => Ok(ToolChoice::Named(name)),
+        ToolChoiceBody::Word(word) => match word.as_str() {
+            "auto" => Ok(ToolChoice::Automatic),
+            "none" => Ok(ToolChoice::None),
+            "required" => Ok(ToolChoice::Required),
+            _ => Err(invalid()),
+        },
+    }
+}
+
+fn format(format: FormatBody) -> Result<ResponseFormat, ApiError> {
+    match (format.r#type.as_str(), format.name, format.schema) {
+        ("text", _, _) => Ok(ResponseFormat::Text),
+        ("json_object", _, _) => Ok(ResponseFormat::JsonObject),
+        ("json_schema", Some(name), Some(schema)) => Ok(ResponseFormat::JsonSchema(JsonSchemaFormat {
+            name,
+            description: format.description,
+            schema,
+            strict: format.strict.unwrap_or(false),
+        })),
+        ("json_schema", None, _) => Err(ApiError::MissingParameter { param: "text.format.name".to_owned() }),
+        ("json_schema", _, None) => {
+            Err(ApiError::MissingParameter { param: "text.format.schema".to_owned() })
+        }
+        _ => {
+            Err(ApiError::invalid("text.format.type", "must be \"text\", \"json_object\" or \"json_schema\""))
+        }
+    }
+}

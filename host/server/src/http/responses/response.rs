@@ -1,0 +1,205 @@
+//! The answer's shapes.
+
+use atelier_domain::generation::Json;
+use atelier_domain::generation::chat::FinishReason;
+use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::time::Timestamp;
+use atelier_service::generation::answer::ChatAnswer;
+use serde::Serialize;
+use serde_json::value::RawValue;
+
+use super::request::Echo;
+use crate::http::prefix;
+
+/// What does not change while an answer is made.
+#[derive(Debug)]
+pub(super) struct Head {
+    id: String,
+    model: String,
+    created_at: u64,
+    echo: Echo,
+}
+
+#[derive(Serialize)]
+pub(super) struct ResponseView<'a> {
+    id: &'a str,
+    object: &'static str,
+    created_at: u64,
+    status: &'static str,
+    error: Option<()>,
+    incomplete_details: Option<Incomplete>,
+    instructions: Option<&'a str>,
+    max_output_tokens: Option<u32>,
+    model: &'a str,
+    output: Vec<Item>,
+    parallel_tool_calls: bool,
+    previous_response_id: Option<()>,
+    store: bool,
+    temperature: Option<f32>,
+    top_p: Option<f32>,
+    tool_choice: Option<&'a RawValue>,
+    tools: Option<&'a RawValue>,
+    metadata: Option<&'a RawValue>,
+    usage: Option<Usage>,
+}
+
+#[derive(Serialize)]
+struct Incomplete {
+    reason: &'static str,
+}
+
+/// An item of the output.
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Item {
+    Reasoning { id: String, summary: [Summary; 1] },
+    Message { id: String, status: &'static str, role: &'static str, content: Vec<Content> },
+    FunctionCall { id: String, call_id: String, name: String, arguments: String, status: &'static str },
+}
+
+#[derive(Clone, Debug, Serialize)]
+pub(super) struct Summary {
+    pub r#type: &'static str,
+    pub text: String,
+}
+
+#[derive(Clone, Debug, Serialize)]
+#[serde(tag = "type", rename_all = "snake_case")]
+pub(super) enum Content {
+    OutputText { text: String, annotations: [(); 0] },
+    Refusal { refusal: String },
+}
+
+#[derive(Serialize)]
+pub(super) struct Usage {
+    input_tokens: u64,
+    input_tokens_details: InputDetails,
+    output_tokens: u64,
+    output_tokens_details: OutputDetails,
+    total_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct InputDetails {
+    cached_tokens: u64,
+}
+
+#[derive(Serialize)]
+struct OutputDetails {
+    reasoning_tokens: u64,
+}
+
+impl From<TokenTotals> for Usage {
+    fn from(totals: TokenTotals) -> Self {
+        Self {
+            input_tokens: totals.input,
+            input_tokens_details: InputDetails { cached_tokens: totals.input_cached },
+            output_tokens: totals.output,
+            output_tokens_details: OutputDetails { reasoning_tokens: totals.output_reasoning },
+            total_tokens: totals.input + totals.output,
+        }
+    }
+}
+
+impl Item {
+    pub(super) fn text(text: String) -> Self {
+        Self::message(Content::OutputText { text, annotations: [] })
+    }
+    pub(super) fn refusal(refusal: String) -> Self {
+        Self::message(Content::Refusal { refusal })
+    }
+    fn message(content: Content) -> Self {
+        Self::Message {
+            id: prefix::id("msg_"),
+            status: "completed",
+            role: "assistant",
+            content: vec![content],
+        }
+    }
+    pub(super) fn reasoning(text: String) -> Self {
+        Self::Reasoning { id: prefix::id("rs_"), summary: [Summary { r#type: "summary_text", text }] }
+    }
+    pub(super) fn call(call_id: String, name: String, arguments: String) -> Self {
+        Self::FunctionCall { id: prefix::id("fc_"), call_id, name, arguments, status: "completed" }
+    }
+}
+
+/// The items of a whole answer.
+pub(super) fn output(answer: &ChatAnswer) -> Vec<Item> {
+    let mut items = Vec::new();
+    if !answer.thinking.is_empty() {
+        items.push(Item::reasoning(answer.thinking.clone()));
+    }
+    if !answer.text.is_empty() {
+        items.push(Item::text(answer.text.clone()));
+    }
+    if !answer.refusal.is_empty() {
+        items.push(Item::refusal(answer.refusal.clone()));
+    }
+    let calls = answer.tool_calls.iter();
+    items.extend(calls.map(|call| Item::call(call.id.clone(), call.name.clone(), call.arguments.clone())));
+    items
+}
+
+impl Head {
+    pub(super) fn new(model: &str, now: Timestamp, echo: Echo) -> Self {
+        Self { id: prefix::id("resp_"), model: model.to_owned(), created_at: now.unix_seconds(), echo }
+    }
+
+    fn view(&self, status: &'static str, output: Vec<Item>) -> ResponseView<'_> {
+        fn raw(json: &Option<Json>) -> Option<&RawValue> {
+            json.as_deref()
+        }
+        ResponseView {
+            id: &self.id,
+            object: "response",
+            created_at: self.created_at,
+            status,
+            error: None,
+            incomplete_details: None,
+            instructions: self.echo.instructions.as_deref(),
+            max_output_tokens: self.echo.max_output_tokens,
+            model: &self.model,
+            output,
+            parallel_tool_calls: self.echo.parallel_tool_calls,
+            previous_response_id: None,
+            store: false,
+            temperature: self.echo.temperature,
+            top_p: self.echo.top_p,
+            tool_choice: raw(&self.echo.tool_choice),
+            tools: raw(&self.echo.tools),
+            metadata: raw(&self.echo.metadata),
+            usage: None,
+        }
+    }
+
+    /// An answer that has just begun.
+    pub(super) fn begun(&self) -> ResponseView<'_> {
+        self.view("in_progress", Vec::new())
+    }
+
+    /// An answer at its end.
+    pub(super) fn finished(
+        &self,
+        output: Vec<Item>,
+        finish: Option<&FinishReason>,
+        tokens: Option<TokenTotals>,
+    ) -> ResponseView<'_> {
+        let reason = match finish {
+            Some(FinishReason::Length) => Some("max_output_tokens"),
+            Some(FinishReason::ContentFilter) => Some("content_filter"),
+            Some(FinishReason::Stop | FinishReason::ToolCalls | FinishReason::Other(_)) | None => None,
+        };
+        let mut view = self.view(if reason.is_some() { "incomplete" } else { "completed" }, output);
+        view.incomplete_details = reason.map(|reason| Incomplete { reason });
+        view.usage = tokens.map(Usage::from);
+        view
+    }
+}
+
+impl ResponseView<'_> {
+    /// Whether it was cut short.
+    pub(super) fn is_incomplete(&self) -> bool {
+        self.incomplete_details.is_some()
+    }
+}

@@ -1,0 +1,179 @@
+//! The route table: each route with its class, access, body and error shape. A route that is not here does not exist,
+//! and one that is cannot be without a limit and a scope.
+
+use std::sync::Arc;
+
+use atelier_domain::account::Scope;
+use atelier_service::limits::Class;
+use axum::Router;
+use axum::extract::{Request, State};
+use axum::routing::{MethodFilter, MethodRouter, on};
+use http::Method;
+
+use super::{ApiError, Call, Dialect, Reply, gate};
+use super::{
+    audio, chat_completions, embeddings, favicon, generations, images, keys, messages, models, moderations,
+    responses, users,
+};
+use crate::app::App;
+
+const KIB: usize = 1024;
+const MIB: usize = 1024 * KIB;
+/// Text requests (E-3).
+const TEXT: usize = MIB;
+/// Requests with images in them (E-3).
+const WITH_MEDIA: usize = 20 * MIB;
+/// Images in forms (E-3): an image and its mask.
+const IMAGES: usize = 2 * 10 * MIB + 64 * KIB;
+/// Audio files (E-3), and what surrounds one in a form.
+const AUDIO: usize = 25 * MIB + 64 * KIB;
+
+/// Who may use a route.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Access {
+    /// Anybody.
+    Public,
+    /// A key with the scope.
+    Key(Scope),
+}
+
+const ADMIN: Access = Access::Key(Scope::Admin);
+
+/// What a request body is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Media {
+    None,
+    Json,
+    Form,
+}
+
+/// A route's rules.
+#[derive(Clone, Debug)]
+pub struct Route {
+    pub method: Method,
+    /// As axum writes paths.
+    pub path: &'static str,
+    /// What its requests count against; public routes count nothing.
+    pub class: Option<Class>,
+    pub access: Access,
+    pub dialect: Dialect,
+    pub media: Media,
+    /// Bytes of a body.
+    pub body_max: usize,
+    /// Its place in the table, and so among the metrics.
+    pub index: usize,
+}
+
+type Mount = Box<dyn FnOnce(Arc<Route>) -> MethodRouter<Arc<App>> + Send>;
+
+struct Entry {
+    route: Route,
+    mount: Mount,
+}
+
+impl Entry {
+    fn access(mut self, access: Access) -> Self {
+        self.route.access = access;
+        if access == Access::Public {
+            self.route.class = None;
+        }
+        self
+    }
+    fn body(mut self, media: Media, body_max: usize) -> Self {
+        (self.route.media, self.route.body_max) = (media, body_max);
+        self
+    }
+}
+
+fn entry<H, F>(method: Method, path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    let filter = if method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
+    let access = Access::Key(if method == Method::GET { Scope::Read } else { Scope::Generate });
+    let media = if method == Method::GET { Media::None } else { Media::Json };
+    let route = Route { method, path, class: Some(class), access, dialect, media, body_max: TEXT, index: 0 };
+    let mount: Mount = Box::new(move |route| {
+        on(filter, move |State(app): State<Arc<App>>, request: Request| {
+            gate::pass(app, route, request, handler)
+        })
+    });
+    Entry { route, mount }
+}
+
+fn get<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    entry(Method::GET, path, class, dialect, handler)
+}
+
+fn post<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    entry(Method::POST, path, class, dialect, handler)
+}
+
+fn entries() -> Vec<Entry> {
+    use Class::{Administration, Analysis, Chat, Generation, Status, Transcription};
+    use Dialect::{Anthropic, OpenAi, Problem};
+    vec![
+        get("/v1/models", Status, OpenAi, models::list::handle),
+        get("/v1/models/{*id}", Status, OpenAi, models::get::handle),
+        post("/v1/chat/completions", Chat, OpenAi, chat_completions::create).body(Media::Json, WITH_MEDIA),
+        post("/v1/responses", Chat, OpenAi, responses::create).body(Media::Json, WITH_MEDIA),
+        post("/v1/messages", Chat, Anthropic, messages::create).body(Media::Json, WITH_MEDIA),
+        post("/v1/embeddings", Analysis, OpenAi, embeddings::create),
+        post("/v1/moderations", Analysis, OpenAi, moderations::create).body(Media::Json, WITH_MEDIA),
+        post("/v1/audio/speech", Generation, OpenAi, audio::speech::create),
+        post("/v1/audio/transcriptions", Transcription, OpenAi, audio::transcriptions::create)
+            .body(Media::Form, AUDIO),
+        post("/v1/audio/translations", Transcription, OpenAi, audio::transcriptions::translate)
+            .body(Media::Form, AUDIO),
+        post("/v1/images/generations", Generation, OpenAi, images::generations::create),
+        post("/v1/images/edits", Generation, OpenAi, images::edits::create).body(Media::Form, IMAGES),
+        post("/v1/images/variations", Generation, OpenAi, images::variations::create)
+            .body(Media::Form, IMAGES),
+        post("/api/v1/generations", Generation, Problem, generations::create::handle)
+            .body(Media::Json, WITH_MEDIA),
+        get("/api/v1/generations", Status, Problem, generations::list::handle),
+        get("/api/v1/generations/{id}", Status, Problem, generations::get::handle),
+        post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)
+            .body(Media::None, 0),
+        get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle),
+        get("/api/v1/models", Status, Problem, models::list::handle),
+        post("/api/v1/keys", Administration, Problem, keys::create::handle).access(Access::Key(Scope::Read)),
+        get("/api/v1/keys", Administration, Problem, keys::list::handle),
+        post("/api/v1/keys/{id}/revoke", Administration, Problem, keys::revoke::handle)
+            .body(Media::None, 0)
+            .access(Access::Key(Scope::Read)),
+        post("/api/v1/users", Administration, Problem, users::create::handle).access(ADMIN),
+        get("/api/v1/users", Administration, Problem, users::list::handle).access(ADMIN),
+        post("/api/v1/users/{id}/disable", Administration, Problem, users::access::disable)
+            .body(Media::None, 0)
+            .access(ADMIN),
+        post("/api/v1/users/{id}/enable", Administration, Problem, users::access::enable)
+            .body(Media::None, 0)
+            .access(ADMIN),
+        get("/favicon.ico", Status, Problem, favicon::get).access(Access::Public),
+    ]
+}
+
+/// The rules of all routes, by index.
+pub fn table() -> Vec<Route> {
+    entries().into_iter().enumerate().map(|(index, entry)| Route { index, ..entry.route }).collect()
+}
+
+/// The callers' router.
+pub fn router(app: Arc<App>) -> Router {
+    let mut router = Router::new();
+    for (index, Entry { route, mount }) in entries().into_iter().enumerate() {
+        let path = route.path;
+        router = router.route(path, mount(Arc::new(Route { index, ..route })));
+    }
+    router.fallback(gate::not_found).method_not_allowed_fallback(gate::method_not_allowed).with_state(app)
+}

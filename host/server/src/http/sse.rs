@@ -1,0 +1,151 @@
+//! Server-sent events (WHATWG HTML §9.2) over a live call: one frame for each batch, heartbeats while the provider is
+//! silent, an error event where it fails.
+
+use std::convert::Infallible;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Duration;
+
+use atelier_service::generation::{Live, LiveEvent};
+use axum::body::Body;
+use axum::response::Response;
+use bytes::Bytes;
+use futures::{Stream, StreamExt};
+use http::header::{CACHE_CONTROL, CONTENT_TYPE, HeaderName, HeaderValue};
+use serde::Serialize;
+use tokio::time::{Instant, Sleep};
+
+use super::{ApiError, Dialect, Reply};
+
+const HEARTBEAT_AFTER: Duration = Duration::from_secs(15);
+const HEARTBEAT: &[u8] = b": keep-alive\n\n";
+
+/// How a dialect writes a call's events.
+pub(super) trait Script<T>: Send + Unpin + 'static {
+    /// The shape of its errors.
+    const DIALECT: Dialect;
+    /// Writes an event.
+    fn event(&mut self, event: T, out: &mut Vec<u8>);
+    /// Writes the end of a whole answer.
+    fn end(&mut self, out: &mut Vec<u8>);
+    /// Writes a failure, and nothing that looks like an end.
+    fn failed(&mut self, error: &ApiError, request_id: &str, out: &mut Vec<u8>) {
+        if Self::DIALECT == Dialect::Anthropic {
+            out.extend_from_slice(b"event: error\n");
+        }
+        out.extend_from_slice(b"data: ");
+        out.extend_from_slice(&error.object(Self::DIALECT, request_id));
+        out.extend_from_slice(b"\n\n");
+    }
+}
+
+struct Events<T: LiveEvent, S> {
+    live: Option<Live<T>>,
+    script: S,
+    request_id: Arc<str>,
+    idle_max: Duration,
+    wrote: Instant,
+    heard: Instant,
+    timer: Pin<Box<Sleep>>,
+}
+
+/// Answers with a call's events as they come. The call ends when the caller leaves.
+pub(super) fn stream<T: LiveEvent, S: Script<T>>(
+    live: Live<T>,
+    script: S,
+    request_id: Arc<str>,
+    idle_max: Duration,
+) -> Reply {
+    let now = Instant::now();
+    let timer = Box::pin(tokio::time::sleep(HEARTBEAT_AFTER.min(idle_max)));
+    let events = Events { live: Some(live), script, request_id, idle_max, wrote: now, heard: now, timer };
+    let mut response = Response::new(Body::from_stream(events));
+    let headers = response.headers_mut();
+    headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));
+    headers.insert(HeaderName::from_static("x-accel-buffering"), HeaderValue::from_static("no"));
+    Reply { response, provider_time: None, is_stream: true }
+}
+
+impl<T: LiveEvent, S: Script<T>> Events<T, S> {
+    /// The last frame of an answer that failed: an error, and nothing that looks like an end.
+    fn fail(&mut self, error: &ApiError) -> Bytes {
+        self.live = None;
+        let detail = error.internal_detail().unwrap_or_default();
+        tracing::warn!(request_id = &*self.request_id, code = error.code(), detail, "a stream failed");
+        let mut out = Vec::with_capacity(512);
+        self.script.failed(error, &self.request_id, &mut out);
+        out.into()
+    }
+
+    /// What to do when the timer rings.
+    fn tick(&mut self, now: Instant) -> Option<Bytes> {
+        if now >= self.heard + self.idle_max {
+            return Some(self.fail(&ApiError::StreamIdle { after: self.idle_max }));
+        }
+        if now >= self.wrote + HEARTBEAT_AFTER {
+            self.wrote = now;
+            return Some(Bytes::from_static(HEARTBEAT));
+        }
+        None
+    }
+}
+
+impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
+    type Item = Result<Bytes, Infallible>;
+
+    fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        let this = self.get_mut();
+        loop {
+            let Some(live) = &mut this.live else { return Poll::Ready(None) };
+            match live.poll_next_unpin(cx) {
+                Poll::Ready(Some(Ok(batch))) => {
+                    this.heard = Instant::now();
+                    let mut out = Vec::with_capacity(256 * batch.len().max(1));
+                    for event in batch {
+                        this.script.event(event, &mut out);
+                    }
+                    if !out.is_empty() {
+                        this.wrote = this.heard;
+                        return Poll::Ready(Some(Ok(out.into())));
+                    }
+                }
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Ok(this.fail(&error.into())))),
+                Poll::Ready(None) => {
+                    this.live = None;
+                    let mut out = Vec::new();
+                    this.script.end(&mut out);
+                    return Poll::Ready((!out.is_empty()).then(|| Ok(out.into())));
+                }
+                Poll::Pending => {
+                    if this.timer.as_mut().poll(cx).is_pending() {
+                        return Poll::Pending;
+                    }
+                    let now = Instant::now();
+                    let frame = this.tick(now);
+                    let next = (this.wrote + HEARTBEAT_AFTER).min(this.heard + this.idle_max);
+                    this.timer.as_mut().reset(next);
+                    if let Some(frame) = frame {
+                        return Poll::Ready(Some(Ok(frame)));
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Writes `data: JSON` as one event.
+pub(super) fn data<T: Serialize>(out: &mut Vec<u8>, value: &T) {
+    out.extend_from_slice(b"data: ");
+    serde_json::to_writer(&mut *out, value).expect("our own types are JSON, and memory takes all");
+    out.extend_from_slice(b"\n\n");
+}
+
+/// Writes a named event.
+pub(super) fn named<T: Serialize>(out: &mut Vec<u8>, name: &str, value: &T) {
+    out.extend_from_slice(b"event: ");
+    out.extend_from_slice(name.as_bytes());
+    out.push(b'\n');
+    data(out, value);
+}

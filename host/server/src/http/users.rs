@@ -1,0 +1,6 @@
+//! `/api/v1/users`: for administrators.
+
+pub(super) mod access;
+pub(super) mod create;
+pub(super) mod list;
+mod view;

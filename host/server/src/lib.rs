@@ -1,0 +1,12 @@
+//! The server: configuration, HTTP, command line, telemetry. [`app`] is the only place where concrete types are built.
+
+mod admin;
+pub mod app;
+pub mod cli;
+pub mod config;
+pub mod http;
+mod listener;
+mod local;
+mod metrics;
+mod plugin_host;
+mod telemetry;

@@ -1,0 +1,278 @@
+//! In-house models behind the provider port: the instance `local`.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use atelier_domain::failure::{Failure, FailureCode, ProviderError};
+use atelier_domain::generation::Other;
+use atelier_domain::generation::chat::{
+    ChatEvent, ChatRequest, ChatRole, FinishReason, Part, ResponseFormat, ToolChoice,
+};
+use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
+use atelier_domain::generation::media::{Callback, Cancellation, MediaRequest, Step, TrainingRequest, Wake};
+use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
+use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
+use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
+use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
+use atelier_inference::{self as inference, EngineError, EngineState, TextEngine};
+use futures::stream;
+
+/// The instance's name.
+pub const INSTANCE: &str = "local";
+/// Its text model.
+pub const TEXT_MODEL: &str = "smollm2-135m-instruct";
+/// Tokens of prompt and answer together, as its weights say.
+const CONTEXT_TOKENS: u64 = 8192;
+/// What the model's authors recommend.
+const USUAL_TEMPERATURE: f32 = 0.2;
+const USUAL_TOP_P: f32 = 0.9;
+
+/// The in-house text model as a provider.
+pub(crate) struct LocalProvider {
+    engine: Arc<dyn TextEngine>,
+    description: Arc<Description>,
+}
+
+impl std::fmt::Debug for LocalProvider {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalProvider").field("state", &self.engine.state()).finish_non_exhaustive()
+    }
+}
+
+impl LocalProvider {
+    pub(crate) fn new(engine: Arc<dyn TextEngine>) -> Self {
+        let model = ModelInfo {
+            id: TEXT_MODEL.to_owned(),
+            name: "SmolLM2 135M Instruct".to_owned(),
+            description: Some("A small English text model that runs on this machine's CPU.".to_owned()),
+            status: ModelStatus::Available,
+            tasks: vec![Task::Chat],
+            input_modalities: vec!["text".to_owned()],
+            features: vec!["streaming".to_owned(), "seed".to_owned(), "stop".to_owned()],
+            limits: ModelLimits { context_tokens: Some(CONTEXT_TOKENS), ..ModelLimits::default() },
+            options_schema: None,
+            prices: Vec::new(),
+            owner: None,
+            created: 0,
+        };
+        let description = Arc::new(Description { models: vec![model], discovers: false, open_ended: false });
+        Self { engine, description }
+    }
+
+    fn unsupported<T>(task: &str) -> Result<T, ProviderError> {
+        Err(ProviderError::Unsupported { instance: INSTANCE.to_owned(), task: task.to_owned() })
+    }
+}
+
+#[async_trait]
+impl Provider for LocalProvider {
+    async fn describe(&self) -> Result<Arc<Description>, ProviderError> {
+        Ok(self.description.clone())
+    }
+    async fn discover(&self, _: CallContext, _: Option<String>) -> Result<Page<ModelInfo>, ProviderError> {
+        Ok(Page { items: self.description.models.clone(), next: None })
+    }
+    async fn model(&self, _: CallContext, id: &str) -> Result<ModelInfo, ProviderError> {
+        let found = self.description.models.iter().find(|model| model.id == id);
+        found
+            .cloned()
+            .ok_or_else(|| reported(FailureCode::NotFound, format!("there is no model {id:?}"), None))
+    }
+    async fn voices(&self, _: CallContext, _: &str, _: Option<String>) -> Result<Page<Voice>, ProviderError> {
+        Self::unsupported("speech")
+    }
+    async fn check(&self, _: CallContext) -> Result<(), ProviderError> {
+        self.engine.warm().await.map(|_| ()).map_err(engine_error)
+    }
+
+    fn chat(self: Arc<Self>, _: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
+        Box::pin(stream::unfold(Turn::Begin(self, Box::new(request)), Turn::next))
+    }
+    fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
+        Box::pin(stream::once(async { Self::unsupported("speech") }))
+    }
+    fn transcribe(
+        self: Arc<Self>,
+        _: CallContext,
+        _: TranscriptionRequest,
+    ) -> EventStream<TranscriptionEvent> {
+        Box::pin(stream::once(async { Self::unsupported("transcription") }))
+    }
+    async fn embed(&self, _: CallContext, _: EmbeddingRequest) -> Result<EmbeddingResponse, ProviderError> {
+        Self::unsupported("embedding")
+    }
+    async fn moderate(
+        &self,
+        _: CallContext,
+        _: ModerationRequest,
+    ) -> Result<ModerationResponse, ProviderError> {
+        Self::unsupported("moderation")
+    }
+    async fn estimate_media(
+        &self,
+        _: CallContext,
+        request: MediaRequest,
+    ) -> Result<Vec<UsageLine>, ProviderError> {
+        Self::unsupported(&request.task)
+    }
+    async fn submit_media(&self, _: CallContext, request: MediaRequest) -> Result<Step, ProviderError> {
+        Self::unsupported(&request.task)
+    }
+    async fn resume_media(&self, _: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
+        Self::unsupported("media")
+    }
+    async fn cancel_media(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+        Self::unsupported("media")
+    }
+
+    async fn submit_training(&self, _: CallContext, _: TrainingRequest) -> Result<Step, ProviderError> {
+        Self::unsupported("training")
+    }
+    async fn resume_training(&self, _: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
+        Self::unsupported("training")
+    }
+    async fn cancel_training(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+        Self::unsupported("training")
+    }
+    async fn parse_callback(&self, _: CallContext, _: Callback) -> Result<Vec<Other>, ProviderError> {
+        Self::unsupported("callbacks")
+    }
+
+    fn readiness(&self) -> Readiness {
+        match self.engine.state() {
+            EngineState::Ready(_) => Readiness::Ready,
+            EngineState::Failed { reason } => Readiness::Failed(reason),
+            EngineState::NotFetched
+            | EngineState::Fetching(_)
+            | EngineState::Unloaded
+            | EngineState::Loading => Readiness::Loading,
+        }
+    }
+    fn breaker(&self) -> BreakerState {
+        BreakerState::Closed
+    }
+}
+
+/// Where a chat stands.
+enum Turn {
+    Begin(Arc<LocalProvider>, Box<ChatRequest>),
+    Going(inference::Generation),
+    Ended,
+}
+
+impl Turn {
+    async fn next(self) -> Option<(Result<Vec<ChatEvent>, ProviderError>, Self)> {
+        match self {
+            Self::Begin(provider, request) => {
+                let begun = match engine_request(*request) {
+                    Ok(request) => provider.engine.generate(request).await.map_err(engine_error),
+                    Err(error) => Err(error),
+                };
+                Some(match begun {
+                    Ok(generation) => {
+                        let started = ChatEvent::Started { id: String::new(), model: TEXT_MODEL.to_owned() };
+                        (Ok(vec![started]), Self::Going(generation))
+                    }
+                    Err(error) => (Err(error), Self::Ended),
+                })
+            }
+            Self::Going(mut generation) => match generation.next().await? {
+                Ok(inference::Event::Delta(text)) => {
+                    Some((Ok(vec![ChatEvent::Text(text)]), Self::Going(generation)))
+                }
+                Ok(inference::Event::Finished { reason, prompt_tokens, completion_tokens }) => {
+                    let reason = match reason {
+                        inference::FinishReason::Stop => FinishReason::Stop,
+                        inference::FinishReason::Length => FinishReason::Length,
+                    };
+                    let usage = vec![
+                        UsageLine::new("input-tokens", prompt_tokens as u64),
+                        UsageLine::new("output-tokens", completion_tokens as u64),
+                    ];
+                    Some((Ok(vec![ChatEvent::Finished(reason), ChatEvent::Usage(usage)]), Self::Ended))
+                }
+                Err(error) => Some((Err(engine_error(error)), Self::Ended)),
+            },
+            Self::Ended => None,
+        }
+    }
+}
+
+/// The engine's request. What the model cannot do is refused, never silently left out.
+fn engine_request(request: ChatRequest) -> Result<inference::ChatRequest, ProviderError> {
+    let cannot = |param: &str, what: &str| {
+        let message = format!("{TEXT_MODEL} does not support {what}");
+        Err(reported(FailureCode::Unsupported, message, Some(param)))
+    };
+    if !request.tools.is_empty() && request.tool_choice != ToolChoice::None {
+        return cannot("tools", "tool calls");
+    }
+    if !matches!(request.response_format, ResponseFormat::Text) {
+        return cannot("response_format", "structured output");
+    }
+    if request.top_logprobs.is_some() {
+        return cannot("logprobs", "log probabilities");
+    }
+    let mut messages = Vec::with_capacity(request.messages.len());
+    for (i, message) in request.messages.into_iter().enumerate() {
+        let role = match message.role {
+            ChatRole::System | ChatRole::Developer => inference::Role::System,
+            ChatRole::User => inference::Role::User,
+            ChatRole::Assistant => inference::Role::Assistant,
+            ChatRole::Tool => inference::Role::Tool,
+        };
+        let mut text = String::new();
+        for part in message.parts {
+            match part {
+                Part::Text(piece) | Part::Refusal(piece) => text.push_str(&piece),
+                Part::ToolResult(result) => text.push_str(&result.content),
+                // Another model's thoughts are not this one's.
+                Part::Thinking(_) => {}
+                Part::Image(_) | Part::Audio(_) | Part::File(_) | Part::ToolCall(_) | Part::Other(_) => {
+                    return cannot(&format!("messages[{i}].content"), "anything but text");
+                }
+            }
+        }
+        messages.push(inference::Message::new(role, text));
+    }
+    Ok(inference::ChatRequest {
+        messages,
+        max_tokens: request.max_output_tokens,
+        temperature: request.temperature.unwrap_or(USUAL_TEMPERATURE),
+        top_p: request.top_p.unwrap_or(USUAL_TOP_P),
+        seed: request.seed.map(i64::cast_unsigned),
+        stop: request.stop,
+        frequency_penalty: request.frequency_penalty.unwrap_or(0.0),
+        presence_penalty: request.presence_penalty.unwrap_or(0.0),
+    })
+}
+
+fn reported(code: FailureCode, message: String, param: Option<&str>) -> ProviderError {
+    let failure = Failure { param: param.map(str::to_owned), ..Failure::new(code, message) };
+    ProviderError::Reported { instance: INSTANCE.to_owned(), failure: Box::new(failure) }
+}
+
+fn engine_error(error: EngineError) -> ProviderError {
+    let text = error.to_string();
+    match error {
+        EngineError::Busy { retry_after } => {
+            let failure =
+                Failure { retry_after: Some(retry_after), ..Failure::new(FailureCode::Overloaded, text) };
+            ProviderError::Reported { instance: INSTANCE.to_owned(), failure: Box::new(failure) }
+        }
+        EngineError::ContextTooLong { .. } | EngineError::CacheTooSmall { .. } => {
+            reported(FailureCode::InvalidRequest, text, Some("messages"))
+        }
+        EngineError::PromptTooLarge { .. } => reported(FailureCode::TooLarge, text, Some("messages")),
+        EngineError::InvalidRequest { parameter, .. } => {
+            reported(FailureCode::InvalidRequest, text, Some(parameter))
+        }
+        EngineError::Fetch(_) | EngineError::Model(_) | EngineError::Unloaded => {
+            ProviderError::Unavailable { instance: INSTANCE.to_owned(), reason: text, retry_after: None }
+        }
+        EngineError::ReaderStalled { .. } => ProviderError::Canceled,
+        EngineError::Stopped => ProviderError::Trapped { instance: INSTANCE.to_owned(), detail: text },
+    }
+}

@@ -1,0 +1,270 @@
+//! Prometheus metrics. What a request touches is resolved beforehand.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_domain::failure::ProviderError;
+use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::model::Task;
+use atelier_runtime::{CallReport, Observer};
+use atelier_service::limits::Class;
+use atelier_service::meter::{CallRecord, Meter, ModelMeter};
+use http::StatusCode;
+use prometheus::{
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+};
+
+use crate::http::route::Route;
+
+/// From 25 µs: what the host adds is far below a millisecond.
+const FINE_SECONDS: [f64; 20] = [
+    25e-6, 50e-6, 75e-6, 100e-6, 150e-6, 250e-6, 500e-6, 1e-3, 2.5e-3, 5e-3, 10e-3, 25e-3, 50e-3, 0.1, 0.25,
+    0.5, 1.0, 2.5, 10.0, 60.0,
+];
+
+/// All metrics of the host.
+#[derive(Debug)]
+pub struct Metrics {
+    registry: Registry,
+    routes: Vec<RouteMetrics>,
+    unrouted: IntCounterVec,
+    refused: [IntCounter; Class::ALL.len()],
+    calls: CallMetrics,
+    catalogues: IntCounterVec,
+    jobs: IntCounterVec,
+    plugins: PluginMetrics,
+}
+
+/// Calls into the sandbox.
+#[derive(Debug)]
+struct PluginMetrics {
+    ended: IntCounterVec,
+    cpu: HistogramVec,
+    memory: HistogramVec,
+}
+
+impl PluginMetrics {
+    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
+        let ended =
+            Opts::new("atelier_plugin_calls_total", "Calls into plugins by instance and how they ended.");
+        let ended = IntCounterVec::new(ended, &["instance", "outcome"])?;
+        let cpu = HistogramOpts::new("atelier_plugin_cpu_seconds", "CPU time of a call into a plugin.");
+        let cpu = HistogramVec::new(cpu.buckets(FINE_SECONDS.to_vec()), &["instance"])?;
+        let memory =
+            HistogramOpts::new("atelier_plugin_memory_bytes", "Linear memory of a plugin at its call's end.");
+        let memory = HistogramVec::new(
+            memory.buckets(prometheus::exponential_buckets(65_536.0, 2.0, 12)?),
+            &["instance"],
+        )?;
+        registry.register(Box::new(ended.clone()))?;
+        registry.register(Box::new(cpu.clone()))?;
+        registry.register(Box::new(memory.clone()))?;
+        Ok(Self { ended, cpu, memory })
+    }
+}
+
+impl Observer for Metrics {
+    fn call_ended(&self, report: &CallReport<'_>) {
+        let outcome = report.error.map_or("ok", ProviderError::kind);
+        self.plugins.ended.with_label_values(&[report.instance, outcome]).inc();
+        self.plugins.cpu.with_label_values(&[report.instance]).observe(report.cpu.as_secs_f64());
+        if report.memory_bytes > 0 {
+            self.plugins.memory.with_label_values(&[report.instance]).observe(report.memory_bytes as f64);
+        }
+    }
+}
+
+#[derive(Debug)]
+struct RouteMetrics {
+    duration: Histogram,
+    host: Histogram,
+    /// By the hundreds of the status.
+    statuses: [IntCounter; 5],
+}
+
+#[derive(Clone, Debug)]
+struct CallMetrics {
+    ended: IntCounterVec,
+    duration: HistogramVec,
+    first: HistogramVec,
+    tokens: IntCounterVec,
+}
+
+impl Metrics {
+    /// Metrics for a route table.
+    ///
+    /// # Errors
+    /// Two metrics have one name: a bug of ours.
+    pub fn new(table: &[Route]) -> Result<Self, prometheus::Error> {
+        let registry = Registry::new();
+        let counter = |name: &str, help: &str, labels: &[&str]| -> Result<IntCounterVec, prometheus::Error> {
+            let counter = IntCounterVec::new(Opts::new(name, help), labels)?;
+            registry.register(Box::new(counter.clone()))?;
+            Ok(counter)
+        };
+        let histogram =
+            |name: &str, help: &str, labels: &[&str]| -> Result<HistogramVec, prometheus::Error> {
+                let options = HistogramOpts::new(name, help).buckets(FINE_SECONDS.to_vec());
+                let histogram = HistogramVec::new(options, labels)?;
+                registry.register(Box::new(histogram.clone()))?;
+                Ok(histogram)
+            };
+        let requests = counter(
+            "atelier_requests_total",
+            "Requests by route and status class.",
+            &["method", "route", "status"],
+        )?;
+        let duration =
+            histogram("atelier_request_seconds", "Time to the end of the answer.", &["method", "route"])?;
+        let host = histogram(
+            "atelier_host_overhead_seconds",
+            "Time to the answer's head without the provider's share.",
+            &["method", "route"],
+        )?;
+        let refused =
+            counter("atelier_limit_refusals_total", "Requests refused by our own limits.", &["class"])?;
+        let routes = table.iter().map(|route| {
+            let labels = [route.method.as_str(), route.path];
+            RouteMetrics {
+                duration: duration.with_label_values(&labels),
+                host: host.with_label_values(&labels),
+                statuses: ["1xx", "2xx", "3xx", "4xx", "5xx"]
+                    .map(|status| requests.with_label_values(&[labels[0], labels[1], status])),
+            }
+        });
+        let calls = CallMetrics {
+            ended: counter(
+                "atelier_provider_calls_total",
+                "Calls by outcome.",
+                &["instance", "task", "outcome"],
+            )?,
+            duration: histogram("atelier_provider_call_seconds", "Time of calls.", &["instance", "task"])?,
+            first: histogram(
+                "atelier_first_event_seconds",
+                "Time to a call's first event.",
+                &["instance", "task"],
+            )?,
+            tokens: counter(
+                "atelier_tokens_total",
+                "Tokens as providers report them.",
+                &["instance", "direction"],
+            )?,
+        };
+        Ok(Self {
+            routes: routes.collect(),
+            unrouted: counter("atelier_unrouted_requests_total", "Requests to no route.", &["status"])?,
+            refused: Class::ALL.map(|class| refused.with_label_values(&[class.as_str()])),
+            calls,
+            catalogues: counter(
+                "atelier_catalogue_loads_total",
+                "Loads of model lists.",
+                &["instance", "outcome"],
+            )?,
+            jobs: counter("atelier_jobs_ended_total", "Jobs by their final state.", &["instance", "state"])?,
+            plugins: PluginMetrics::new(&registry)?,
+            registry,
+        })
+    }
+
+    /// A request ended.
+    pub(crate) fn request(&self, route: usize, status: u16, total: Duration, host: Option<Duration>) {
+        let Some(metrics) = self.routes.get(route) else { return };
+        metrics.duration.observe(total.as_secs_f64());
+        if let Some(host) = host {
+            metrics.host.observe(host.as_secs_f64());
+        }
+        let class = usize::from(status / 100).clamp(1, 5) - 1;
+        metrics.statuses[class].inc();
+    }
+
+    /// A request to no route ended.
+    pub(crate) fn unrouted(&self, status: StatusCode) {
+        self.unrouted.with_label_values(&[status.as_str()]).inc();
+    }
+
+    /// A request was refused by a limit of ours.
+    pub(crate) fn refused(&self, class: Class) {
+        self.refused[class as usize].inc();
+    }
+
+    /// The text format of Prometheus.
+    ///
+    /// # Errors
+    /// A bug of ours.
+    pub fn text(&self) -> Result<Vec<u8>, prometheus::Error> {
+        let mut text = Vec::with_capacity(64 * 1024);
+        TextEncoder::new().encode(&self.registry.gather(), &mut text)?;
+        Ok(text)
+    }
+}
+
+impl Meter for Metrics {
+    fn model(&self, instance: &str, _: &str) -> Arc<dyn ModelMeter> {
+        // A hub has thousands of models: they share their instance's series.
+        let tasks = Task::ALL.map(|task| {
+            let labels = [instance, task.as_str()];
+            TaskMetrics {
+                ok: OnceCounter::default(),
+                duration: std::sync::OnceLock::new(),
+                first: std::sync::OnceLock::new(),
+                labels: labels.map(str::to_owned),
+            }
+        });
+        let token = |direction| self.calls.tokens.with_label_values(&[instance, direction]);
+        Arc::new(InstanceMeter {
+            calls: self.calls.clone(),
+            tasks,
+            input: token("input"),
+            output: token("output"),
+        })
+    }
+    fn limit_refused(&self, class: Class) {
+        self.refused(class);
+    }
+    fn catalogue_loaded(&self, instance: &str, ok: bool) {
+        self.catalogues.with_label_values(&[instance, if ok { "ok" } else { "failed" }]).inc();
+    }
+    fn job_ended(&self, instance: &str, state: &'static str) {
+        self.jobs.with_label_values(&[instance, state]).inc();
+    }
+}
+
+type OnceCounter = std::sync::OnceLock<IntCounter>;
+
+/// A task's series, made with its first call.
+#[derive(Debug)]
+struct TaskMetrics {
+    ok: OnceCounter,
+    duration: std::sync::OnceLock<Histogram>,
+    first: std::sync::OnceLock<Histogram>,
+    labels: [String; 2],
+}
+
+#[derive(Debug)]
+struct InstanceMeter {
+    calls: CallMetrics,
+    tasks: [TaskMetrics; Task::ALL.len()],
+    input: IntCounter,
+    output: IntCounter,
+}
+
+impl ModelMeter for InstanceMeter {
+    fn ended(&self, record: &CallRecord<'_>) {
+        let task = &self.tasks[record.task as usize];
+        let labels = [task.labels[0].as_str(), task.labels[1].as_str()];
+        let counter = |outcome| self.calls.ended.with_label_values(&[labels[0], labels[1], outcome]);
+        match record.outcome {
+            "ok" => task.ok.get_or_init(|| counter("ok")).inc(),
+            other => counter(other).inc(),
+        }
+        let duration = task.duration.get_or_init(|| self.calls.duration.with_label_values(&labels));
+        duration.observe(record.duration.as_secs_f64());
+        if let Some(first) = record.first {
+            let series = task.first.get_or_init(|| self.calls.first.with_label_values(&labels));
+            series.observe(first.as_secs_f64());
+        }
+        let tokens = TokenTotals::of(record.usage);
+        self.input.inc_by(tokens.input);
+        self.output.inc_by(tokens.output);
+    }
+}

@@ -1,0 +1,55 @@
+use std::collections::HashSet;
+
+use atelier_server::http::route::{Access, Media, table};
+
+use crate::host::{TestHost, json};
+
+/// Routes that anybody may use.
+const PUBLIC: [&str; 1] = ["/favicon.ico"];
+
+#[test]
+fn every_route_has_a_class_and_a_scope_or_is_on_the_public_list() {
+    let mut seen = HashSet::new();
+    for route in table() {
+        assert!(
+            seen.insert((route.method.clone(), route.path)),
+            "{} {} is there twice",
+            route.method,
+            route.path
+        );
+        match route.access {
+            Access::Public => assert!(PUBLIC.contains(&route.path), "{} is open to anybody", route.path),
+            Access::Key(_) => assert!(route.class.is_some(), "{} has no class", route.path),
+        }
+        assert!(route.body_max <= 200 << 20, "{} takes too much", route.path);
+    }
+}
+
+#[tokio::test]
+async fn every_route_with_a_body_refuses_another_content_type_and_too_much_of_it() {
+    let host = TestHost::start().await;
+    for route in table().iter().filter(|route| route.media != Media::None) {
+        let post = || host.client.post(host.url(route.path)).bearer_auth(&host.key);
+        let wrong = post().header("content-type", "text/plain").body("x").send().await.expect("answered");
+        assert_eq!(wrong.status(), 415, "{}", route.path);
+        if route.media == Media::Json && route.body_max <= 1 << 20 {
+            let large = vec![b' '; route.body_max + 1];
+            let told =
+                post().header("content-type", "application/json").body(large).send().await.expect("answered");
+            assert_eq!(told.status(), 413, "{}", route.path);
+        }
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn an_unknown_address_answers_in_the_shape_of_its_api() {
+    let host = TestHost::start().await;
+    let openai = json(host.get("/v1/nothing").send().await.expect("answered"), 404).await;
+    assert_eq!(openai["error"]["code"], "unknown_url");
+    let own = json(host.get("/api/v1/nothing").send().await.expect("answered"), 404).await;
+    assert_eq!((own["status"].as_u64(), own["code"].as_str()), (Some(404), Some("unknown_url")));
+    assert_eq!(host.get("/v1/chat/completions").send().await.expect("answered").status(), 405);
+    assert_eq!(host.client.get(host.url("/favicon.ico")).send().await.expect("answered").status(), 204);
+    host.stop().await;
+}

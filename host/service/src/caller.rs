@@ -1,0 +1,31 @@
+//! On whose behalf a use case runs.
+
+use std::sync::Arc;
+
+use atelier_domain::account::Principal;
+use atelier_domain::id::UserId;
+
+/// An authenticated caller with the request they make.
+#[derive(Clone, Debug)]
+pub struct Caller {
+    pub principal: Arc<Principal>,
+    /// Opaque name of the tenant: all that providers learn of who is calling.
+    pub scope: Arc<str>,
+    /// Id of the caller's request.
+    pub request_id: Arc<str>,
+    /// How often the request has already passed through a host like this one.
+    pub depth: u32,
+}
+
+impl Caller {
+    /// Who owns what this caller makes.
+    pub fn user(&self) -> UserId {
+        self.principal.user
+    }
+}
+
+/// The opaque scope of a user: a one-way digest, so that no provider sees an account's id.
+pub fn scope_of(user: UserId) -> Arc<str> {
+    let digest = blake3::derive_key("atelier 2026-11 tenant scope v1", user.as_bytes());
+    blake3::Hash::from_bytes(digest).to_hex()[..32].into()
+}

@@ -1,0 +1,91 @@
+//! Why a use case gave no result.
+
+use std::time::Duration;
+
+use atelier_domain::account::Scope;
+use atelier_domain::failure::ProviderError;
+use atelier_domain::model::{ModelStatus, Task};
+use atelier_domain::store::StoreError;
+use atelier_domain::text::InvalidPrompt;
+
+use crate::limits::Decision;
+
+/// Why a use case gave no result. Cheap enough to clone: callers that waited for one shared load each get it.
+#[derive(Clone, Debug, thiserror::Error)]
+pub enum ServiceError {
+    #[error("the API key is not known")]
+    KeyUnknown,
+    #[error("the API key has expired")]
+    KeyExpired,
+    #[error("the API key was revoked")]
+    KeyRevoked,
+    #[error("the user of this API key is disabled")]
+    UserDisabled,
+    #[error("this needs an API key with the scope {0}")]
+    ScopeMissing(Scope),
+    #[error("too many requests of the class {}: the limit is {} in {} s", .0.class, .0.limit, .0.window.as_secs())]
+    RateLimited(Decision),
+    #[error("there is no model {model:?}")]
+    ModelUnknown { model: String, nearest: Vec<String> },
+    #[error("{model} cannot do {task}")]
+    ModelCannot { model: String, task: Task, able: Vec<String> },
+    #[error("{model} cannot be called: it is {}", status_word(*status))]
+    ModelNotCallable { model: String, status: ModelStatus },
+    /// Its models are not known yet and its provider does not answer.
+    #[error("the models of {instance} are not known: {reason}")]
+    CatalogueUnavailable { instance: String, reason: String },
+    #[error("{param}: {why}")]
+    Prompt { param: String, why: InvalidPrompt },
+    #[error("{param}: {message}")]
+    Invalid { param: String, message: String },
+    #[error("there is no {what}")]
+    NotFound { what: &'static str },
+    #[error("{what} already exists")]
+    Exists { what: String },
+    #[error(transparent)]
+    Provider(#[from] ProviderError),
+    /// The provider's stream ended without its last event: no answer may be made up from it.
+    #[error("{instance} broke off its answer")]
+    AnswerBrokenOff { instance: String },
+    #[error("{what} took longer than {} s", after.as_secs())]
+    TimedOut { what: &'static str, after: Duration },
+    /// Its job failed.
+    #[error("the generation failed ({code}): {message}")]
+    JobFailed { code: String, message: String },
+    #[error("too many open jobs: the limit is {max}")]
+    TooManyJobs { max: usize },
+    #[error("storage is busy")]
+    StorageBusy,
+    #[error(transparent)]
+    Store(StoreError),
+    #[error("blob store: {0}")]
+    Blobs(String),
+    /// A bug of ours, or a machine without randomness.
+    #[error("{0}")]
+    Internal(String),
+}
+
+impl From<StoreError> for ServiceError {
+    fn from(error: StoreError) -> Self {
+        match error {
+            StoreError::Exists { what } => Self::Exists { what },
+            other => Self::Store(other),
+        }
+    }
+}
+
+impl From<std::io::Error> for ServiceError {
+    fn from(error: std::io::Error) -> Self {
+        Self::Blobs(error.to_string())
+    }
+}
+
+/// The API's word for a model's status.
+pub fn status_word(status: ModelStatus) -> &'static str {
+    match status {
+        ModelStatus::Available => "available",
+        ModelStatus::Experimental => "experimental",
+        ModelStatus::ComingSoon => "coming-soon",
+        ModelStatus::Deprecated => "deprecated",
+    }
+}

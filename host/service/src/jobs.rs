@@ -1,0 +1,214 @@
+//! Media jobs: admitted durably, run by bounded workers, taken up again after a restart.
+//!
+//! The store is the queue: a job's row says when it wants to be woken, so that nothing is lost with the process. Before
+//! a charging request leaves, the row says so; a process that finds such a row unfinished does not send it again.
+
+mod admit;
+mod engine;
+mod outputs;
+mod step;
+
+use std::collections::{HashMap, HashSet};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atelier_domain::blob::{Blob, BlobId, BlobStore};
+use atelier_domain::id::{JobId, UserId};
+use atelier_domain::job::Job;
+use atelier_domain::model::Task;
+use atelier_domain::store::JobStore;
+use atelier_domain::time::Clock;
+use tokio::sync::{Notify, Semaphore};
+
+use crate::caller::Caller;
+use crate::fetcher::Fetcher;
+use crate::meter::Meter;
+use crate::registry::Registry;
+use crate::{ServiceError, StoragePool};
+
+/// Bounds of the job engine.
+#[derive(Clone, Copy, Debug)]
+pub struct JobLimits {
+    /// Jobs that take a step at once.
+    pub workers_max: usize,
+    /// A user's jobs that are not final.
+    pub open_per_user_max: usize,
+    /// Bytes of one result.
+    pub output_bytes_max: u64,
+}
+
+impl Default for JobLimits {
+    fn default() -> Self {
+        Self { workers_max: 64, open_per_user_max: 100, output_bytes_max: 1 << 30 }
+    }
+}
+
+/// How long a task may take (J-10).
+pub fn time_for(task: Task) -> Duration {
+    Duration::from_secs(match task {
+        Task::VideoGeneration | Task::VideoRemix | Task::Music | Task::Stems => 30 * 60,
+        Task::Training => 24 * 3600,
+        Task::ImageGeneration
+        | Task::ImageEdit
+        | Task::ImageVariation
+        | Task::ImageUpscale
+        | Task::SoundEffect
+        | Task::Chat
+        | Task::Speech
+        | Task::Transcription
+        | Task::Translation
+        | Task::Embedding
+        | Task::Moderation => 120,
+    })
+}
+
+/// What the engine works with.
+#[derive(Debug)]
+pub struct JobPorts {
+    pub store: Arc<dyn JobStore>,
+    pub blobs: Arc<dyn BlobStore>,
+    pub pool: StoragePool,
+    pub registry: Arc<Registry>,
+    pub fetcher: Arc<dyn Fetcher>,
+    pub clock: Arc<dyn Clock>,
+    pub meter: Arc<dyn Meter>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    ports: JobPorts,
+    limits: JobLimits,
+    workers: Arc<Semaphore>,
+    /// There may be something to do before the next timer.
+    due: Notify,
+    running: Mutex<HashSet<JobId>>,
+    /// Jobs that this process has taken a step of: the others are resumed after a restart.
+    known: Mutex<HashSet<JobId>>,
+    waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
+}
+
+/// Jobs of all users.
+#[derive(Clone, Debug)]
+pub struct Jobs {
+    inner: Arc<Inner>,
+}
+
+/// The sets stay consistent whatever panics beside them, so that a poisoned lock is still good.
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+impl Jobs {
+    /// An engine at rest: [`Jobs::run`] drives it.
+    pub fn new(ports: JobPorts, limits: JobLimits) -> Self {
+        let inner = Inner {
+            ports,
+            limits,
+            workers: Arc::new(Semaphore::new(limits.workers_max)),
+            due: Notify::new(),
+            running: Mutex::default(),
+            known: Mutex::default(),
+            waiters: Mutex::default(),
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// The caller's job.
+    ///
+    /// # Errors
+    /// They have none such.
+    pub async fn get(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
+        self.inner.of(caller.user(), id).await
+    }
+
+    /// The caller's jobs, newest first.
+    pub async fn list(
+        &self,
+        caller: &Caller,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, ServiceError> {
+        let (store, owner) = (self.inner.ports.store.clone(), caller.user());
+        self.inner.ports.pool.run(move || store.jobs_of(owner, before, limit)).await
+    }
+
+    /// A result of a job that the caller was given.
+    ///
+    /// # Errors
+    /// The disk is failing, or storage is busy.
+    pub async fn open(&self, id: BlobId, content_type: &str) -> Result<Option<Blob>, ServiceError> {
+        let (blobs, content_type) = (self.inner.ports.blobs.clone(), content_type.to_owned());
+        self.inner.ports.pool.run(move || blobs.open(&id, &content_type)).await
+    }
+
+    /// Asks for a job to be stopped; its provider is told with its next step, which comes at once.
+    ///
+    /// # Errors
+    /// They have no such job.
+    pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
+        self.get(caller, id).await?;
+        let now = self.inner.ports.clock.now();
+        let changed = self
+            .inner
+            .change(id, move |job| {
+                let open = !job.state.is_final();
+                if open {
+                    job.cancel_requested = true;
+                    job.wake_at = now;
+                }
+                open
+            })
+            .await?;
+        self.inner.due.notify_one();
+        Ok(changed)
+    }
+
+    /// Waits until a job is final, `patience` at most, and gives it as it then is.
+    ///
+    /// # Errors
+    /// They have no such job.
+    pub async fn wait(&self, caller: &Caller, id: JobId, patience: Duration) -> Result<Job, ServiceError> {
+        let _ = tokio::time::timeout(patience, self.wait_long(caller.user(), id)).await;
+        self.get(caller, id).await
+    }
+
+    async fn wait_long(&self, owner: UserId, id: JobId) -> Result<(), ServiceError> {
+        let notify = lock(&self.inner.waiters).entry(id).or_default().clone();
+        loop {
+            let mut changed = std::pin::pin!(notify.notified());
+            changed.as_mut().enable();
+            if self.inner.of(owner, id).await?.state.is_final() {
+                lock(&self.inner.waiters).remove(&id);
+                return Ok(());
+            }
+            changed.await;
+        }
+    }
+}
+
+impl Inner {
+    async fn of(&self, owner: UserId, id: JobId) -> Result<Job, ServiceError> {
+        let store = self.ports.store.clone();
+        let found = self.ports.pool.run(move || store.job_of(owner, id)).await?;
+        found.ok_or(ServiceError::NotFound { what: "such generation" })
+    }
+
+    /// Changes a job durably and tells who waits for it.
+    async fn change(
+        &self,
+        id: JobId,
+        change: impl Fn(&mut Job) -> bool + Send + 'static,
+    ) -> Result<Job, ServiceError> {
+        let store = self.ports.store.clone();
+        let changed = self.ports.pool.run(move || store.change_job(id, &change)).await?;
+        let job = changed.ok_or(ServiceError::NotFound { what: "such generation" })?;
+        let waiter = match job.state.is_final() {
+            true => lock(&self.waiters).remove(&id),
+            false => lock(&self.waiters).get(&id).cloned(),
+        };
+        if let Some(waiter) = waiter {
+            waiter.notify_waiters();
+        }
+        Ok(job)
+    }
+}

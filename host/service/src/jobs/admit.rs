@@ -1,0 +1,137 @@
+//! Letting a job in.
+
+use atelier_domain::blob::{Blob, BlobData};
+use atelier_domain::generation::MediaSource;
+use atelier_domain::generation::media::{MediaInput, MediaRequest};
+use atelier_domain::id::JobId;
+use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
+use atelier_domain::model::Task;
+use atelier_domain::text::check_media_prompt;
+
+use super::{Inner, Jobs, time_for};
+use crate::ServiceError;
+use crate::caller::Caller;
+
+/// The feature of a model that takes words of any length.
+const LONG_WORDS: &str = "long-words";
+/// Bytes copied at once.
+const PIECE_BYTES: usize = 1 << 20;
+
+impl Jobs {
+    /// Admits a job: once this returns, it is on disk and will be run. `request.model` is an id or alias.
+    ///
+    /// # Errors
+    /// The model, a prompt or an option is refused, or the caller has too many open jobs.
+    pub async fn admit(
+        &self,
+        caller: &Caller,
+        task: Task,
+        request: MediaRequest,
+    ) -> Result<Job, ServiceError> {
+        let inner = &self.inner;
+        if !task.is_media() {
+            return Err(ServiceError::Invalid {
+                param: "task".to_owned(),
+                message: format!("{task} is not run as a job"),
+            });
+        }
+        let resolved = inner.ports.registry.resolve(&request.model, task, &caller.scope).await?;
+        let long_words = resolved.model.info.features.iter().any(|feature| feature == LONG_WORDS);
+        let checked = |param: &str, text: &Option<String>| match text {
+            None => Ok(None),
+            Some(text) => match check_media_prompt(text, long_words) {
+                Ok(text) => Ok(Some(text.to_owned())),
+                Err(why) => Err(ServiceError::Prompt { param: param.to_owned(), why }),
+            },
+        };
+        let prompt = checked("prompt", &request.prompt)?;
+        let negative_prompt = checked("negative_prompt", &request.negative_prompt)?;
+        resolved.model.options().check(&request.options)?;
+        let (store, owner, max) = (inner.ports.store.clone(), caller.user(), inner.limits.open_per_user_max);
+        if inner.ports.pool.run(move || store.open_job_count(owner)).await? >= max {
+            return Err(ServiceError::TooManyJobs { max });
+        }
+        let mut inputs = Vec::with_capacity(request.inputs.len());
+        for input in request.inputs {
+            inputs.push(inner.keep_input(input).await?);
+        }
+        let now = inner.ports.clock.now();
+        let job = Job {
+            id: JobId::new(),
+            owner,
+            state: JobState::Queued,
+            request: StoredRequest {
+                model: resolved.model.id.as_str().to_owned(),
+                task: task.as_str().to_owned(),
+                prompt,
+                negative_prompt,
+                inputs,
+                count: request.count,
+                size: request.size,
+                aspect_ratio: request.aspect_ratio,
+                duration_ms: request.duration_ms,
+                seed: request.seed,
+                quality: request.quality,
+                format: request.format,
+                background: request.background,
+                options: request.options.get().to_owned(),
+            },
+            created: now,
+            started: None,
+            finished: None,
+            deadline: now.plus(time_for(task)),
+            progress: None,
+            attempt: 0,
+            charging: false,
+            cancel_requested: false,
+            wake_at: now,
+            ticket: None,
+            outputs: Vec::new(),
+            usage: Vec::new(),
+            error: None,
+        };
+        let (store, row) = (inner.ports.store.clone(), job.clone());
+        inner.ports.pool.run(move || store.create_job(&row)).await?;
+        inner.due.notify_one();
+        Ok(job)
+    }
+}
+
+impl Inner {
+    async fn keep_input(&self, input: MediaInput) -> Result<StoredInput, ServiceError> {
+        let source = match input.media.source {
+            MediaSource::Url(url) => StoredSource::Url(url),
+            MediaSource::Blob(blob) => {
+                let kept = self.keep(blob).await?;
+                StoredSource::Blob { id: kept.id, size: kept.size }
+            }
+        };
+        Ok(StoredInput { role: input.role, source, content_type: input.media.content_type })
+    }
+
+    /// Copies a blob into the store, unless it is there.
+    pub(super) async fn keep(&self, blob: Blob) -> Result<Blob, ServiceError> {
+        let store = self.ports.blobs.clone();
+        self.ports
+            .pool
+            .run(move || -> std::io::Result<Blob> {
+                if let Some(known) = store.open(&blob.id, &blob.content_type)? {
+                    return Ok(known);
+                }
+                let mut writer = store.create(&blob.content_type)?;
+                match &blob.data {
+                    BlobData::Memory(bytes) => writer.append(bytes)?,
+                    BlobData::File { .. } => {
+                        let mut offset = 0;
+                        while offset < blob.size {
+                            let piece = blob.read(offset, PIECE_BYTES)?;
+                            writer.append(&piece)?;
+                            offset += piece.len() as u64;
+                        }
+                    }
+                }
+                writer.finish()
+            })
+            .await
+    }
+}

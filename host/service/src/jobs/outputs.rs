@@ -1,0 +1,116 @@
+//! From a job's row to a provider's request, and from a provider's results to what is kept.
+
+use std::time::Duration;
+
+use atelier_domain::blob::Blob;
+use atelier_domain::failure::{Failure, FailureCode, ProviderError};
+use atelier_domain::generation::media::{MediaInput, MediaRequest, Output, OutputSource};
+use atelier_domain::generation::{Json, Media, MediaSource};
+use atelier_domain::job::{Job, StoredOutput, StoredSource};
+
+use super::Inner;
+use crate::ServiceError;
+
+const FETCHES_MAX: u32 = 3;
+const FETCH_PAUSE: Duration = Duration::from_secs(1);
+const OUTPUTS_MAX: usize = 256;
+
+impl Inner {
+    pub(super) async fn media_request(&self, job: &Job) -> Result<MediaRequest, ServiceError> {
+        let stored = job.request.clone();
+        let mut inputs = Vec::with_capacity(stored.inputs.len());
+        for input in stored.inputs {
+            let source =
+                match input.source {
+                    StoredSource::Url(url) => MediaSource::Url(url),
+                    StoredSource::Blob { id, .. } => {
+                        let store = self.ports.blobs.clone();
+                        let content_type = input.content_type.clone().unwrap_or_default();
+                        let found = self.ports.pool.run(move || store.open(&id, &content_type)).await?;
+                        MediaSource::Blob(found.ok_or_else(|| {
+                            ServiceError::Blobs(format!("an input of a job, {id}, is gone"))
+                        })?)
+                    }
+                };
+            let media = Media { source, content_type: input.content_type, name: None };
+            inputs.push(MediaInput { role: input.role, media });
+        }
+        let options: Json = serde_json::value::RawValue::from_string(stored.options)
+            .map_err(|error| ServiceError::Internal(format!("stored options are no JSON: {error}")))?;
+        let model = stored.model.split_once('/').map_or(stored.model.as_str(), |(_, model)| model).to_owned();
+        Ok(MediaRequest {
+            model,
+            task: stored.task,
+            prompt: stored.prompt,
+            negative_prompt: stored.negative_prompt,
+            inputs,
+            count: stored.count,
+            size: stored.size,
+            aspect_ratio: stored.aspect_ratio,
+            duration_ms: stored.duration_ms,
+            seed: stored.seed,
+            quality: stored.quality,
+            format: stored.format,
+            background: stored.background,
+            end_user: None,
+            options,
+        })
+    }
+
+    /// Keeps results in our own store, before a provider's links expire (J-9).
+    pub(super) async fn keep_outputs(
+        &self,
+        job: &Job,
+        outputs: Vec<Output>,
+    ) -> Result<Vec<StoredOutput>, ServiceError> {
+        let instance = job.request.model.split('/').next().unwrap_or_default();
+        if outputs.is_empty() || outputs.len() > OUTPUTS_MAX {
+            let message =
+                format!("the provider gave {} results; 1 to {OUTPUTS_MAX} are taken", outputs.len());
+            let failure = Box::new(Failure::new(FailureCode::BadResponse, message));
+            return Err(ProviderError::Reported { instance: instance.to_owned(), failure }.into());
+        }
+        let mut kept = Vec::with_capacity(outputs.len());
+        for output in outputs {
+            match output {
+                Output::Media(media) => {
+                    let blob = match media.source {
+                        OutputSource::Blob(blob) => blob,
+                        OutputSource::Remote(url) => self.fetch(instance, &url).await?,
+                    };
+                    let content_type = media.content_type.unwrap_or_else(|| blob.content_type.clone());
+                    let blob = self.keep(blob).await?;
+                    kept.push(StoredOutput::Media {
+                        blob: blob.id,
+                        size: blob.size,
+                        content_type,
+                        revised_prompt: media.revised_prompt,
+                        seed: media.seed,
+                    });
+                }
+                Output::Text(text) => kept.push(StoredOutput::Text(text)),
+                Output::Model(id) => kept.push(StoredOutput::Model(id)),
+                Output::Other(other) => {
+                    tracing::debug!(kind = other.kind, "a result of an unknown kind was left out")
+                }
+            }
+        }
+        Ok(kept)
+    }
+
+    async fn fetch(&self, instance: &str, url: &str) -> Result<Blob, ServiceError> {
+        let mut attempt = 1;
+        loop {
+            match self.ports.fetcher.fetch(instance, url, self.limits.output_bytes_max).await {
+                Ok(blob) => return Ok(blob),
+                Err(error @ ProviderError::EgressDenied { .. }) => return Err(error.into()),
+                Err(error) if attempt == FETCHES_MAX => return Err(error.into()),
+                Err(error) => {
+                    tracing::warn!(instance, attempt, %error, "a result could not be fetched; trying again")
+                }
+            }
+            tokio::time::sleep(FETCH_PAUSE * attempt).await;
+            attempt += 1;
+        }
+    }
+}

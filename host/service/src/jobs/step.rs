@@ -1,0 +1,326 @@
+//! One step of a job: submit, go on, cancel, or end.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use atelier_domain::failure::{FailureCode, ProviderError};
+use atelier_domain::generation::media::{Cancellation, Outcome, Step, Ticket, Wake};
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::id::{CallId, JobId};
+use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
+use atelier_domain::provider::{CallContext, ChargeJournal, Provider};
+use atelier_domain::store::StoreError;
+
+use super::{Inner, lock};
+use crate::ServiceError;
+use crate::caller::scope_of;
+
+/// Bounds on how soon a provider wants to be asked again.
+const POLL_MS_MIN: u64 = 100;
+const POLL_MS_MAX: u64 = 60_000;
+/// How soon a job is tried again after a failure that passes.
+const RETRY_FIRST: Duration = Duration::from_secs(1);
+const RETRY_DOUBLINGS_MAX: u32 = 5;
+const SUBMISSIONS_MAX: u32 = 3;
+/// For telling a provider that a job is over.
+const CANCEL_BUDGET: Duration = Duration::from_secs(20);
+/// How soon to look again for an instance that is not configured at the moment.
+const MISSING_PAUSE: Duration = Duration::from_secs(30);
+
+/// Writes down that a request which costs is about to leave.
+#[derive(Debug)]
+struct Journal {
+    inner: Arc<Inner>,
+    id: JobId,
+    left: AtomicBool,
+}
+
+#[async_trait]
+impl ChargeJournal for Journal {
+    async fn charging(&self, repeatable: bool) -> Result<(), StoreError> {
+        // With a key that the provider knows it by, it may be sent again after a crash.
+        if repeatable {
+            return Ok(());
+        }
+        self.left.store(true, Ordering::Release);
+        let noted = self.inner.change(self.id, |job| {
+            job.charging = true;
+            true
+        });
+        match noted.await {
+            Ok(_) => Ok(()),
+            Err(ServiceError::Store(error)) => Err(error),
+            Err(other) => Err(StoreError::Unavailable(other.to_string())),
+        }
+    }
+}
+
+impl Inner {
+    /// Takes a job's next step. What storage refuses is tried again with the job's next waking.
+    pub(super) async fn step(self: Arc<Self>, id: JobId) {
+        if let Err(error) = self.clone().try_step(id).await {
+            tracing::error!(job = %id, %error, "a step of a job could not be recorded");
+            tokio::time::sleep(RETRY_FIRST).await;
+        }
+    }
+
+    async fn try_step(self: Arc<Self>, id: JobId) -> Result<(), ServiceError> {
+        let store = self.ports.store.clone();
+        let Some(job) = self.ports.pool.run(move || store.job(id)).await? else { return Ok(()) };
+        if job.state.is_final() {
+            return Ok(());
+        }
+        let is_known = !lock(&self.known).insert(id);
+        if job.charging {
+            // Only a process that died between sending and recording leaves this behind.
+            let message =
+                "the server stopped while the request was under way; it is not sent twice".to_owned();
+            return self.fail(&job, "outcome_unknown", message).await;
+        }
+        let instance = job.request.model.split('/').next().unwrap_or_default().to_owned();
+        let provider = self.ports.registry.provider(&instance);
+        let is_late = self.ports.clock.now() >= job.deadline;
+        if job.cancel_requested || is_late {
+            return self.stop(&job, provider, is_late && !job.cancel_requested).await;
+        }
+        let Some(provider) = provider else { return self.wake_in(id, MISSING_PAUSE).await };
+        match job.ticket.clone() {
+            None => self.submit(job, provider).await,
+            Some(ticket) => {
+                let wake = if is_known { Wake::Timer } else { Wake::Resumed };
+                self.resume(job, provider, ticket, wake).await
+            }
+        }
+    }
+
+    fn context(&self, job: &Job, budget: Duration, journal: Option<Arc<Journal>>) -> CallContext {
+        CallContext {
+            call: CallId::new(),
+            request_id: format!("job-{}", job.id).into(),
+            attempt: job.attempt.max(1),
+            // The job's own: the same for all attempts, also of another process.
+            idempotency_key: job.id.simple(),
+            budget,
+            scope: scope_of(job.owner),
+            callback_url: None,
+            depth: 0,
+            journal: journal.map(|journal| journal as Arc<dyn ChargeJournal>),
+        }
+    }
+
+    fn left(&self, job: &Job) -> Duration {
+        Duration::from_millis(job.deadline.0.saturating_sub(self.ports.clock.now().0))
+    }
+
+    async fn submit(self: Arc<Self>, job: Job, provider: Arc<dyn Provider>) -> Result<(), ServiceError> {
+        let now = self.ports.clock.now();
+        let job = self
+            .change(job.id, move |job| {
+                job.state = JobState::Processing;
+                job.started.get_or_insert(now);
+                job.attempt += 1;
+                true
+            })
+            .await?;
+        let request = self.media_request(&job).await?;
+        let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
+        let budget = self.left(&job);
+        let call = provider.submit_media(self.context(&job, budget, Some(journal.clone())), request);
+        let may_have_cost = || journal.left.load(Ordering::Acquire);
+        match tokio::time::timeout(budget, call).await {
+            Ok(Ok(step)) => self.record(&job, step).await,
+            Ok(Err(error)) if passes(&error) && !may_have_cost() && job.attempt < SUBMISSIONS_MAX => {
+                self.wake_in(job.id, backoff(job.attempt, &error)).await
+            }
+            Ok(Err(error)) => self.fail_with(&job, &error).await,
+            Err(_) => self.fail(&job, "deadline_exceeded", late()).await,
+        }
+    }
+
+    async fn resume(
+        self: Arc<Self>,
+        job: Job,
+        provider: Arc<dyn Provider>,
+        ticket: Ticket,
+        wake: Wake,
+    ) -> Result<(), ServiceError> {
+        let budget = self.left(&job);
+        let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
+        let call =
+            provider.resume_media(self.context(&job, budget, Some(journal.clone())), ticket.state, wake);
+        match tokio::time::timeout(budget, call).await {
+            Ok(Ok(step)) => self.record(&job, step).await,
+            // Asking how a job stands may be repeated until its deadline.
+            Ok(Err(error)) if passes(&error) && !journal.left.load(Ordering::Acquire) => {
+                self.wake_in(job.id, backoff(RETRY_DOUBLINGS_MAX, &error)).await
+            }
+            Ok(Err(error)) => self.fail_with(&job, &error).await,
+            // The next waking finds it late, and tells the provider.
+            Err(_) => self.wake_in(job.id, Duration::ZERO).await,
+        }
+    }
+
+    async fn record(&self, job: &Job, step: Step) -> Result<(), ServiceError> {
+        match step {
+            Step::Done(outcome) => self.succeed(job, outcome).await,
+            Step::Pending(ticket) if ticket.state.len() > Ticket::STATE_BYTES_MAX => {
+                self.fail(job, "bad-response", "the provider's state is too large".to_owned()).await
+            }
+            Step::Pending(ticket) => {
+                let pause = Duration::from_millis(ticket.poll_after_ms.clamp(POLL_MS_MIN, POLL_MS_MAX));
+                let wake_at = self.ports.clock.now().plus(pause);
+                let recorded = self.change(job.id, move |job| {
+                    job.charging = false;
+                    // A wish to cancel that came meanwhile is due at once.
+                    if !job.cancel_requested {
+                        job.wake_at = wake_at;
+                    }
+                    job.progress = ticket.progress.map(|progress| progress.clamp(0.0, 1.0)).or(job.progress);
+                    job.ticket = Some(ticket.clone());
+                    true
+                });
+                recorded.await.map(|_| ())
+            }
+        }
+    }
+
+    async fn stop(
+        &self,
+        job: &Job,
+        provider: Option<Arc<dyn Provider>>,
+        is_late: bool,
+    ) -> Result<(), ServiceError> {
+        let mut usage = Vec::new();
+        if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
+            let call = provider.cancel_media(self.context(job, CANCEL_BUDGET, None), ticket.state.clone());
+            match tokio::time::timeout(CANCEL_BUDGET, call).await {
+                Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
+                Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,
+                Ok(Ok(Cancellation::Unsupported)) => {}
+                Ok(Err(error)) => {
+                    tracing::warn!(job = %job.id, %error, "a provider could not be told to stop a job")
+                }
+                Err(_) => tracing::warn!(job = %job.id, "a provider did not answer when told to stop a job"),
+            }
+        }
+        if is_late {
+            let error = JobError { code: "deadline_exceeded".to_owned(), message: late() };
+            return self.finish(job, JobState::Failed, Vec::new(), usage, Some(error)).await;
+        }
+        self.finish(job, JobState::Canceled, Vec::new(), usage, None).await
+    }
+
+    async fn succeed(&self, job: &Job, outcome: Outcome) -> Result<(), ServiceError> {
+        let usage = outcome.usage;
+        match self.keep_outputs(job, outcome.outputs).await {
+            Ok(outputs) => self.finish(job, JobState::Succeeded, outputs, usage, None).await,
+            Err(ServiceError::Provider(error)) => {
+                let error = JobError {
+                    code: code_of(&error),
+                    message: format!("a result could not be fetched: {error}"),
+                };
+                self.finish(job, JobState::Failed, Vec::new(), usage, Some(error)).await
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    async fn fail_with(&self, job: &Job, error: &ProviderError) -> Result<(), ServiceError> {
+        let message = match error {
+            ProviderError::Reported { failure, .. } => failure.message.clone(),
+            other => other.to_string(),
+        };
+        self.fail(job, &code_of(error), message).await
+    }
+
+    async fn fail(&self, job: &Job, code: &str, message: String) -> Result<(), ServiceError> {
+        let error = JobError { code: code.to_owned(), message };
+        self.finish(job, JobState::Failed, Vec::new(), Vec::new(), Some(error)).await
+    }
+
+    async fn finish(
+        &self,
+        job: &Job,
+        state: JobState,
+        outputs: Vec<StoredOutput>,
+        usage: Vec<UsageLine>,
+        error: Option<JobError>,
+    ) -> Result<(), ServiceError> {
+        let now = self.ports.clock.now();
+        self.change(job.id, move |job| {
+            if job.state.is_final() {
+                return false;
+            }
+            job.state = state;
+            job.finished = Some(now);
+            job.charging = false;
+            job.ticket = None;
+            job.outputs.clone_from(&outputs);
+            job.usage.clone_from(&usage);
+            job.error.clone_from(&error);
+            if state == JobState::Succeeded {
+                job.progress = Some(1.0);
+            }
+            true
+        })
+        .await?;
+        lock(&self.known).remove(&job.id);
+        let instance = job.request.model.split('/').next().unwrap_or_default();
+        self.ports.meter.job_ended(instance, state.as_str());
+        Ok(())
+    }
+
+    async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+        let wake_at = self.ports.clock.now().plus(pause);
+        let changed = self.change(id, move |job| {
+            if !job.cancel_requested {
+                job.wake_at = wake_at.min(job.deadline);
+            }
+            true
+        });
+        changed.await.map(|_| ())
+    }
+}
+
+fn late() -> String {
+    "it took longer than its task may".to_owned()
+}
+
+/// Whether a failure is likely to pass by itself.
+fn passes(error: &ProviderError) -> bool {
+    match error {
+        ProviderError::Unavailable { .. } => true,
+        ProviderError::Reported { failure, .. } => matches!(
+            failure.code,
+            FailureCode::RateLimited
+                | FailureCode::Overloaded
+                | FailureCode::Unavailable
+                | FailureCode::Timeout
+        ),
+        ProviderError::LimitReached { .. }
+        | ProviderError::EgressDenied { .. }
+        | ProviderError::Forbidden { .. }
+        | ProviderError::SecretMissing { .. }
+        | ProviderError::Trapped { .. }
+        | ProviderError::Unsupported { .. }
+        | ProviderError::Canceled => false,
+    }
+}
+
+fn backoff(attempt: u32, error: &ProviderError) -> Duration {
+    let told = match error {
+        ProviderError::Unavailable { retry_after, .. } => *retry_after,
+        ProviderError::Reported { failure, .. } => failure.retry_after,
+        _ => None,
+    };
+    told.unwrap_or(RETRY_FIRST * 2u32.pow(attempt.min(RETRY_DOUBLINGS_MAX)))
+}
+
+fn code_of(error: &ProviderError) -> String {
+    match error {
+        ProviderError::Reported { failure, .. } => failure.code.as_str().to_owned(),
+        other => other.kind().to_owned(),
+    }
+}

@@ -1,0 +1,19 @@
+//! Use cases over the domain's ports: who is calling, how often they may, which provider serves a model, and what a
+//! generation is from request to result.
+//!
+//! Nothing here knows HTTP, WebAssembly or the database; concrete stores and providers are handed in.
+
+pub mod accounts;
+pub mod caller;
+pub mod error;
+pub mod fetcher;
+pub mod generation;
+pub mod jobs;
+pub mod limits;
+pub mod meter;
+pub mod plugins;
+pub mod registry;
+mod storage_pool;
+
+pub use error::ServiceError;
+pub use storage_pool::{StoragePool, StoragePoolLimits};

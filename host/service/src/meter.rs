@@ -1,0 +1,63 @@
+//! What is measured: the port behind which metrics and accounting stand.
+
+use std::fmt::Debug;
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::model::Task;
+
+use crate::caller::Caller;
+use crate::limits::Class;
+
+/// One call into a provider, ended.
+#[derive(Debug)]
+pub struct CallRecord<'a> {
+    pub caller: &'a Caller,
+    /// `instance/model`.
+    pub model: &'a str,
+    pub task: Task,
+    /// `ok`, `abandoned` when the caller left, else the error's kind.
+    pub outcome: &'static str,
+    /// From the call's begin to its end.
+    pub duration: Duration,
+    /// From the call's begin to its first event.
+    pub first: Option<Duration>,
+    /// What the provider reported.
+    pub usage: &'a [UsageLine],
+}
+
+/// Measures the calls of one model; resolved once, so that a call looks nothing up.
+pub trait ModelMeter: Send + Sync + Debug {
+    /// A call ended, however it did.
+    fn ended(&self, record: &CallRecord<'_>);
+}
+
+/// Measures.
+pub trait Meter: Send + Sync + Debug {
+    /// The meter of a model.
+    fn model(&self, instance: &str, model: &str) -> Arc<dyn ModelMeter>;
+    /// A request was refused by a limit of ours.
+    fn limit_refused(&self, class: Class);
+    /// An instance's models were loaded, or could not be.
+    fn catalogue_loaded(&self, instance: &str, ok: bool);
+    /// A job reached its final state.
+    fn job_ended(&self, instance: &str, state: &'static str);
+}
+
+/// Measures nothing.
+#[derive(Debug, Default)]
+pub struct NoMeter;
+
+impl Meter for NoMeter {
+    fn model(&self, _: &str, _: &str) -> Arc<dyn ModelMeter> {
+        Arc::new(NoMeter)
+    }
+    fn limit_refused(&self, _: Class) {}
+    fn catalogue_loaded(&self, _: &str, _: bool) {}
+    fn job_ended(&self, _: &str, _: &'static str) {}
+}
+
+impl ModelMeter for NoMeter {
+    fn ended(&self, _: &CallRecord<'_>) {}
+}

@@ -1,0 +1,123 @@
+//! The one way to the blocking stores: a bounded number of threads behind a bounded queue.
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::Duration;
+
+use tokio::sync::Semaphore;
+
+use crate::ServiceError;
+
+/// Bounds of a [`StoragePool`].
+#[derive(Clone, Copy, Debug)]
+pub struct StoragePoolLimits {
+    /// Calls that run at once.
+    pub running_max: usize,
+    /// Calls that wait for a place.
+    pub waiting_max: usize,
+    /// How long one waits before it is refused.
+    pub wait_max: Duration,
+}
+
+impl Default for StoragePoolLimits {
+    fn default() -> Self {
+        Self { running_max: 16, waiting_max: 1024, wait_max: Duration::from_secs(2) }
+    }
+}
+
+/// Runs blocking store calls off the async threads.
+#[derive(Clone, Debug)]
+pub struct StoragePool {
+    places: Arc<Semaphore>,
+    waiting: Arc<AtomicUsize>,
+    limits: StoragePoolLimits,
+}
+
+/// Counts a waiting call for as long as it waits, however it stops waiting.
+struct Waiting<'a>(&'a AtomicUsize);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::Relaxed);
+    }
+}
+
+impl StoragePool {
+    /// A pool with these bounds.
+    pub fn new(limits: StoragePoolLimits) -> Self {
+        Self { places: Arc::new(Semaphore::new(limits.running_max)), waiting: Arc::default(), limits }
+    }
+
+    /// Calls that run now.
+    pub fn running(&self) -> usize {
+        self.limits.running_max - self.places.available_permits()
+    }
+
+    /// Runs `call` on a blocking thread.
+    ///
+    /// # Errors
+    /// [`ServiceError::StorageBusy`] when the queue is full or the wait too long; else the call's own error.
+    pub async fn run<T, E, F>(&self, call: F) -> Result<T, ServiceError>
+    where
+        F: FnOnce() -> Result<T, E> + Send + 'static,
+        T: Send + 'static,
+        E: Into<ServiceError> + Send + 'static,
+    {
+        let place = match self.places.clone().try_acquire_owned() {
+            Ok(place) => place,
+            Err(_) => self.wait().await?,
+        };
+        let outcome = tokio::task::spawn_blocking(move || {
+            // The place is given back when the call ends, not when its caller leaves.
+            let _place = place;
+            call()
+        });
+        match outcome.await {
+            Ok(result) => result.map_err(Into::into),
+            Err(error) => {
+                Err(ServiceError::Internal(format!("a storage call stopped unexpectedly: {error}")))
+            }
+        }
+    }
+
+    async fn wait(&self) -> Result<tokio::sync::OwnedSemaphorePermit, ServiceError> {
+        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting_max {
+            self.waiting.fetch_sub(1, Ordering::Relaxed);
+            return Err(ServiceError::StorageBusy);
+        }
+        let _waiting = Waiting(&self.waiting);
+        match tokio::time::timeout(self.limits.wait_max, self.places.clone().acquire_owned()).await {
+            Ok(Ok(place)) => Ok(place),
+            Ok(Err(_)) | Err(_) => Err(ServiceError::StorageBusy),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn a_full_pool_refuses_after_its_wait_and_recovers() {
+        let limits =
+            StoragePoolLimits { running_max: 1, waiting_max: 1, wait_max: Duration::from_millis(20) };
+        let pool = StoragePool::new(limits);
+        let (release, held) = std::sync::mpsc::sync_channel::<()>(1);
+        let busy = pool.clone();
+        let (started, is_running) = tokio::sync::oneshot::channel();
+        let first = tokio::spawn(async move {
+            busy.run(move || {
+                started.send(()).expect("the test waits for it");
+                held.recv().expect("the test lets go");
+                Ok::<_, ServiceError>(1)
+            })
+            .await
+        });
+        is_running.await.expect("it started");
+        let refused = pool.run(|| Ok::<_, ServiceError>(2)).await;
+        assert!(matches!(refused, Err(ServiceError::StorageBusy)), "{refused:?}");
+        release.send(()).expect("it still runs");
+        assert_eq!(first.await.expect("joined").expect("ran"), 1);
+        assert_eq!(pool.run(|| Ok::<_, ServiceError>(3)).await.expect("free again"), 3);
+    }
+}

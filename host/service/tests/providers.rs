@@ -1,0 +1,11 @@
+//! Jobs and the registry over providers that do what a test says, on the real store.
+
+#[path = "support/clock.rs"]
+mod clock;
+#[path = "support/scripted.rs"]
+mod scripted;
+
+#[path = "providers/jobs.rs"]
+mod jobs;
+#[path = "providers/registry.rs"]
+mod registry;

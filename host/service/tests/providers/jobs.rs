@@ -1,0 +1,192 @@
+//! The job engine on the real store.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use crate::scripted::{Act, Scripted};
+use atelier_domain::account::{Principal, Role, Scope};
+use atelier_domain::failure::FailureCode;
+use atelier_domain::generation::empty_object;
+use atelier_domain::generation::media::MediaRequest;
+use atelier_domain::id::{KeyId, UserId};
+use atelier_domain::job::{Job, JobState, StoredOutput};
+use atelier_domain::model::Task;
+use atelier_domain::time::{Clock, SystemClock};
+use atelier_service::caller::{Caller, scope_of};
+use atelier_service::fetcher::NoFetcher;
+use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
+use atelier_service::meter::NoMeter;
+use atelier_service::registry::Registry;
+use atelier_service::{ServiceError, StoragePool, StoragePoolLimits};
+use atelier_storage::{Blobs, Store};
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An engine at work, over a folder that outlives it.
+struct Engine {
+    jobs: Jobs,
+    stop: watch::Sender<bool>,
+    task: JoinHandle<()>,
+}
+
+impl Engine {
+    async fn start(store: &Arc<Store>, blobs: &Arc<Blobs>, provider: &Arc<Scripted>) -> Self {
+        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
+        registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
+        let ports = JobPorts {
+            store: store.clone(),
+            blobs: blobs.clone(),
+            pool: StoragePool::new(StoragePoolLimits::default()),
+            registry,
+            fetcher: Arc::new(NoFetcher),
+            clock,
+            meter: Arc::new(NoMeter),
+        };
+        let limits = JobLimits { open_per_user_max: 2, ..JobLimits::default() };
+        let jobs = Jobs::new(ports, limits);
+        let (stop, stopped) = watch::channel(false);
+        let running = jobs.clone();
+        let task = tokio::spawn(async move { running.run(stopped).await });
+        Self { jobs, stop, task }
+    }
+
+    async fn stop(self) {
+        self.stop.send_replace(true);
+        self.task.await.expect("it stops");
+    }
+}
+
+fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
+    let folder = tempfile::tempdir().expect("a folder");
+    let store = Store::open(folder.path().join("store")).expect("a store");
+    let blobs = Blobs::open(folder.path().join("blobs")).expect("blobs");
+    (folder, Arc::new(store), Arc::new(blobs))
+}
+
+fn caller() -> Caller {
+    let user = UserId::new();
+    let principal =
+        Principal { user, role: Role::User, key: KeyId::new(), scopes: vec![Scope::Generate], expires: None };
+    Caller { principal: Arc::new(principal), scope: scope_of(user), request_id: "test".into(), depth: 0 }
+}
+
+fn painting() -> MediaRequest {
+    MediaRequest {
+        model: "scripted/painter".to_owned(),
+        task: "image-generation".to_owned(),
+        prompt: Some("  a cat ".to_owned()),
+        negative_prompt: None,
+        inputs: Vec::new(),
+        count: 1,
+        size: None,
+        aspect_ratio: None,
+        duration_ms: None,
+        seed: None,
+        quality: None,
+        format: None,
+        background: None,
+        end_user: None,
+        options: empty_object(),
+    }
+}
+
+async fn admit(engine: &Engine, caller: &Caller) -> Job {
+    engine.jobs.admit(caller, Task::ImageGeneration, painting()).await.expect("admitted")
+}
+
+async fn end_of(engine: &Engine, caller: &Caller, job: &Job) -> Job {
+    let job = engine.jobs.wait(caller, job.id, PATIENCE).await.expect("it is there");
+    assert!(job.state.is_final(), "{job:?}");
+    job
+}
+
+#[tokio::test]
+async fn a_job_is_polled_to_its_end_and_keeps_its_results() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([Act::Pending, Act::Pending, Act::Done("a cat")]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let job = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!((job.state, job.progress), (JobState::Succeeded, Some(1.0)));
+    assert_eq!(job.outputs, [StoredOutput::Text("a cat".to_owned())]);
+    assert_eq!(job.request.prompt.as_deref(), Some("a cat"), "media prompts are trimmed");
+    let other = engine.jobs.get(&caller(), job.id).await;
+    assert!(matches!(other, Err(ServiceError::NotFound { .. })), "another's job is none");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_submission_that_passed_nothing_on_is_tried_again_and_a_refusal_is_not() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([
+        Act::Fail(FailureCode::Overloaded),
+        Act::Done("x"),
+        Act::Fail(FailureCode::ContentRefused),
+    ]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let tried = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!((tried.state, tried.attempt), (JobState::Succeeded, 2));
+    let refused = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!(refused.state, JobState::Failed);
+    assert_eq!(refused.error.expect("why").code, "content-refused");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_charging_submission_is_never_sent_twice() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([Act::ChargeAndHang]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let job = admit(&engine, &alice).await;
+    provider.charged.notified().await;
+    // The first engine hangs in its step, as a killed process would; the second finds what it left.
+    engine.stop().await;
+    let second = Engine::start(&store, &blobs, &provider).await;
+    let job = end_of(&second, &alice, &job).await;
+    assert_eq!(job.state, JobState::Failed);
+    assert_eq!(job.error.expect("why").code, "outcome_unknown");
+    assert_eq!(provider.seen.lock().expect("no panic").submissions, 1);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_restart_goes_on_with_open_jobs() {
+    let (_folder, store, blobs) = stores();
+    let waiting = Scripted::new(std::iter::repeat_n(Act::Pending, 1000));
+    let (engine, alice) = (Engine::start(&store, &blobs, &waiting).await, caller());
+    let job = admit(&engine, &alice).await;
+    let still = engine.jobs.wait(&alice, job.id, Duration::from_millis(300)).await.expect("it is there");
+    assert!(!still.state.is_final());
+    engine.stop().await;
+    let provider = Scripted::new([Act::Done("late")]);
+    let second = Engine::start(&store, &blobs, &provider).await;
+    let job = end_of(&second, &alice, &job).await;
+    assert_eq!(job.state, JobState::Succeeded);
+    let seen = provider.seen.lock().expect("no panic");
+    assert_eq!((seen.submissions, seen.resumed_after_restart), (0, 1));
+    drop(seen);
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_canceled_job_is_canceled_at_its_provider_and_frees_its_place() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new(std::iter::repeat_n(Act::Pending, 1000));
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let first = admit(&engine, &alice).await;
+    admit(&engine, &alice).await;
+    let third = engine.jobs.admit(&alice, Task::ImageGeneration, painting()).await;
+    assert!(matches!(third, Err(ServiceError::TooManyJobs { max: 2 })), "{third:?}");
+    // Once it is at the provider, the provider is told.
+    while engine.jobs.get(&alice, first.id).await.expect("there").ticket.is_none() {
+        tokio::task::yield_now().await;
+    }
+    engine.jobs.cancel(&alice, first.id).await.expect("asked");
+    assert_eq!(end_of(&engine, &alice, &first).await.state, JobState::Canceled);
+    assert_eq!(provider.seen.lock().expect("no panic").cancellations, 1);
+    admit(&engine, &alice).await;
+    engine.stop().await;
+}

@@ -1,0 +1,78 @@
+//! `GET /v1/models…`.
+
+use std::sync::Arc;
+
+use axum::Extension;
+use axum::extract::Path;
+use serde_json::{Value, json};
+
+use super::not_found;
+use crate::call::Call;
+use crate::reply::{Answer, Reply};
+
+const MODELS: [(&str, &str); 2] = [("mock", "image"), ("mock", "upscaler")];
+/// The one version that every model has.
+pub(super) const VERSION: &str = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa";
+const CREATED_AT: &str = "2026-01-01T00:00:00.000000Z";
+
+pub(super) async fn list(Extension(call): Extension<Arc<Call>>) -> Reply {
+    let results: Vec<Value> = MODELS.iter().map(|(owner, name)| model(&call, owner, name)).collect();
+    Reply::json(&json!({"next": null, "previous": null, "results": results}))
+}
+
+pub(super) async fn get(
+    Extension(call): Extension<Arc<Call>>,
+    Path((owner, name)): Path<(String, String)>,
+) -> Answer {
+    known(&name)?;
+    Ok(Reply::json(&model(&call, &owner, &name)))
+}
+
+pub(super) async fn versions(Path((_, name)): Path<(String, String)>) -> Answer {
+    known(&name)?;
+    Ok(Reply::json(&json!({"next": null, "previous": null, "results": [version()]})))
+}
+
+/// Refuse the models that do not exist: those whose name starts with `missing`.
+pub(super) fn known(name: &str) -> Result<(), Reply> {
+    if name.starts_with("missing") { Err(not_found()) } else { Ok(()) }
+}
+
+fn model(call: &Call, owner: &str, name: &str) -> Value {
+    json!({
+        "url": format!("{}/{owner}/{name}", call.base_url),
+        "owner": owner,
+        "name": name,
+        "description": "Paints one colour.",
+        "visibility": "public",
+        "github_url": null,
+        "paper_url": null,
+        "license_url": null,
+        "run_count": 1,
+        "cover_image_url": null,
+        "default_example": null,
+        "latest_version": version(),
+    })
+}
+
+fn version() -> Value {
+    let prompt = json!({"type": "string", "title": "Prompt", "x-order": 0, "description": "What to paint"});
+    let count = json!({"type": "integer", "title": "Num Outputs", "x-order": 1, "default": 1, "minimum": 1, "maximum": 4});
+    let input = json!({
+        "type": "object",
+        "title": "Input",
+        "required": ["prompt"],
+        "properties": {"prompt": prompt, "num_outputs": count},
+    });
+    let output = json!({"type": "array", "title": "Output", "items": {"type": "string", "format": "uri"}});
+    json!({
+        "id": VERSION,
+        "created_at": CREATED_AT,
+        "cog_version": "0.9.0",
+        "openapi_schema": {
+            "openapi": "3.0.2",
+            "info": {"title": "Cog", "version": "0.1.0"},
+            "components": {"schemas": {"Input": input, "Output": output}},
+        },
+    })
+}

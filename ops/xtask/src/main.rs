@@ -1,0 +1,64 @@
+//! The repository's own commands. `cargo xtask help` lists them.
+
+mod cache;
+mod demo;
+mod dev_key;
+mod host;
+mod plugins;
+mod process;
+mod progress;
+mod python_venv;
+mod test;
+mod wasm_toolchain;
+mod workspace;
+
+use std::{path::PathBuf, process::ExitCode};
+
+use clap::{Parser, Subcommand};
+
+use crate::{cache::Cache, workspace::Workspace};
+
+/// Build, test and show Atelier.
+///
+/// Downloads and tools are kept in the cache folder ($ATELIER_CACHE, else $XDG_CACHE_HOME/atelier, else
+/// ~/.cache/atelier); products in target/. Any command may be interrupted and started again: it goes on with what
+/// is missing.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Cli {
+    /// The workspace to work on [default: the one this command was compiled in]
+    #[arg(long, global = true, value_name = "DIR")]
+    root: Option<PathBuf>,
+    #[command(subcommand)]
+    verb: Verb,
+}
+
+#[derive(Debug, Subcommand)]
+enum Verb {
+    Plugins(plugins::Options),
+    Test(test::Options),
+    Demo(demo::Options),
+    DevKey(dev_key::Options),
+}
+
+fn main() -> ExitCode {
+    progress::start();
+    match run(Cli::parse()) {
+        Ok(code) => code,
+        Err(error) => {
+            progress::say(format_args!("failed: {error:#}"));
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let workspace = Workspace::open(cli.root)?;
+    let cache = Cache::open()?;
+    match cli.verb {
+        Verb::Plugins(options) => plugins::run(&workspace, &cache, &options),
+        Verb::Test(options) => test::run(&workspace, &cache, &options),
+        Verb::Demo(options) => demo::run(&workspace, &cache, &options),
+        Verb::DevKey(options) => dev_key::run(&cache, &options),
+    }
+}

@@ -1,0 +1,101 @@
+//! The client suites: unmodified client libraries against a running host.
+//!
+//! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY.
+
+use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
+
+use anyhow::{Context, Result};
+
+use crate::{
+    cache::{Cache, write_private},
+    demo::Work,
+    host, process,
+    progress::say,
+    python_venv,
+    workspace::Workspace,
+};
+
+const SUITE_LIMIT: Duration = Duration::from_secs(900);
+const INSTALL_LIMIT: Duration = Duration::from_secs(600);
+
+/// Run the suites that are there.
+pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
+    let python = workspace.root().join("ops/clients/python");
+    let node = workspace.root().join("ops/clients/node");
+    if !python.is_dir() && !node.is_dir() {
+        say("test: clients: ops/clients has no suite");
+        return Ok(());
+    }
+    let interrupted = host::interruption()?;
+    let binary = host::build(workspace)?;
+    // Fresh data each time: what one run left must not decide the next.
+    let dir = workspace.target().join("clients");
+    if dir.exists() {
+        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
+    }
+    fs::create_dir_all(&dir)?;
+    let key = host::init(&binary, &dir.join("host"))?;
+    let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
+    let (listen, admin) = (host::free_address(any_port)?, host::free_address(any_port)?);
+    let work = Work { dir: dir.join("host"), log: dir.join("host.log"), key_file: dir.join("key") };
+    write_private(&work.key_file, key.as_bytes())?;
+    let host = work.start(workspace, cache, &binary, (listen, admin), &interrupted)?;
+    let suite = Suite { base_url: format!("http://{listen}"), key };
+    if python.is_dir() {
+        suite.python(cache, &python)?;
+    }
+    if node.is_dir() {
+        suite.node(cache, &node)?;
+    }
+    host.stop()
+}
+
+struct Suite {
+    base_url: String,
+    key: String,
+}
+
+impl Suite {
+    fn python(&self, cache: &Cache, dir: &Path) -> Result<()> {
+        let requirements = fs::read_to_string(dir.join("requirements.txt"))
+            .with_context(|| format!("{} needs a requirements.txt with pytest in it", dir.display()))?;
+        let venv = python_venv::open(cache, "clients", &requirements)?;
+        say("test: clients: pytest");
+        let mut pytest = Command::new(venv.join("bin/python"));
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).env("PYTHONDONTWRITEBYTECODE", "1");
+        process::run_within(self.told(pytest.current_dir(dir)), SUITE_LIMIT)
+    }
+
+    fn node(&self, cache: &Cache, dir: &Path) -> Result<()> {
+        let read = |name: &str| {
+            fs::read(dir.join(name)).with_context(|| format!("{} needs a {name}", dir.display()))
+        };
+        let (package, lock) = (read("package.json")?, read("package-lock.json")?);
+        let digest = blake3::hash(&[package.as_slice(), &lock].concat()).to_hex();
+        let installed = cache.folder(&format!("node/clients-{}", &digest[..16]), |folder| {
+            fs::write(folder.join("package.json"), &package)?;
+            fs::write(folder.join("package-lock.json"), &lock)?;
+            let mut npm = Command::new("npm");
+            npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
+            process::run_within(&mut npm, INSTALL_LIMIT).context("cannot install from the npm registry")
+        })?;
+        // Modules are looked for from the importing file upwards, so the suite is run where its packages are.
+        let tests = installed.join("suite");
+        if tests.exists() {
+            fs::remove_dir_all(&tests)?;
+        }
+        fs::create_dir(&tests)?;
+        for entry in fs::read_dir(dir)? {
+            let entry = entry?;
+            if entry.file_type()?.is_file() {
+                fs::copy(entry.path(), tests.join(entry.file_name()))?;
+            }
+        }
+        say("test: clients: node --test");
+        process::run_within(self.told(Command::new("node").arg("--test").current_dir(&tests)), SUITE_LIMIT)
+    }
+
+    fn told<'a>(&self, command: &'a mut Command) -> &'a mut Command {
+        command.env("ATELIER_BASE_URL", &self.base_url).env("ATELIER_API_KEY", &self.key)
+    }
+}

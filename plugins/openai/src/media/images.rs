@@ -1,0 +1,292 @@
+//! Images (`POST /images/generations`, `/images/edits`, `/images/variations`).
+
+use super::{file, prompt, size};
+use crate::api::Api;
+use crate::form;
+use atelier_plugin_sdk::http::{Multipart, Response};
+use atelier_plugin_sdk::job::{Estimate, MediaOutput, Outcome, Output, OutputSource, Step};
+use atelier_plugin_sdk::media::{Input, Request};
+use atelier_plugin_sdk::usage::{self, meter};
+use atelier_plugin_sdk::{Failure, UsageLine, base64, blob, json, pair};
+use serde::Deserialize;
+use std::borrow::Cow;
+
+const RESERVED: &[&str] = &[
+    "model",
+    "prompt",
+    "n",
+    "size",
+    "quality",
+    "output_format",
+    "background",
+    "response_format",
+    "user",
+    "image",
+    "mask",
+    "stream",
+    "partial_images",
+];
+/// The largest answer, in bytes. Images come in base64.
+const ANSWER_BYTES_MAX: u32 = 64 * 1024 * 1024;
+/// The largest image, in bytes.
+const IMAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+
+#[derive(Deserialize)]
+struct Answer<'a> {
+    #[serde(borrow)]
+    data: Vec<Image<'a>>,
+    usage: Option<Usage>,
+    size: Option<String>,
+    quality: Option<String>,
+}
+
+#[derive(Deserialize)]
+struct Image<'a> {
+    #[serde(borrow)]
+    b64_json: Option<Text<'a>>,
+    url: Option<String>,
+    revised_prompt: Option<String>,
+}
+
+/// A long text, borrowed from the answer.
+#[derive(Deserialize)]
+struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+
+#[derive(Deserialize)]
+struct Usage {
+    input_tokens: u64,
+    output_tokens: u64,
+    input_tokens_details: Option<InputDetails>,
+}
+
+#[derive(Deserialize)]
+struct InputDetails {
+    image_tokens: Option<u64>,
+}
+
+/// What a request asks for, as names and values that a JSON body and a form share.
+fn fields(api: &Api<'_>, request: &Request) -> Result<Vec<(String, String)>, Failure> {
+    let mut fields = Vec::with_capacity(8);
+    let mut field = |name: &str, value: Option<&str>| {
+        fields.extend(value.map(|value| (name.to_owned(), value.to_owned())));
+    };
+    field("model", Some(&request.model));
+    field("size", size::wanted(request)?);
+    field("quality", request.quality.as_deref());
+    field("background", request.background.as_deref());
+    field("user", request.end_user.as_deref());
+    // The older models answer with links unless asked, the newer ones know no other way and refuse to be asked.
+    if !api.official || request.model.starts_with("dall-e") {
+        field("response_format", Some("b64_json"));
+    } else {
+        field("output_format", request.format.as_deref());
+    }
+    Ok(fields)
+}
+
+pub fn generate(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
+    let body = generation(api, request)?;
+    let response = api.send(api.post("/images/generations").json_text(body)?.charging())?;
+    outcome(response, request)
+}
+
+fn generation<'r>(api: &Api<'_>, request: &'r Request) -> Result<json::Text<'r>, Failure> {
+    let mut body = json::Text::new();
+    body.begin_object().field("prompt", prompt(request)?).field("n", &request.count);
+    for (name, value) in fields(api, request)? {
+        body.field(&name, &value);
+    }
+    body.merge(&request.options, RESERVED)?.end_object();
+    Ok(body)
+}
+
+pub fn edit(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
+    let images: Vec<&Input> = request.inputs.iter().filter(|input| input.role != "mask").collect();
+    let name = if images.len() == 1 { "image" } else { "image[]" };
+    let mut form = form(api, request)?;
+    form.text("prompt", prompt(request)?);
+    for input in images {
+        let (blob, filename) = file(&input.media)?;
+        form.blob(name, &filename, blob);
+    }
+    if let Some(mask) = request.inputs.iter().find(|input| input.role == "mask") {
+        let (blob, filename) = file(&mask.media)?;
+        form.blob("mask", &filename, blob);
+    }
+    outcome(api.send(api.post("/images/edits").multipart(form).charging())?, request)
+}
+
+pub fn vary(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
+    let [input] = request.inputs.as_slice() else {
+        return Err(Failure::invalid("inputs", "a variation is of exactly one image"));
+    };
+    let mut form = form(api, request)?;
+    let (blob, filename) = file(&input.media)?;
+    form.blob("image", &filename, blob);
+    outcome(api.send(api.post("/images/variations").multipart(form).charging())?, request)
+}
+
+fn form<'b>(api: &Api<'_>, request: &'b Request) -> Result<Multipart<'b>, Failure> {
+    if request.inputs.is_empty() {
+        return Err(Failure::invalid("inputs", "this task needs an image"));
+    }
+    let mut fields = fields(api, request)?;
+    form::options(&request.options, RESERVED, &mut fields)?;
+    let mut form = Multipart::new();
+    form.text("n", request.count.to_string());
+    for (name, value) in fields {
+        form.text(&name, value);
+    }
+    Ok(form)
+}
+
+/// The images of an answer, each kept as a blob.
+fn outcome(response: Response, request: &Request) -> Result<Step, Failure> {
+    let body = response.bytes(ANSWER_BYTES_MAX)?;
+    let answer: Answer<'_> = json::parse(&body)?;
+    if answer.data.is_empty() {
+        return Err(Failure::bad_response("the provider's answer has no images"));
+    }
+    let usage = lines(&answer, request);
+    let size = answer.size.as_ref().or(request.size.as_ref());
+    let mut outputs = Vec::with_capacity(answer.data.len());
+    for image in answer.data {
+        let (source, content_type) = match (image.b64_json, image.url) {
+            (Some(text), _) => {
+                let bytes = base64::decode(&text.0, IMAGE_BYTES_MAX)?;
+                let content_type = blob::image_type(&bytes)
+                    .ok_or_else(|| Failure::bad_response("the provider sent data that is no image"))?;
+                (OutputSource::Blob(blob::keep(content_type, &bytes)?), Some(content_type.to_owned()))
+            }
+            (None, Some(url)) => (OutputSource::Remote(url), None),
+            (None, None) => return Err(Failure::bad_response("the provider's answer lacks an image")),
+        };
+        outputs.push(Output::Media(MediaOutput {
+            source,
+            content_type,
+            revised_prompt: image.revised_prompt,
+            seed: None,
+            attributes: size.map(|size| pair("size", size)).into_iter().collect(),
+        }));
+    }
+    Ok(Step::Done(Outcome { outputs, usage }))
+}
+
+/// Images with what their price may depend on, and tokens where the model counts them.
+fn lines(answer: &Answer<'_>, request: &Request) -> Vec<UsageLine> {
+    let size = answer.size.as_deref().or(request.size.as_deref());
+    let quality = answer.quality.as_deref().or(request.quality.as_deref());
+    let mut lines = vec![images(answer.data.len() as u64, size, quality)];
+    if let Some(usage) = &answer.usage {
+        let seen = usage.input_tokens_details.as_ref().and_then(|details| details.image_tokens).unwrap_or(0);
+        let seen = seen.min(usage.input_tokens);
+        lines.push(usage::line(meter::INPUT_TOKENS, usage.input_tokens - seen, &[]));
+        if seen > 0 {
+            lines.push(usage::line(meter::INPUT_TOKENS, seen, &[("modality", "image")]));
+        }
+        lines.push(usage::line(meter::OUTPUT_TOKENS, usage.output_tokens, &[("modality", "image")]));
+    }
+    lines
+}
+
+fn images(count: u64, size: Option<&str>, quality: Option<&str>) -> UsageLine {
+    let mut attributes = Vec::with_capacity(2);
+    attributes.extend(size.map(|size| ("size", size)));
+    attributes.extend(quality.map(|quality| ("quality", quality)));
+    usage::line(meter::IMAGES, count, &attributes)
+}
+
+/// The most that images of a request can use. The tokens of an image are those of
+/// <https://platform.openai.com/docs/guides/image-generation#cost-and-latency>; for input images the host's own limits apply.
+pub fn estimate(request: &Request) -> Result<Estimate, Failure> {
+    let size = size::wanted(request)?;
+    let mut lines = vec![images(u64::from(request.count), size, request.quality.as_deref())];
+    if request.model.starts_with("gpt-image-1") {
+        let square = size == Some("1024x1024");
+        let tokens: u64 = match request.quality.as_deref() {
+            Some("low") => {
+                if square {
+                    272
+                } else {
+                    408
+                }
+            }
+            Some("medium") => {
+                if square {
+                    1056
+                } else {
+                    1584
+                }
+            }
+            _ => {
+                if square {
+                    4160
+                } else {
+                    6240
+                }
+            }
+        };
+        let total = tokens.saturating_mul(u64::from(request.count));
+        lines.push(usage::line(meter::OUTPUT_TOKENS, total, &[("modality", "image")]));
+    }
+    Ok(lines)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::api::tests::context;
+    use crate::media::tests::request;
+
+    fn written(base_url: &str, request: &Request) -> String {
+        let context = context(base_url, "{}");
+        generation(&Api::new(&context).unwrap(), request).unwrap().into_string().unwrap()
+    }
+
+    #[test]
+    fn each_generation_of_models_is_asked_in_its_own_way() {
+        let official = "https://api.openai.com/v1";
+        let mut request = request("gpt-image-1", "image-generation");
+        request.format = Some("webp".to_owned());
+        request.background = Some("transparent".to_owned());
+        request.options = r#"{"moderation":"low"}"#.to_owned();
+        assert_eq!(
+            written(official, &request),
+            r#"{"prompt":"a cat","n":2,"model":"gpt-image-1","background":"transparent","output_format":"webp","moderation":"low"}"#
+        );
+        let mut request = self::request("dall-e-3", "image-generation");
+        request.quality = Some("hd".to_owned());
+        assert_eq!(
+            written(official, &request),
+            r#"{"prompt":"a cat","n":2,"model":"dall-e-3","quality":"hd","response_format":"b64_json"}"#
+        );
+        assert!(
+            written("http://localhost/v1", &self::request("flux", "image-generation"))
+                .contains(r#""response_format":"b64_json""#)
+        );
+    }
+
+    #[test]
+    fn usage_counts_images_and_splits_tokens() {
+        let body = r#"{"created":1,"data":[{"b64_json":"AA=="}],"size":"1024x1024","quality":"high","output_format":"png",
+            "usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
+        let answer: Answer<'_> = json::parse(body.as_bytes()).unwrap();
+        let lines = lines(&answer, &request("gpt-image-1", "image-generation"));
+        let counts: Vec<_> =
+            lines.iter().map(|line| (line.meter.as_str(), line.quantity, line.attributes.len())).collect();
+        assert_eq!(
+            counts,
+            [("images", 1, 2), ("input-tokens", 10, 0), ("input-tokens", 40, 1), ("output-tokens", 50, 1)]
+        );
+    }
+
+    #[test]
+    fn an_estimate_is_never_below_what_the_largest_image_takes() {
+        let mut request = request("gpt-image-1", "image-generation");
+        assert_eq!(estimate(&request).unwrap()[1].quantity, 2 * 6240);
+        request.quality = Some("low".to_owned());
+        request.size = Some("1024x1024".to_owned());
+        assert_eq!(estimate(&request).unwrap()[1].quantity, 2 * 272);
+        assert_eq!(estimate(&self::request("dall-e-3", "image-generation")).unwrap().len(), 1);
+    }
+}

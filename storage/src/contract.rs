@@ -1,0 +1,81 @@
+//! What every engine behind the ports must do, as tests. A crate with such an engine expands [`store_contract!`] and
+//! [`blob_contract!`] in its tests, with a function that opens a new, empty store.
+//!
+//! [`store_contract!`]: crate::store_contract
+//! [`blob_contract!`]: crate::blob_contract
+
+pub mod accounts;
+pub mod blobs;
+pub mod jobs;
+pub mod plugins;
+pub mod sample;
+
+/// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
+/// a store with the three ports, empty and kept alive by it.
+#[macro_export]
+macro_rules! store_contract {
+    ($open:ident) => {
+        $crate::contract_tests!($open, accounts:
+            a_user_is_found_by_id_and_by_name
+            a_second_user_of_the_same_name_is_refused
+            of_many_who_want_one_name_at_once_one_gets_it
+            an_updated_user_keeps_the_name
+            users_are_listed_in_pages_in_the_order_of_their_making
+            a_key_is_found_by_its_digest_together_with_its_user
+            a_key_of_nobody_or_with_a_known_digest_is_refused
+            another_users_key_is_none
+            a_revoked_key_stays_revoked_since_the_first_time
+            the_last_use_of_a_key_never_moves_back
+        );
+        $crate::contract_tests!($open, plugins:
+            a_plugin_is_put_replaced_and_removed
+            plugins_are_listed_by_id
+        );
+        $crate::contract_tests!($open, jobs:
+            a_job_is_read_as_it_was_created
+            a_second_job_of_the_same_id_is_refused
+            another_owners_job_is_none
+            jobs_are_listed_newest_first_in_pages
+            a_listing_is_stable_while_jobs_are_added
+            a_change_is_given_back_and_kept
+            a_change_that_declines_writes_nothing
+            a_job_cannot_change_its_owner
+            concurrent_changes_lose_no_update
+            open_jobs_come_in_the_order_of_their_wake_times
+            a_final_job_is_open_no_more
+            a_large_job_is_kept_whole
+        );
+    };
+}
+
+/// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
+/// an empty blob store and keeps it alive.
+#[macro_export]
+macro_rules! blob_contract {
+    ($open:ident) => {
+        $crate::contract_tests!($open, blobs:
+            small_content_is_read_back_from_memory
+            large_content_is_read_in_ranges
+            equal_content_has_one_id
+            an_unfinished_blob_never_existed
+            a_removed_blob_is_gone
+            many_writers_of_one_content_agree
+        );
+    };
+}
+
+#[doc(hidden)]
+#[macro_export]
+macro_rules! contract_tests {
+    ($open:ident, $port:ident: $($scenario:ident)+) => {
+        mod $port {
+            $(
+                #[test]
+                fn $scenario() {
+                    let opened = super::$open();
+                    $crate::contract::$port::$scenario(&*opened);
+                }
+            )+
+        }
+    };
+}

@@ -1,0 +1,199 @@
+//! The contract of [`JobStore`].
+
+use atelier_domain::id::{JobId, UserId};
+use atelier_domain::job::{Job, JobState};
+use atelier_domain::store::{JobStore, StoreError};
+use atelier_domain::time::Timestamp;
+
+use super::sample;
+
+fn create(store: &dyn JobStore, owner: UserId, count: usize) -> Vec<Job> {
+    (0..count)
+        .map(|_| {
+            let job = sample::job(owner);
+            store.create_job(&job).expect("created");
+            job
+        })
+        .collect()
+}
+
+pub fn a_job_is_read_as_it_was_created(store: &dyn JobStore) {
+    let job = create(store, UserId::new(), 1).remove(0);
+    assert_eq!(store.job(job.id).expect("read"), Some(job.clone()));
+    assert_eq!(store.job_of(job.owner, job.id).expect("read"), Some(job));
+    assert_eq!(store.job(JobId::new()).expect("read"), None);
+}
+
+pub fn a_second_job_of_the_same_id_is_refused(store: &dyn JobStore) {
+    let job = create(store, UserId::new(), 1).remove(0);
+    let mut other = sample::job(UserId::new());
+    other.id = job.id;
+    assert!(matches!(store.create_job(&other), Err(StoreError::Exists { .. })));
+    assert!(store.jobs_of(other.owner, None, 10).expect("read").is_empty(), "nothing of it stays");
+    assert_eq!(store.job(job.id).expect("read"), Some(job));
+}
+
+pub fn another_owners_job_is_none(store: &dyn JobStore) {
+    let (alice, bob) = (UserId::new(), UserId::new());
+    let job = create(store, alice, 1).remove(0);
+    assert_eq!(store.job_of(bob, job.id).expect("read"), None);
+    assert!(store.jobs_of(bob, None, 10).expect("read").is_empty());
+    assert!(store.jobs_of(bob, Some(job.id), 10).expect("read").is_empty());
+    assert_eq!(store.open_job_count(bob).expect("counted"), 0);
+    assert_eq!(store.open_job_count(alice).expect("counted"), 1);
+}
+
+pub fn jobs_are_listed_newest_first_in_pages(store: &dyn JobStore) {
+    // Owners with the lowest and the highest id lie on both sides.
+    let owner = UserId::from_bytes([0xff; 16]);
+    create(store, UserId::from_bytes([0; 16]), 3);
+    let mut made = create(store, owner, 25);
+    made.reverse();
+    let mut listed: Vec<Job> = Vec::new();
+    loop {
+        let page = store.jobs_of(owner, listed.last().map(|job| job.id), 10).expect("read");
+        assert!(page.len() <= 10);
+        if page.is_empty() {
+            break;
+        }
+        listed.extend(page);
+    }
+    assert_eq!(listed, made);
+}
+
+pub fn a_listing_is_stable_while_jobs_are_added(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let mut made = create(store, owner, 40);
+    made.reverse();
+    let last = made[0].id;
+    let expected: Vec<JobId> = made[1..].iter().map(|job| job.id).collect();
+    std::thread::scope(|scope| {
+        let adding = scope.spawn(|| create(store, owner, 100));
+        while !adding.is_finished() {
+            let page = store.jobs_of(owner, Some(last), 100).expect("read");
+            assert_eq!(page.iter().map(|job| job.id).collect::<Vec<_>>(), expected);
+        }
+    });
+    assert_eq!(store.jobs_of(owner, None, usize::MAX).expect("read").len(), 140);
+}
+
+pub fn a_change_is_given_back_and_kept(store: &dyn JobStore) {
+    let job = create(store, UserId::new(), 1).remove(0);
+    let changed = store
+        .change_job(job.id, &|job| {
+            job.progress = Some(0.75);
+            true
+        })
+        .expect("changed")
+        .expect("there");
+    assert_eq!(changed, Job { progress: Some(0.75), ..job.clone() });
+    assert_eq!(store.job(job.id).expect("read"), Some(changed));
+    assert_eq!(store.change_job(JobId::new(), &|_| true).expect("answered"), None);
+}
+
+pub fn a_change_that_declines_writes_nothing(store: &dyn JobStore) {
+    let job = create(store, UserId::new(), 1).remove(0);
+    let given = store.change_job(job.id, &|job| {
+        job.attempt = 99;
+        false
+    });
+    assert_eq!(given.expect("read"), Some(job.clone()), "as it is, not as it was tried");
+    assert_eq!(store.job(job.id).expect("read"), Some(job));
+}
+
+pub fn a_job_cannot_change_its_owner(store: &dyn JobStore) {
+    let job = create(store, UserId::new(), 1).remove(0);
+    let thief = UserId::new();
+    let outcome = store.change_job(job.id, &|job| {
+        job.owner = thief;
+        true
+    });
+    assert!(matches!(outcome, Err(StoreError::Conflict { .. })));
+    assert_eq!(store.job_of(thief, job.id).expect("read"), None);
+    assert_eq!(store.job_of(job.owner, job.id).expect("read"), Some(job));
+}
+
+pub fn concurrent_changes_lose_no_update(store: &dyn JobStore) {
+    const THREADS: u32 = 8;
+    const CHANGES: u32 = 50;
+    let job = create(store, UserId::new(), 1).remove(0);
+    let start = job.attempt;
+    std::thread::scope(|scope| {
+        for _ in 0..THREADS {
+            scope.spawn(|| {
+                for _ in 0..CHANGES {
+                    let change = |job: &mut Job| {
+                        job.attempt += 1;
+                        job.wake_at = job.wake_at.plus(std::time::Duration::from_millis(1));
+                        true
+                    };
+                    store.change_job(job.id, &change).expect("changed").expect("there");
+                }
+            });
+        }
+    });
+    let after = store.job(job.id).expect("read").expect("there");
+    assert_eq!(after.attempt, start + THREADS * CHANGES);
+    assert_eq!(store.open_jobs(10).expect("read"), [(after.wake_at, job.id)], "one entry, the newest");
+    assert_eq!(store.open_job_count(job.owner).expect("counted"), 1);
+}
+
+pub fn open_jobs_come_in_the_order_of_their_wake_times(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let mut expected = Vec::new();
+    for at in [300, 1, u64::MAX, 256, 255, 70_000, 0] {
+        let job = Job { wake_at: Timestamp(at), ..sample::job(owner) };
+        store.create_job(&job).expect("created");
+        expected.push((job.wake_at, job.id));
+    }
+    expected.sort();
+    assert_eq!(store.open_jobs(usize::MAX).expect("read"), expected);
+    assert_eq!(store.open_jobs(3).expect("read"), expected[..3]);
+    let (_, first) = expected[0];
+    store
+        .change_job(first, &|job| {
+            job.wake_at = Timestamp(1_000);
+            true
+        })
+        .expect("changed");
+    assert_eq!(store.open_jobs(1).expect("read"), expected[1..2], "moved back");
+    assert_eq!(store.open_jobs(usize::MAX).expect("read").len(), expected.len());
+}
+
+pub fn a_final_job_is_open_no_more(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let jobs = create(store, owner, 5);
+    create(store, UserId::new(), 2);
+    assert_eq!(store.open_job_count(owner).expect("counted"), 5);
+    for (job, state) in jobs.iter().zip([JobState::Succeeded, JobState::Failed, JobState::Canceled]) {
+        store
+            .change_job(job.id, &|job| {
+                job.state = state;
+                true
+            })
+            .expect("changed");
+    }
+    assert_eq!(store.open_job_count(owner).expect("counted"), 2);
+    assert_eq!(store.open_jobs(usize::MAX).expect("read").len(), 4);
+    assert_eq!(store.jobs_of(owner, None, 10).expect("read").len(), 5, "final jobs stay listed");
+    let done = Job { state: JobState::Succeeded, ..sample::job(owner) };
+    store.create_job(&done).expect("created");
+    assert_eq!(store.open_job_count(owner).expect("counted"), 2);
+}
+
+pub fn a_large_job_is_kept_whole(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let mut job = sample::job(owner);
+    job.request.prompt = Some("漢".repeat(700_000));
+    store.create_job(&job).expect("created");
+    assert_eq!(store.job(job.id).expect("read"), Some(job.clone()));
+    for prompt in ["x".repeat(5_000), "short".to_owned(), "y".repeat(100_000)] {
+        job.request.prompt = Some(prompt.clone());
+        let change = |job: &mut Job| {
+            job.request.prompt = Some(prompt.clone());
+            true
+        };
+        store.change_job(job.id, &change).expect("changed");
+        assert_eq!(store.jobs_of(owner, None, 10).expect("read"), std::slice::from_ref(&job));
+    }
+}

@@ -1,0 +1,119 @@
+//! Rows to test with, filled so that a lost member shows.
+
+use atelier_domain::account::{ApiKey, KeyDigest, Role, Scope, User};
+use atelier_domain::blob::BlobId;
+use atelier_domain::generation::media::Ticket;
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::id::{JobId, KeyId, UserId};
+use atelier_domain::job::{Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource};
+use atelier_domain::manifest::Manifest;
+use atelier_domain::model::Description;
+use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
+use atelier_domain::time::Timestamp;
+
+/// A user of that name.
+pub fn user(name: &str) -> User {
+    User {
+        id: UserId::new(),
+        name: name.to_owned(),
+        role: Role::Administrator,
+        created: Timestamp(1_700_000_000_000),
+        disabled: false,
+    }
+}
+
+/// A key of that user; the secret is the key's id.
+pub fn key(owner: UserId) -> ApiKey {
+    let id = KeyId::new();
+    ApiKey {
+        id,
+        user: owner,
+        name: "laptop — für später".to_owned(),
+        digest: KeyDigest::of(&id.to_string()),
+        hint: "atl_abcdef".to_owned(),
+        scopes: vec![Scope::Read, Scope::Generate],
+        created: Timestamp(1),
+        expires: Some(Timestamp(u64::MAX)),
+        revoked: None,
+        last_used: None,
+    }
+}
+
+/// An installed plugin with that id.
+pub fn plugin(id: &str) -> InstalledPlugin {
+    let version = |number: &str| PluginVersion {
+        manifest: Manifest::parse(
+            serde_json::json!({
+                "id": id, "version": number, "wit": "0.1", "name": "Sample",
+                "settings": {"type": "object", "properties": {"scale": {"maximum": 1.5}}},
+            })
+            .to_string()
+            .as_bytes(),
+        )
+        .expect("a valid manifest"),
+        digest: blake3::hash(number.as_bytes()).to_hex().to_string(),
+        trust: Trust::Signed { key_id: "0011223344556677".to_owned() },
+        capabilities: vec!["chat".to_owned(), "media".to_owned()],
+        description: Description { models: Vec::new(), discovers: true, open_ended: false },
+        installed: Timestamp(7),
+    };
+    InstalledPlugin { current: version("1.1.0"), previous: Some(Box::new(version("1.0.0"))), enabled: true }
+}
+
+/// A job that is being processed.
+pub fn job(owner: UserId) -> Job {
+    Job {
+        id: JobId::new(),
+        owner,
+        state: JobState::Processing,
+        request: StoredRequest {
+            model: "openai/gpt-image-1".to_owned(),
+            task: "image-generation".to_owned(),
+            prompt: Some("a cat\n\twith \"quotes\" 漢字 🎉".to_owned()),
+            negative_prompt: None,
+            inputs: vec![StoredInput {
+                role: "image".to_owned(),
+                source: StoredSource::Blob { id: BlobId([7; 32]), size: 9 },
+                content_type: Some("image/png".to_owned()),
+            }],
+            count: 1,
+            size: Some("1024x1024".to_owned()),
+            aspect_ratio: None,
+            duration_ms: None,
+            seed: Some(-1),
+            quality: None,
+            format: None,
+            background: None,
+            options: "{\"a\":[1,2]}".to_owned(),
+        },
+        created: Timestamp(10),
+        started: Some(Timestamp(11)),
+        finished: None,
+        deadline: Timestamp(1_000_000),
+        progress: Some(0.3),
+        attempt: 1,
+        charging: true,
+        cancel_requested: false,
+        wake_at: Timestamp(500),
+        ticket: Some(Ticket {
+            state: vec![0, 255, 3],
+            state_version: 1,
+            poll_after_ms: 2_000,
+            progress: Some(0.1),
+            accepts_webhook: true,
+            provider_id: Some("p-1".to_owned()),
+        }),
+        outputs: vec![
+            StoredOutput::Text("text".to_owned()),
+            StoredOutput::Media {
+                blob: BlobId([9; 32]),
+                size: u64::MAX,
+                content_type: "image/png".to_owned(),
+                revised_prompt: None,
+                seed: None,
+            },
+        ],
+        usage: vec![UsageLine::new("images", 1)],
+        error: Some(JobError { code: "timeout".to_owned(), message: "late".to_owned() }),
+    }
+}

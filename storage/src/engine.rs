@@ -1,0 +1,327 @@
+//! The only module that knows sled 0.34. It adds what sled leaves open:
+//!
+//! - Values over [`INLINE_BYTES_MAX`] are cut into chunks, because sled moves larger pages to files that it never
+//!   syncs.
+//! - Every commit updates one row with its own number, the number of rows and a checksum over all rows, in the same
+//!   transaction. sled's recovery drops log records that it cannot read without a word; the sums then disagree.
+//! - A flush ends with an `fsync`: on Linux sled itself only asks for write-back.
+//! - sled panics on some damage: every call is guarded, and after a panic the engine stays shut.
+
+mod group_commit;
+mod state;
+mod txn;
+
+use std::fs::{File, OpenOptions};
+use std::ops::Bound;
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, Instant};
+
+use atelier_domain::store::StoreError;
+use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
+
+use crate::codec::{ROW_BYTES_MAX, damaged};
+use crate::mark::Mark;
+use crate::schema::Table;
+use group_commit::GroupCommit;
+pub(crate) use state::State;
+use txn::Stored;
+pub(crate) use txn::{Txn, TxnError};
+
+/// The most bytes of a value, or of a chunk of one, in a tree. A leaf has 20 rows at most and must stay below a
+/// quarter of a segment.
+const INLINE_BYTES_MAX: usize = 4096;
+/// sled's default; it cannot change once a database exists.
+const SEGMENT_BYTES: usize = 512 * 1024;
+/// Of sled's page cache, in pages' stored size.
+const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// How soon recorded writes reach the disk.
+const FLUSH_EVERY_MS: u64 = 50;
+/// How long sled's background threads may take to let go of the files of a closed database.
+const RELEASE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// How often a reader looks again at a row that is rewritten under its eyes.
+const REREADS_MAX: usize = 1000;
+
+const META: &str = "meta";
+const STATE_KEY: &[u8] = b"state";
+
+/// An open database.
+pub(crate) struct Engine {
+    db: sled::Db,
+    /// By [`Table`], then `meta`.
+    trees: Vec<sled::Tree>,
+    path: PathBuf,
+    /// A handle of our own, to sync.
+    file: File,
+    mark: Mark,
+    /// Number of the last commit.
+    committed: AtomicU64,
+    commits: GroupCommit,
+    /// Set after a panic of sled: its state in memory can no longer be trusted.
+    shut: AtomicBool,
+}
+
+impl Engine {
+    /// Opens or creates the database in a folder that only this process uses.
+    pub(crate) fn open(
+        path: &Path,
+        mark: impl FnOnce(&State) -> Result<Mark, StoreError>,
+    ) -> Result<Self, StoreError> {
+        guard(|| {
+            let db = sled::Config::default()
+                .path(path)
+                .segment_size(SEGMENT_BYTES)
+                .cache_capacity(CACHE_BYTES)
+                .flush_every_ms(Some(FLUSH_EVERY_MS))
+                .open()
+                .map_err(from_sled)?;
+            let names = Table::ALL.iter().map(|table| table.name()).chain([META]);
+            let trees =
+                names.map(|name| db.open_tree(name)).collect::<sled::Result<Vec<_>>>().map_err(from_sled)?;
+            let state = read_state(&trees[Table::ALL.len()])?;
+            let file = OpenOptions::new().write(true).open(path.join("db")).map_err(unavailable)?;
+            Ok(Self {
+                mark: mark(&state)?,
+                db,
+                trees,
+                path: path.to_owned(),
+                file,
+                committed: AtomicU64::new(state.commit),
+                commits: GroupCommit::default(),
+                shut: AtomicBool::new(false),
+            })
+        })
+    }
+
+    /// The value of a key.
+    pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, StoreError> {
+        self.guarded(|| {
+            let mut seen = None;
+            for _ in 0..REREADS_MAX {
+                let Some(row) = self.tree(table).get(key).map_err(from_sled)? else { return Ok(None) };
+                let (generation, length) = match Stored::parse(table, key, &row)? {
+                    Stored::Inline(value) => return Ok(Some(value.to_vec())),
+                    Stored::Chunked { generation, length } => (generation, length),
+                };
+                if let Some(value) = self.read_chunks(table, key, generation, length)? {
+                    return Ok(Some(value));
+                }
+                // Missing chunks are damage only if the row that names them stayed.
+                if seen == Some(generation) {
+                    return Err(damaged(table, key, "a part of it is missing"));
+                }
+                seen = Some(generation);
+            }
+            Err(StoreError::Conflict { what: format!("a row of {table}") })
+        })
+    }
+
+    /// The keys in a range, in their order, `limit` at most.
+    pub(crate) fn keys(
+        &self,
+        table: Table,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.guarded(|| {
+            let keys = self.tree(table).range::<Vec<u8>, _>(range).keys().take(limit);
+            keys.map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+        })
+    }
+
+    /// How many keys have a prefix.
+    pub(crate) fn count(&self, table: Table, prefix: &[u8]) -> Result<usize, StoreError> {
+        self.guarded(|| {
+            self.tree(table)
+                .scan_prefix(prefix)
+                .keys()
+                .try_fold(0, |n, key| key.map(|_| n + 1).map_err(from_sled))
+        })
+    }
+
+    /// Runs a transaction, which may run again, and commits it. Not yet durable: see [`Engine::make_durable`].
+    /// The closure does nothing but read and write through its argument.
+    pub(crate) fn write<T>(&self, body: impl Fn(&Txn<'_>) -> Result<T, TxnError>) -> Result<T, StoreError> {
+        self.guarded(|| {
+            let outcome = self.trees[..].transaction(|trees| {
+                let (meta, tables) =
+                    trees.split_last().ok_or(ConflictableTransactionError::Abort(no_trees()))?;
+                let before = match meta.get(STATE_KEY)? {
+                    Some(bytes) => State::parse(&bytes).map_err(ConflictableTransactionError::Abort)?,
+                    None => State::default(),
+                };
+                let txn = Txn::new(tables, before);
+                let value = body(&txn).map_err(TxnError::into_sled)?;
+                let after = txn.finish();
+                if let Some(after) = after {
+                    meta.insert(STATE_KEY, &after.to_bytes()[..])?;
+                }
+                Ok((value, after))
+            });
+            let (value, after) = outcome.map_err(|error| match error {
+                TransactionError::Abort(error) => error,
+                TransactionError::Storage(error) => from_sled(error),
+            })?;
+            if let Some(after) = after {
+                self.committed.fetch_max(after.commit, Ordering::AcqRel);
+            }
+            Ok(value)
+        })
+    }
+
+    /// Returns when all commits made before this call are on disk. Concurrent callers share one flush.
+    /// After a failed flush every later one fails too: what reached the disk is then unknown.
+    pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
+        self.commits.wait(|| {
+            self.guarded(|| {
+                let committed = self.committed.load(Ordering::Acquire);
+                self.db.flush().map_err(from_sled)?;
+                self.file.sync_data().map_err(unavailable)?;
+                self.mark.advance(committed).map_err(unavailable)
+            })
+        })
+    }
+
+    pub(crate) fn schema(&self) -> Result<u32, StoreError> {
+        Ok(self.state()?.schema)
+    }
+
+    pub(crate) fn set_schema(&self, version: u32) -> Result<(), StoreError> {
+        self.write(|txn| {
+            txn.set_schema(version);
+            Ok(())
+        })?;
+        self.make_durable()
+    }
+
+    /// Reads every row and compares with the sums of the last commit; gives the number of rows.
+    pub(crate) fn verify(&self) -> Result<u64, StoreError> {
+        let expected = self.state()?;
+        let found = self.guarded(|| {
+            let mut found = State { rows: 0, sum: 0, ..expected };
+            for table in Table::ALL {
+                for row in self.tree(table).iter() {
+                    let (key, value) = row.map_err(from_sled)?;
+                    // A look-up takes another way through the index than a scan: both must lead here. It also makes
+                    // sled look after its cache, which it does only after thousands of accesses.
+                    if self.tree(table).get(&key).map_err(from_sled)?.as_ref() != Some(&value) {
+                        return Err(damaged(table, &key, "the index does not lead to it"));
+                    }
+                    found.add(table, &key, &value);
+                }
+            }
+            Ok(found)
+        })?;
+        if found == expected {
+            return Ok(found.rows);
+        }
+        Err(StoreError::Damaged(format!(
+            "{} rows were read where {} were committed, or their contents differ: restore the newest backup",
+            found.rows, expected.rows
+        )))
+    }
+
+    /// Closes the database and waits until nothing writes to its files any more. `Ok` if all is on disk.
+    pub(crate) fn close(self) -> Result<(), StoreError> {
+        self.make_durable()?;
+        self.mark.sync().map_err(unavailable)?;
+        let Self { db, trees, path, .. } = self;
+        guard(move || {
+            drop(trees);
+            drop(db);
+            Ok(())
+        })?;
+        // sled holds its lock until its last background task has ended.
+        let file = File::open(path.join("db")).map_err(unavailable)?;
+        let since = Instant::now();
+        while file.try_lock().is_err() {
+            if since.elapsed() > RELEASE_WAIT_MAX {
+                return Err(StoreError::Unavailable("the database's threads did not end".to_owned()));
+            }
+            std::thread::sleep(Duration::from_millis(1));
+        }
+        file.sync_all().map_err(unavailable)
+    }
+
+    fn state(&self) -> Result<State, StoreError> {
+        self.guarded(|| read_state(&self.trees[Table::ALL.len()]))
+    }
+
+    fn tree(&self, table: Table) -> &sled::Tree {
+        &self.trees[table as usize]
+    }
+
+    /// `None` if a chunk is missing.
+    fn read_chunks(
+        &self,
+        table: Table,
+        key: &[u8],
+        generation: u64,
+        length: usize,
+    ) -> Result<Option<Vec<u8>>, StoreError> {
+        let mut value = Vec::with_capacity(length.min(ROW_BYTES_MAX));
+        for index in 0..txn::chunk_count(length) {
+            match self
+                .tree(Table::Chunks)
+                .get(txn::chunk_key(table, key, generation, index))
+                .map_err(from_sled)?
+            {
+                Some(chunk) => value.extend_from_slice(&chunk),
+                None => return Ok(None),
+            }
+        }
+        if value.len() == length { Ok(Some(value)) } else { Err(damaged(table, key, "its parts do not fit")) }
+    }
+
+    fn guarded<T>(&self, body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+        if self.shut.load(Ordering::Acquire) {
+            return Err(StoreError::Unavailable(
+                "the database failed before: restart, which checks it".to_owned(),
+            ));
+        }
+        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
+            self.shut.store(true, Ordering::Release);
+            Err(from_panic(&*panic))
+        })
+    }
+}
+
+fn read_state(meta: &sled::Tree) -> Result<State, StoreError> {
+    match meta.get(STATE_KEY).map_err(from_sled)? {
+        Some(bytes) => State::parse(&bytes),
+        None => Ok(State::default()),
+    }
+}
+
+fn guard<T>(body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
+    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)))
+}
+
+fn from_panic(panic: &(dyn std::any::Any + Send)) -> StoreError {
+    let text =
+        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
+    StoreError::Damaged(format!("the database engine stopped: {}", text.unwrap_or("it gave no reason")))
+}
+
+fn from_sled(error: sled::Error) -> StoreError {
+    match error {
+        sled::Error::Corruption { at, .. } => {
+            StoreError::Damaged(format!("unreadable at {at:?}: restore the newest backup"))
+        }
+        sled::Error::Io(error) => unavailable(error),
+        sled::Error::Unsupported(why) => StoreError::Unavailable(why),
+        sled::Error::ReportableBug(why) => StoreError::Damaged(why),
+        sled::Error::CollectionNotFound(name) => {
+            StoreError::Damaged(format!("table {} is gone", String::from_utf8_lossy(&name)))
+        }
+    }
+}
+
+fn no_trees() -> StoreError {
+    StoreError::Damaged("the database has no tables".to_owned())
+}
+
+pub(crate) fn unavailable(error: std::io::Error) -> StoreError {
+    StoreError::Unavailable(error.to_string())
+}

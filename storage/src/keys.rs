@@ -1,0 +1,126 @@
+//! Keys: fixed-width big-endian parts, so that bytes sort as the values do.
+
+use atelier_domain::id::{JobId, KeyId, UserId};
+use atelier_domain::store::StoreError;
+use atelier_domain::time::Timestamp;
+
+use crate::codec::damaged;
+use crate::schema::Table;
+
+/// The most bytes of a user's name.
+pub const USER_NAME_BYTES_MAX: usize = 256;
+/// The most bytes of a plugin's id.
+pub const PLUGIN_ID_BYTES_MAX: usize = 256;
+
+const ID: usize = 16;
+
+/// Owner, then key: the keys of one owner lie together, oldest first.
+pub(crate) fn owned_key(owner: UserId, id: KeyId) -> [u8; 2 * ID] {
+    join(owner.as_bytes(), id.as_bytes())
+}
+
+/// Owner, then job, inverted: one owner's jobs lie together, newest first.
+pub(crate) fn owned_job(owner: UserId, id: JobId) -> [u8; 2 * ID] {
+    join(owner.as_bytes(), &id.as_bytes().map(|byte| !byte))
+}
+
+/// The job of a key made by [`owned_job`].
+pub(crate) fn job_of_owned(key: &[u8]) -> Result<JobId, StoreError> {
+    let (_, id) = split::<ID, ID>(Table::JobsByOwner, key)?;
+    Ok(JobId::from_bytes(id.map(|byte| !byte)))
+}
+
+/// Time, then job: the first to be woken lies first.
+pub(crate) fn wake(at: Timestamp, id: JobId) -> [u8; 8 + ID] {
+    join(&at.0.to_be_bytes(), id.as_bytes())
+}
+
+/// Time and job of a key made by [`wake`].
+pub(crate) fn parse_wake(key: &[u8]) -> Result<(Timestamp, JobId), StoreError> {
+    let (at, id) = split::<8, ID>(Table::JobsOpen, key)?;
+    Ok((Timestamp(u64::from_be_bytes(at)), JobId::from_bytes(id)))
+}
+
+/// A user's name as a key.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it is longer than [`USER_NAME_BYTES_MAX`].
+pub(crate) fn user_name(name: &str) -> Result<&[u8], StoreError> {
+    bounded("user name", name, USER_NAME_BYTES_MAX)
+}
+
+/// A plugin's id as a key.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it is longer than [`PLUGIN_ID_BYTES_MAX`].
+pub(crate) fn plugin_id(id: &str) -> Result<&[u8], StoreError> {
+    bounded("plugin id", id, PLUGIN_ID_BYTES_MAX)
+}
+
+fn bounded<'a>(what: &str, text: &'a str, max: usize) -> Result<&'a [u8], StoreError> {
+    if text.len() > max {
+        let size = text.len();
+        return Err(StoreError::Unavailable(format!(
+            "a {what} may have {max} bytes at most; this has {size}"
+        )));
+    }
+    Ok(text.as_bytes())
+}
+
+fn join<const N: usize>(head: &[u8], tail: &[u8]) -> [u8; N] {
+    let mut key = [0; N];
+    key[..head.len()].copy_from_slice(head);
+    key[head.len()..].copy_from_slice(tail);
+    key
+}
+
+fn split<const A: usize, const B: usize>(table: Table, key: &[u8]) -> Result<([u8; A], [u8; B]), StoreError> {
+    let parts = key.split_first_chunk::<A>().and_then(|(head, tail)| Some((*head, *tail.as_array::<B>()?)));
+    parts.ok_or_else(|| damaged(table, key, &format!("its key has {} bytes instead of {}", key.len(), A + B)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use proptest::prelude::*;
+
+    proptest! {
+        #[test]
+        fn wake_keys_sort_by_time_then_job(a: (u64, [u8; 16]), b: (u64, [u8; 16])) {
+            let key = |(at, id): (u64, [u8; 16])| wake(Timestamp(at), JobId::from_bytes(id));
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn owners_jobs_lie_together_newest_first(a: ([u8; 16], [u8; 16]), b: ([u8; 16], [u8; 16])) {
+            let key = |(owner, id)| owned_job(UserId::from_bytes(owner), JobId::from_bytes(id));
+            prop_assert_eq!(key(a).cmp(&key(b)), a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
+        }
+
+        #[test]
+        fn owners_keys_lie_together_oldest_first(a: ([u8; 16], [u8; 16]), b: ([u8; 16], [u8; 16])) {
+            let key = |(owner, id)| owned_key(UserId::from_bytes(owner), KeyId::from_bytes(id));
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+        }
+
+        #[test]
+        fn keys_give_back_what_they_were_made_of(owner: [u8; 16], id: [u8; 16], at: u64) {
+            let id = JobId::from_bytes(id);
+            prop_assert_eq!(job_of_owned(&owned_job(UserId::from_bytes(owner), id)).expect("well-formed"), id);
+            prop_assert_eq!(parse_wake(&wake(Timestamp(at), id)).expect("well-formed"), (Timestamp(at), id));
+        }
+
+        #[test]
+        fn a_key_of_another_length_is_damage(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
+            prop_assert_eq!(parse_wake(&bytes).is_ok(), bytes.len() == 24);
+            prop_assert_eq!(job_of_owned(&bytes).is_ok(), bytes.len() == 32);
+        }
+    }
+
+    #[test]
+    fn names_and_ids_are_bounded() {
+        assert!(user_name(&"n".repeat(USER_NAME_BYTES_MAX)).is_ok());
+        assert!(user_name(&"n".repeat(USER_NAME_BYTES_MAX + 1)).is_err());
+        assert!(plugin_id(&"n".repeat(PLUGIN_ID_BYTES_MAX + 1)).is_err());
+    }
+}

@@ -1,0 +1,28 @@
+//! The domain's storage ports on an embedded database (sled) and plain files.
+//!
+//! [`Store`] keeps accounts, plugins and jobs; [`Blobs`] keeps content. Both own their folder: a second process is
+//! refused. Everything here blocks: call it off the async threads. No type of the database engine leaves this crate.
+//!
+//! # What is promised
+//! - A *durable* write is on disk before its method returns; concurrent writers share one flush.
+//! - A *recorded* write (only [`touch_key`](atelier_domain::store::AccountStore::touch_key)) is on disk within about
+//!   50 ms.
+//! - Damage is noticed at [`Store::open`]: it gives an error rather than fewer rows.
+
+mod blobs;
+mod codec;
+#[cfg(feature = "contract-tests")]
+pub mod contract;
+mod engine;
+mod folder;
+mod keys;
+mod mark;
+mod schema;
+mod seal;
+mod store;
+
+pub use blobs::{BLOB_MEMORY_BYTES_MAX, Blobs};
+pub use codec::ROW_BYTES_MAX;
+pub use keys::{PLUGIN_ID_BYTES_MAX, USER_NAME_BYTES_MAX};
+pub use schema::SCHEMA_VERSION;
+pub use store::{Opening, Store};

@@ -1,0 +1,99 @@
+//! The tables, and how an older database becomes a current one.
+
+use std::fmt;
+
+use atelier_domain::store::StoreError;
+
+use crate::engine::Engine;
+
+/// The schema that this program reads and writes.
+pub const SCHEMA_VERSION: u32 = 1;
+
+/// A table: one tree of the engine. The discriminant enters the checksum of rows: never reuse one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[repr(u8)]
+pub(crate) enum Table {
+    /// User id → user.
+    Users = 0,
+    /// Name → user id.
+    UserNames = 1,
+    /// Digest of the secret → key.
+    Keys = 2,
+    /// Owner, key id → digest.
+    KeysByOwner = 3,
+    /// Plugin id → plugin.
+    Plugins = 4,
+    /// Job id → job.
+    Jobs = 5,
+    /// Owner, inverted job id → nothing.
+    JobsByOwner = 6,
+    /// Wake time, job id → nothing; jobs that are not final.
+    JobsOpen = 7,
+    /// Owner, inverted job id → nothing; jobs that are not final.
+    JobsOpenByOwner = 8,
+    /// Parts of rows too large for one page: see `engine`.
+    Chunks = 9,
+}
+
+impl Table {
+    pub(crate) const ALL: [Table; 10] = [
+        Table::Users,
+        Table::UserNames,
+        Table::Keys,
+        Table::KeysByOwner,
+        Table::Plugins,
+        Table::Jobs,
+        Table::JobsByOwner,
+        Table::JobsOpen,
+        Table::JobsOpenByOwner,
+        Table::Chunks,
+    ];
+
+    pub(crate) fn name(self) -> &'static str {
+        match self {
+            Table::Users => "users",
+            Table::UserNames => "user_names",
+            Table::Keys => "keys",
+            Table::KeysByOwner => "keys_by_owner",
+            Table::Plugins => "plugins",
+            Table::Jobs => "jobs",
+            Table::JobsByOwner => "jobs_by_owner",
+            Table::JobsOpen => "jobs_open",
+            Table::JobsOpenByOwner => "jobs_open_by_owner",
+            Table::Chunks => "chunks",
+        }
+    }
+}
+
+impl fmt::Display for Table {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.name())
+    }
+}
+
+/// Brings a database to the version one above that of its index here. It may run again after a crash in its middle,
+/// so it must bear to find its own work.
+type Migration = fn(&Engine) -> Result<(), StoreError>;
+
+/// Version 1 is the first: an empty database needs nothing but its number.
+const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(())];
+
+/// Refuses a database of a newer schema.
+pub(crate) fn check(engine: &Engine) -> Result<(), StoreError> {
+    let found = engine.schema()?;
+    if found > SCHEMA_VERSION {
+        return Err(StoreError::Unavailable(format!(
+            "the database has schema {found}, this program knows up to {SCHEMA_VERSION}: use a newer program, or restore the backup made before the upgrade"
+        )));
+    }
+    Ok(())
+}
+
+/// Runs what is missing. The number is raised, durably, after each step.
+pub(crate) fn migrate(engine: &Engine) -> Result<(), StoreError> {
+    for version in engine.schema()?..SCHEMA_VERSION {
+        MIGRATIONS[version as usize](engine)?;
+        engine.set_schema(version + 1)?;
+    }
+    Ok(())
+}

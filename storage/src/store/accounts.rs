@@ -1,0 +1,158 @@
+use std::ops::Bound;
+
+use atelier_domain::account::{ApiKey, KeyDigest, User};
+use atelier_domain::id::{KeyId, UserId};
+use atelier_domain::store::{AccountStore, StoreError};
+use atelier_domain::time::Timestamp;
+
+use super::Store;
+use crate::codec::{damaged, decode, encode};
+use crate::keys;
+use crate::schema::Table;
+
+impl AccountStore for Store {
+    fn create_user(&self, user: &User) -> Result<(), StoreError> {
+        let (id, name) = (user.id.as_bytes(), keys::user_name(&user.name)?);
+        let row = encode(Table::Users, user)?;
+        self.engine().write(|txn| {
+            if txn.contains(Table::UserNames, name)? {
+                return Err(StoreError::Exists { what: format!("user {:?}", user.name) }.into());
+            }
+            if txn.contains(Table::Users, id)? {
+                return Err(StoreError::Exists { what: format!("user {}", user.id) }.into());
+            }
+            txn.put(Table::UserNames, name, id)?;
+            txn.put(Table::Users, id, &row)
+        })?;
+        self.engine().make_durable()
+    }
+
+    fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
+        let key = id.as_bytes();
+        self.engine().get(Table::Users, key)?.map(|row| decode(Table::Users, key, &row)).transpose()
+    }
+
+    fn user_by_name(&self, name: &str) -> Result<Option<User>, StoreError> {
+        let key = keys::user_name(name)?;
+        let Some(id) = self.engine().get(Table::UserNames, key)? else { return Ok(None) };
+        let id = id.as_array().ok_or_else(|| damaged(Table::UserNames, key, "it holds no user id"))?;
+        let user = self.user(UserId::from_bytes(*id))?;
+        Ok(Some(user.ok_or_else(|| damaged(Table::UserNames, key, "its user is gone"))?))
+    }
+
+    fn update_user(&self, user: &User) -> Result<bool, StoreError> {
+        let id = user.id.as_bytes();
+        let row = encode(Table::Users, user)?;
+        let found = self.engine().write(|txn| {
+            let Some(old) = txn.get(Table::Users, id)? else { return Ok(false) };
+            if decode::<User>(Table::Users, id, &old)?.name != user.name {
+                let what = format!("the name of user {}, which must stay,", user.id);
+                return Err(StoreError::Conflict { what }.into());
+            }
+            txn.put(Table::Users, id, &row)?;
+            Ok(true)
+        })?;
+        self.engine().make_durable()?;
+        Ok(found)
+    }
+
+    fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
+        let first = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
+        let keys = self.engine().keys(Table::Users, (first, Bound::Unbounded), limit)?;
+        let mut users = Vec::with_capacity(keys.len());
+        for key in keys {
+            let row = self.engine().get(Table::Users, &key)?;
+            let row =
+                row.ok_or_else(|| damaged(Table::Users, &key, "it is gone, though users are never removed"))?;
+            users.push(decode(Table::Users, &key, &row)?);
+        }
+        Ok(users)
+    }
+
+    fn create_key(&self, key: &ApiKey) -> Result<(), StoreError> {
+        let (digest, owned) = (&key.digest.0, keys::owned_key(key.user, key.id));
+        let row = encode(Table::Keys, key)?;
+        self.engine().write(|txn| {
+            if !txn.contains(Table::Users, key.user.as_bytes())? {
+                return Err(
+                    StoreError::Conflict { what: format!("user {}, who does not exist,", key.user) }.into()
+                );
+            }
+            if txn.contains(Table::Keys, digest)? || txn.contains(Table::KeysByOwner, &owned)? {
+                return Err(StoreError::Exists { what: format!("key {}", key.id) }.into());
+            }
+            txn.put(Table::Keys, digest, &row)?;
+            txn.put(Table::KeysByOwner, &owned, digest)
+        })?;
+        self.engine().make_durable()
+    }
+
+    fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<(ApiKey, User)>, StoreError> {
+        let engine = self.engine();
+        let Some(mut row) = engine.get(Table::Keys, &digest.0)? else { return Ok(None) };
+        loop {
+            let key: ApiKey = decode(Table::Keys, &digest.0, &row)?;
+            let user = self.user(key.user)?;
+            // An unchanged key was as it is when its user was read: both are of one moment, without a lock.
+            let again = engine.get(Table::Keys, &digest.0)?;
+            if again.as_ref() == Some(&row) {
+                let user = user.ok_or_else(|| damaged(Table::Keys, &digest.0, "its user is gone"))?;
+                return Ok(Some((key, user)));
+            }
+            let Some(newer) = again else { return Ok(None) };
+            row = newer;
+        }
+    }
+
+    fn key(&self, owner: UserId, id: KeyId) -> Result<Option<ApiKey>, StoreError> {
+        let owned = keys::owned_key(owner, id);
+        let Some(digest) = self.engine().get(Table::KeysByOwner, &owned)? else { return Ok(None) };
+        let row = self.engine().get(Table::Keys, &digest)?;
+        let row = row.ok_or_else(|| damaged(Table::KeysByOwner, &owned, "its key is gone"))?;
+        decode(Table::Keys, &digest, &row).map(Some)
+    }
+
+    fn keys(&self, owner: UserId, after: Option<KeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
+        let first = match after {
+            Some(id) => Bound::Excluded(keys::owned_key(owner, id).to_vec()),
+            None => Bound::Included(owner.as_bytes().to_vec()),
+        };
+        let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
+        let mut found = Vec::new();
+        for owned in self.engine().keys(Table::KeysByOwner, (first, last), limit)? {
+            let gone =
+                || damaged(Table::KeysByOwner, &owned, "its key is gone, though keys are never removed");
+            let digest = self.engine().get(Table::KeysByOwner, &owned)?.ok_or_else(gone)?;
+            let row = self.engine().get(Table::Keys, &digest)?.ok_or_else(gone)?;
+            found.push(decode(Table::Keys, &digest, &row)?);
+        }
+        Ok(found)
+    }
+
+    fn revoke_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<bool, StoreError> {
+        // The first revocation stands.
+        let found = self.change_key(owner, id, |key| key.revoked = key.revoked.or(Some(when)))?;
+        self.engine().make_durable()?;
+        Ok(found)
+    }
+
+    fn touch_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<(), StoreError> {
+        self.change_key(owner, id, |key| key.last_used = key.last_used.max(Some(when))).map(|_| ())
+    }
+}
+
+impl Store {
+    /// Commits a change of the owner's key; `false` if they have none such.
+    fn change_key(&self, owner: UserId, id: KeyId, change: impl Fn(&mut ApiKey)) -> Result<bool, StoreError> {
+        let owned = keys::owned_key(owner, id);
+        self.engine().write(|txn| {
+            let Some(digest) = txn.get(Table::KeysByOwner, &owned)? else { return Ok(false) };
+            let row = txn.get(Table::Keys, &digest)?;
+            let row = row.ok_or_else(|| damaged(Table::KeysByOwner, &owned, "its key is gone"))?;
+            let mut key: ApiKey = decode(Table::Keys, &digest, &row)?;
+            change(&mut key);
+            txn.put(Table::Keys, &digest, &encode(Table::Keys, &key)?)?;
+            Ok(true)
+        })
+    }
+}

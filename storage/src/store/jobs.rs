@@ -1,0 +1,112 @@
+use std::ops::Bound;
+
+use atelier_domain::id::{JobId, UserId};
+use atelier_domain::job::Job;
+use atelier_domain::store::{JobStore, StoreError};
+use atelier_domain::time::Timestamp;
+
+use super::Store;
+use crate::codec::{damaged, decode, encode};
+use crate::engine::{Txn, TxnError};
+use crate::keys;
+use crate::schema::Table;
+
+impl JobStore for Store {
+    fn create_job(&self, job: &Job) -> Result<(), StoreError> {
+        let row = encode(Table::Jobs, job)?;
+        self.engine().write(|txn| {
+            if txn.contains(Table::Jobs, job.id.as_bytes())? {
+                return Err(StoreError::Exists { what: format!("job {}", job.id) }.into());
+            }
+            txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
+            txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            index_open(txn, None, job)
+        })?;
+        self.engine().make_durable()
+    }
+
+    fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError> {
+        Ok(self.job(id)?.filter(|job| job.owner == owner))
+    }
+
+    fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
+        let key = id.as_bytes();
+        self.engine().get(Table::Jobs, key)?.map(|row| decode(Table::Jobs, key, &row)).transpose()
+    }
+
+    fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
+        let first = match before {
+            Some(id) => Bound::Excluded(keys::owned_job(owner, id).to_vec()),
+            None => Bound::Included(owner.as_bytes().to_vec()),
+        };
+        let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
+        let keys = self.engine().keys(Table::JobsByOwner, (first, last), limit)?;
+        let mut jobs = Vec::with_capacity(keys.len());
+        for key in keys {
+            let id = keys::job_of_owned(&key)?;
+            let job = self.job_of(owner, id)?;
+            jobs.push(job.ok_or_else(|| damaged(Table::JobsByOwner, &key, "its job is gone"))?);
+        }
+        Ok(jobs)
+    }
+
+    fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError> {
+        let key = id.as_bytes();
+        // The change runs outside the engine's lock and is committed only on the row that it saw. Another try is needed
+        // only where another writer has succeeded.
+        loop {
+            let Some(old_row) = self.engine().get(Table::Jobs, key)? else { return Ok(None) };
+            let old: Job = decode(Table::Jobs, key, &old_row)?;
+            let mut job = old.clone();
+            if !change(&mut job) {
+                return Ok(Some(old));
+            }
+            if (job.id, job.owner) != (old.id, old.owner) {
+                let what = format!("the id or owner of job {id}, which must stay,");
+                return Err(StoreError::Conflict { what });
+            }
+            let row = encode(Table::Jobs, &job)?;
+            let written = self.engine().write(|txn| {
+                if txn.get(Table::Jobs, key)?.as_ref() != Some(&old_row) {
+                    return Ok(false);
+                }
+                txn.put(Table::Jobs, key, &row)?;
+                index_open(txn, Some(&old), &job)?;
+                Ok(true)
+            })?;
+            if written {
+                self.engine().make_durable()?;
+                return Ok(Some(job));
+            }
+        }
+    }
+
+    fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError> {
+        let keys = self.engine().keys(Table::JobsOpen, (Bound::Unbounded, Bound::Unbounded), limit)?;
+        keys.iter().map(|key| keys::parse_wake(key)).collect()
+    }
+
+    fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError> {
+        self.engine().count(Table::JobsOpenByOwner, owner.as_bytes())
+    }
+}
+
+/// Keeps the two tables of open jobs in step with a job's row.
+fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnError> {
+    let wake = |job: &Job| (!job.state.is_final()).then(|| keys::wake(job.wake_at, job.id));
+    let (was, is) = (old.and_then(wake), wake(new));
+    if was == is {
+        return Ok(());
+    }
+    if let Some(key) = was {
+        txn.remove(Table::JobsOpen, &key)?;
+    }
+    let owned = keys::owned_job(new.owner, new.id);
+    match is {
+        Some(key) => {
+            txn.put(Table::JobsOpen, &key, &[])?;
+            txn.put(Table::JobsOpenByOwner, &owned, &[])
+        }
+        None => txn.remove(Table::JobsOpenByOwner, &owned).map(|_| ()),
+    }
+}

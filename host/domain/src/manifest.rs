@@ -157,7 +157,10 @@ impl Manifest {
         match self.id.split_once('/') {
             Some((publisher, name)) if is_slug(publisher) && is_slug(name) => {}
             _ => {
-                return invalid("id", "it must read publisher/name in lower-case letters, digits and hyphens");
+                return invalid(
+                    "id",
+                    "it must read publisher/name in lower-case letters, digits and hyphens",
+                );
             }
         }
         if !is_version(&self.version) {

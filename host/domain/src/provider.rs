@@ -173,6 +173,10 @@ pub trait Provider: Send + Sync + fmt::Debug {
         callback: Callback,
     ) -> Result<Vec<Other>, ProviderError>;
 
+    /// Whether it runs on this machine, without asking anybody outside.
+    fn is_in_house(&self) -> bool {
+        false
+    }
     /// Whether it can be called now.
     fn readiness(&self) -> Readiness;
     /// The state of its breaker.

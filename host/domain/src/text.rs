@@ -27,7 +27,7 @@ pub fn check_chat_text(text: &str) -> Result<(), InvalidPrompt> {
         return Err(InvalidPrompt::TooLong { max: PROMPT_CHARACTERS_MAX });
     }
     // A control character is one byte below 0x20, or 0x7F, or two bytes C2 80..9F. The first two are found in bulk.
-    if text.bytes().all(|b| b >= 0x20 && b < 0x7f) {
+    if text.bytes().all(|b| (0x20..0x7f).contains(&b)) {
         return Ok(());
     }
     match text.chars().find(|c| c.is_control() && !matches!(c, '\n' | '\r' | '\t')) {

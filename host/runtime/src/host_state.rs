@@ -87,7 +87,17 @@ impl CallState {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.profile.handles);
         let meter = Meter::new(shared.profile.memory_bytes, shared.profile.table_elements);
-        Self { shared, context, table, meter, cpu, used: Used::default(), wasi, home: Handle::current(), refusal: None }
+        Self {
+            shared,
+            context,
+            table,
+            meter,
+            cpu,
+            used: Used::default(),
+            wasi,
+            home: Handle::current(),
+            refusal: None,
+        }
     }
 
     /// Runs work on the runtime that the call began on, although the call itself may be in the slow lane: a connection is driven by

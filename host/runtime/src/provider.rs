@@ -3,7 +3,6 @@
 mod ports;
 
 use std::fmt;
-use std::future::Future;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -199,18 +198,16 @@ impl SandboxedProvider {
     }
 
     /// A call: admitted by the breakers, run in the sandbox, recorded.
-    fn call<T: Send + 'static>(
+    async fn call<T: Send + 'static>(
         self: Arc<Self>,
         context: CallContext,
         body: impl FnOnce(Session) -> Body<T> + Send + 'static,
-    ) -> impl Future<Output = Result<T, ProviderError>> + Send {
-        async move {
-            self.admit()?;
-            let plugin = self.loaded().await?;
-            let result = call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, body).await;
-            self.record(&result);
-            result
-        }
+    ) -> Result<T, ProviderError> {
+        self.admit()?;
+        let plugin = self.loaded().await?;
+        let result = call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, body).await;
+        self.record(&result);
+        result
     }
 
     /// A context for calls that the host makes for itself.

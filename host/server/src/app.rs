@@ -47,6 +47,8 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub plugins: Arc<Plugins>,
     pub instances: Arc<Instances>,
+    /// This host's name in `via`, so that requests that come back are known.
+    pub host_token: String,
     stopping: AtomicBool,
 }
 
@@ -109,6 +111,7 @@ impl App {
             metrics,
             plugins,
             instances,
+            host_token: office.host_token,
             stopping: AtomicBool::new(false),
             config,
         }))
@@ -126,6 +129,8 @@ pub struct PluginOffice {
     pub sandbox: Arc<Sandbox>,
     pub blobs: Arc<dyn BlobStore>,
     pub plugins: Arc<Plugins>,
+    /// This host's name in `via`.
+    pub host_token: String,
 }
 
 impl PluginOffice {
@@ -161,7 +166,7 @@ impl PluginOffice {
             plugin_host::trust_policy(&config.plugins)?,
             clock,
         ));
-        Ok(Self { sandbox, blobs, plugins })
+        Ok(Self { sandbox, blobs, plugins, host_token })
     }
 }
 

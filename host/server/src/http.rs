@@ -17,6 +17,7 @@ mod messages;
 mod models;
 mod moderations;
 mod observe;
+mod plugins;
 mod prefix;
 mod query;
 mod responses;

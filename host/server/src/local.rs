@@ -140,6 +140,10 @@ impl Provider for LocalProvider {
         Self::unsupported("callbacks")
     }
 
+    fn is_in_house(&self) -> bool {
+        true
+    }
+
     fn readiness(&self) -> Readiness {
         match self.engine.state() {
             EngineState::Ready(_) => Readiness::Ready,

@@ -2,10 +2,11 @@
 
 mod catalogue;
 mod load;
+mod shelf;
 
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use arc_swap::ArcSwap;
 use atelier_domain::failure::{FailureCode, ProviderError};
@@ -13,29 +14,31 @@ use atelier_domain::id::{InstanceName, ModelId};
 use atelier_domain::model::Task;
 use atelier_domain::provider::Provider;
 use atelier_domain::text::nearest;
-use atelier_domain::time::{Clock, Timestamp};
+use atelier_domain::time::Clock;
 use futures::future::join_all;
-use moka::Expiry;
+use futures::{StreamExt, stream};
 use moka::future::Cache;
 
 pub use catalogue::{Catalogue, ModelEntry};
+use shelf::{Shelf, Slot};
 
 use crate::ServiceError;
 use crate::meter::Meter;
 
-/// How long metadata counts as fresh (M-3).
+/// How long metadata of single models counts as fresh (M-3).
 const FRESH_FOR: Duration = Duration::from_secs(3600);
-/// Older metadata is renewed in the background, so that no request waits for it.
-const RENEWED_AFTER: Duration = Duration::from_secs(3000);
-/// How soon a provider that did not answer is asked again.
-const STALE_FOR: Duration = Duration::from_secs(30);
-const INSTANCES_MAX: u64 = 10_000;
+/// How long a list of all models waits for an instance that has never answered.
+const LISTING_WAIT_MAX: Duration = Duration::from_secs(2);
+/// How long one model is looked up.
+const SINGLE_WAIT_MAX: Duration = Duration::from_secs(20);
+/// Instances asked at once.
+const RENEWALS_MAX: usize = 8;
 /// Models looked up one by one, at providers whose lists are not complete.
 const SINGLE_MODELS_MAX: u64 = 10_000;
 /// Models named in an error.
 const NAMED_MAX: usize = 5;
 
-type Providers = HashMap<String, Arc<dyn Provider>>;
+type Slots = HashMap<String, Arc<Slot>>;
 
 /// A model that can be called now.
 #[derive(Clone, Debug)]
@@ -47,41 +50,21 @@ pub struct Resolved {
 /// All configured instances and their models.
 #[derive(Debug)]
 pub struct Registry {
-    providers: ArcSwap<Providers>,
+    slots: ArcSwap<Slots>,
     aliases: HashMap<String, String>,
-    catalogues: Cache<String, Arc<Catalogue>>,
-    /// What each provider last said, for when it is silent. One entry for each instance.
-    last_good: ArcSwap<HashMap<String, Arc<Catalogue>>>,
+    shelf: Arc<Shelf>,
     singles: Cache<String, Arc<ModelEntry>>,
     clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
-}
-
-struct ByFreshness;
-
-impl Expiry<String, Arc<Catalogue>> for ByFreshness {
-    fn expire_after_create(&self, _: &String, catalogue: &Arc<Catalogue>, _: Instant) -> Option<Duration> {
-        Some(if catalogue.failure.is_none() { FRESH_FOR } else { STALE_FOR })
-    }
-    fn expire_after_update(
-        &self,
-        key: &String,
-        catalogue: &Arc<Catalogue>,
-        at: Instant,
-        _: Option<Duration>,
-    ) -> Option<Duration> {
-        self.expire_after_create(key, catalogue, at)
-    }
 }
 
 impl Registry {
     /// A registry without instances. `aliases` are the operator's: alias → `instance/model`.
     pub fn new(aliases: HashMap<String, String>, clock: Arc<dyn Clock>, meter: Arc<dyn Meter>) -> Self {
         Self {
-            providers: ArcSwap::default(),
+            slots: ArcSwap::default(),
             aliases,
-            catalogues: Cache::builder().max_capacity(INSTANCES_MAX).expire_after(ByFreshness).build(),
-            last_good: ArcSwap::default(),
+            shelf: Arc::new(Shelf::new(clock.clone(), meter.clone())),
             singles: Cache::builder().max_capacity(SINGLE_MODELS_MAX).time_to_live(FRESH_FOR).build(),
             clock,
             meter,
@@ -90,33 +73,36 @@ impl Registry {
 
     /// Adds or replaces an instance. Running calls go on with what they began with.
     pub async fn put(&self, name: &InstanceName, provider: Arc<dyn Provider>) {
-        self.providers.rcu(|now| {
-            let mut next = Providers::clone(now);
-            next.insert(name.as_str().to_owned(), provider.clone());
+        let slot = Arc::new(Slot::new(name.as_str(), provider));
+        let before = self.slots.rcu(|now| {
+            let mut next = Slots::clone(now);
+            next.insert(name.as_str().to_owned(), slot.clone());
             next
         });
-        self.forget(name.as_str()).await;
+        if let Some(old) = before.get(name.as_str()) {
+            self.forget(old).await;
+        }
     }
 
     /// Removes an instance; `false` if there was none.
     pub async fn remove(&self, name: &InstanceName) -> bool {
-        let before = self.providers.rcu(|now| {
-            let mut next = Providers::clone(now);
+        let before = self.slots.rcu(|now| {
+            let mut next = Slots::clone(now);
             next.remove(name.as_str());
             next
         });
-        self.forget(name.as_str()).await;
-        before.contains_key(name.as_str())
+        match before.get(name.as_str()) {
+            Some(old) => {
+                self.forget(old).await;
+                true
+            }
+            None => false,
+        }
     }
 
-    async fn forget(&self, instance: &str) {
-        self.last_good.rcu(|now| {
-            let mut next = HashMap::clone(now);
-            next.remove(instance);
-            next
-        });
-        self.catalogues.invalidate(instance).await;
-        let prefix = format!("{instance}/");
+    async fn forget(&self, slot: &Slot) {
+        self.shelf.forget(slot).await;
+        let prefix = format!("{}/", slot.key);
         let outdated: Vec<_> =
             self.singles.iter().filter(|(id, _)| id.starts_with(&prefix)).map(|(id, _)| id).collect();
         for id in outdated {
@@ -124,16 +110,23 @@ impl Registry {
         }
     }
 
+    fn slot(&self, instance: &str) -> Option<Arc<Slot>> {
+        self.slots.load().get(instance).cloned()
+    }
+
     /// The instance of that name.
     pub fn provider(&self, instance: &str) -> Option<Arc<dyn Provider>> {
-        self.providers.load().get(instance).cloned()
+        self.slot(instance).map(|slot| slot.provider.clone())
     }
 
     /// All instances, by name.
     pub fn instances(&self) -> Vec<(String, Arc<dyn Provider>)> {
-        let mut all: Vec<_> =
-            self.providers.load().iter().map(|(name, provider)| (name.clone(), provider.clone())).collect();
-        all.sort_by(|(a, _), (b, _)| a.cmp(b));
+        self.all_slots().into_iter().map(|slot| (slot.name.clone(), slot.provider.clone())).collect()
+    }
+
+    fn all_slots(&self) -> Vec<Arc<Slot>> {
+        let mut all: Vec<_> = self.slots.load().values().cloned().collect();
+        all.sort_by(|a, b| a.name.cmp(&b.name));
         all
     }
 
@@ -161,11 +154,11 @@ impl Registry {
     pub async fn find(&self, model: &str, scope: &str) -> Result<Resolved, ServiceError> {
         let id = self.aliases.get(model).map_or(model, String::as_str);
         let Some((instance, own_id)) = id.split_once('/') else { return Err(self.unknown(model, scope)) };
-        let Some(provider) = self.provider(instance) else { return Err(self.unknown(model, scope)) };
-        let catalogue = self.catalogue(instance, &provider).await;
+        let Some(slot) = self.slot(instance) else { return Err(self.unknown(model, scope)) };
+        let catalogue = self.shelf.catalogue(&slot).await;
         let entry = match catalogue.get(own_id) {
             Some(entry) => entry.clone(),
-            None if catalogue.open_ended => self.single(id, &provider).await?,
+            None if catalogue.open_ended => self.single(own_id, &slot, scope).await?,
             None => match &catalogue.failure {
                 Some(reason) => {
                     let (instance, reason) = (instance.to_owned(), reason.clone());
@@ -177,13 +170,22 @@ impl Registry {
         if !entry.is_visible_to(scope) {
             return Err(self.unknown(model, scope));
         }
-        Ok(Resolved { provider, model: entry })
+        Ok(Resolved { provider: slot.provider.clone(), model: entry })
     }
 
-    /// Every instance's models, those not known yet loaded first.
-    pub async fn all(&self) -> Vec<Arc<Catalogue>> {
-        let instances = self.instances();
-        join_all(instances.iter().map(|(name, provider)| self.catalogue(name, provider))).await
+    /// Every instance's models. One that has not answered yet is not waited for long: its list is then empty, and says so.
+    /// A request that came back to this host (`depth` above zero) is told of the in-house models alone: a host that discovers
+    /// itself would wait for its own answer.
+    pub async fn all(&self, depth: u32) -> Vec<Arc<Catalogue>> {
+        let mut slots = self.all_slots();
+        slots.retain(|slot| depth == 0 || slot.provider.is_in_house());
+        join_all(slots.iter().map(|slot| async move {
+            match tokio::time::timeout(LISTING_WAIT_MAX, self.shelf.catalogue(slot)).await {
+                Ok(catalogue) => catalogue,
+                Err(_) => Arc::new(Catalogue::unanswered(&slot.name, self.clock.now())),
+            }
+        }))
+        .await
     }
 
     /// The operator's aliases with their targets.
@@ -191,57 +193,31 @@ impl Registry {
         self.aliases.iter().map(|(alias, target)| (alias.as_str(), target.as_str()))
     }
 
-    async fn catalogue(&self, instance: &str, provider: &Arc<dyn Provider>) -> Arc<Catalogue> {
-        match self.catalogues.get(instance).await {
-            Some(catalogue) => catalogue,
-            None => self.catalogues.get_with_by_ref(instance, self.load(instance, provider)).await,
-        }
-    }
-
-    async fn load(&self, instance: &str, provider: &Arc<dyn Provider>) -> Arc<Catalogue> {
-        let fresh = load::catalogue(instance, provider, self.clock.now(), &self.meter).await;
-        self.meter.catalogue_loaded(instance, fresh.failure.is_none());
-        let Some(reason) = fresh.failure.clone() else {
-            let fresh = Arc::new(fresh);
-            self.last_good.rcu(|now| {
-                let mut next = HashMap::clone(now);
-                next.insert(instance.to_owned(), fresh.clone());
-                next
-            });
-            return fresh;
-        };
-        tracing::warn!(instance, reason, "the models of an instance could not be loaded");
-        match self.last_good.load().get(instance) {
-            Some(last) => Arc::new(last.stale(reason)),
-            None => Arc::new(fresh),
-        }
-    }
-
     /// A model that no list has.
-    async fn single(&self, id: &str, provider: &Arc<dyn Provider>) -> Result<Arc<ModelEntry>, ServiceError> {
-        if let Some(entry) = self.singles.get(id).await {
-            return Ok(entry);
+    async fn single(&self, own_id: &str, slot: &Slot, scope: &str) -> Result<Arc<ModelEntry>, ServiceError> {
+        let id = format!("{}/{own_id}", slot.name);
+        // An id that is none is not asked for.
+        if id.parse::<ModelId>().is_err() {
+            return Err(self.unknown(&id, scope));
         }
-        let asked: ModelId = id.parse().map_err(|_| self.unknown(id, ""))?;
-        let found = self.singles.try_get_with_by_ref(id, async {
-            let context = load::context("registry-model", Duration::from_secs(20));
-            let info = provider.model(context, asked.model()).await?;
-            Ok(Arc::new(ModelEntry::new(asked.instance(), info, &self.meter)))
-        });
-        found.await.map_err(|error: Arc<ProviderError>| match &*error {
-            ProviderError::Reported { failure, .. } if failure.code == FailureCode::NotFound => {
-                self.unknown(id, "")
+        let found = self.singles.try_get_with(format!("{}/{own_id}", slot.key), async {
+            let context = load::context("registry-model", SINGLE_WAIT_MAX);
+            match tokio::time::timeout(SINGLE_WAIT_MAX, slot.provider.model(context, own_id)).await {
+                Ok(Ok(info)) => Ok(Arc::new(ModelEntry::new(&slot.name, info, &self.meter))),
+                Ok(Err(ProviderError::Reported { failure, .. })) if failure.code == FailureCode::NotFound => {
+                    Err(self.unknown(&id, scope))
+                }
+                Ok(Err(error)) => Err(error.into()),
+                Err(_) => {
+                    Err(ServiceError::TimedOut { what: "looking the model up", after: SINGLE_WAIT_MAX })
+                }
             }
-            other => ServiceError::Provider(other.clone()),
-        })
-    }
-
-    fn cached(&self) -> Vec<Arc<Catalogue>> {
-        self.last_good.load().values().cloned().collect()
+        });
+        found.await.map_err(|error| (*error).clone())
     }
 
     fn unknown(&self, model: &str, scope: &str) -> ServiceError {
-        let cached = self.cached();
+        let cached = self.shelf.known();
         let visible =
             cached.iter().flat_map(|catalogue| catalogue.visible_to(scope)).map(|entry| entry.id.as_str());
         let known = visible.chain(self.aliases.keys().map(String::as_str));
@@ -250,7 +226,7 @@ impl Registry {
     }
 
     fn able(&self, task: Task, scope: &str) -> Vec<String> {
-        let cached = self.cached();
+        let cached = self.shelf.known();
         let mut able: Vec<String> = cached
             .iter()
             .flat_map(|catalogue| catalogue.visible_to(scope))
@@ -264,23 +240,7 @@ impl Registry {
 
     /// Renews what will be old soon; to be called every minute or so.
     pub async fn renew(&self) {
-        let due = self.clock.now();
-        for (name, provider) in self.instances() {
-            let is_due = |last: &Arc<Catalogue>| last.loaded.plus(RENEWED_AFTER) <= due;
-            let missing_or_due = self.catalogues.get(&name).await.as_ref().is_none_or(is_due);
-            if missing_or_due {
-                let catalogue = self.load(&name, &provider).await;
-                // An instance removed or replaced meanwhile is not brought back.
-                let is_current = self.provider(&name).is_some_and(|now| Arc::ptr_eq(&now, &provider));
-                if is_current {
-                    self.catalogues.insert(name, catalogue).await;
-                }
-            }
-        }
-    }
-
-    /// When the instance's models were last loaded, if they are known.
-    pub async fn loaded(&self, instance: &str) -> Option<Timestamp> {
-        self.catalogues.get(instance).await.map(|catalogue| catalogue.loaded)
+        let renewals = self.all_slots().into_iter().map(|slot| async move { self.shelf.renew(&slot).await });
+        stream::iter(renewals).for_each_concurrent(RENEWALS_MAX, |renewal| renewal).await;
     }
 }

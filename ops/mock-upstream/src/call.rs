@@ -68,7 +68,9 @@ impl Call {
 
     /// The credential as sent, whichever header the provider puts it in.
     pub fn credential(&self) -> Option<&str> {
-        ["authorization", "x-api-key", "xi-api-key"].into_iter().find_map(|name| self.header(name))
+        ["authorization", "x-api-key", "xi-api-key", "x-goog-api-key"]
+            .into_iter()
+            .find_map(|name| self.header(name))
     }
 
     /// The text that replaces the answer when a fault wants the request echoed.

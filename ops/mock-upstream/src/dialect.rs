@@ -6,6 +6,7 @@ use axum::http::{HeaderMap, StatusCode};
 use serde_json::{Value, json};
 
 use crate::call::Call;
+use crate::gemini;
 use crate::reply::Reply;
 
 /// A provider's protocol.
@@ -21,6 +22,8 @@ pub enum Dialect {
     ElevenLabs,
     /// Ollama's native API.
     Ollama,
+    /// Google's Gemini API, version v1beta.
+    Gemini,
 }
 
 impl Dialect {
@@ -33,6 +36,7 @@ impl Dialect {
             _ if path.starts_with("/anthropic/") || path.starts_with("/v1/messages") => Self::Anthropic,
             _ if path.starts_with("/elevenlabs/") => Self::ElevenLabs,
             _ if path.starts_with("/ollama/") => Self::Ollama,
+            _ if path.starts_with("/gemini/") => Self::Gemini,
             _ if path.starts_with("/replicate/") || below_models => Self::Replicate,
             _ if path.starts_with("/v1/predictions") || path.starts_with("/v1/trainings") => Self::Replicate,
             _ if path.starts_with("/v1/webhooks") => Self::Replicate,
@@ -53,6 +57,7 @@ impl Dialect {
             Self::Replicate => bearer(["bearer", "token"]),
             Self::Anthropic => call.header("x-api-key").or_else(|| bearer(["bearer", "bearer"])),
             Self::ElevenLabs => call.header("xi-api-key"),
+            Self::Gemini => call.header("x-goog-api-key").or_else(|| call.query("key")),
             Self::Ollama => return Ok(()),
         };
         match key.map(str::trim).filter(|key| !key.is_empty()) {
@@ -64,6 +69,9 @@ impl Dialect {
 
     /// The 401 of this provider; `shown` is what it repeats of the credential.
     pub(crate) fn unauthenticated(self, shown: Option<&str>) -> Reply {
+        if self == Self::Gemini {
+            return gemini::unauthenticated(shown);
+        }
         let message = match (self, shown) {
             (Self::OpenAi, None) => {
                 "No API key was sent: put it in the Authorization header as a bearer token.".to_owned()
@@ -114,6 +122,11 @@ impl Dialect {
                 None => json!({"detail": {"status": elevenlabs_status(status, code), "message": message}}),
             },
             Self::Ollama => json!({"error": message}),
+            Self::Gemini => json!({"error": {
+                "code": status.as_u16(),
+                "message": message,
+                "status": gemini::rpc_word(status),
+            }}),
         };
         let kind = if self == Self::Replicate { "application/problem+json" } else { "application/json" };
         Reply::bytes(status, kind, body.to_string())
@@ -121,6 +134,9 @@ impl Dialect {
 
     /// The 429 of this provider, with the headers that say when to come back.
     pub(crate) fn rate_limited(self, retry_after_s: u64) -> Reply {
+        if self == Self::Gemini {
+            return gemini::rate_limited(retry_after_s);
+        }
         let status = StatusCode::TOO_MANY_REQUESTS;
         let message = format!("Rate limit reached. Please try again in {retry_after_s}s.");
         let mut reply = match self {
@@ -170,7 +186,7 @@ impl Dialect {
                 ("current-concurrent-requests", n(if remaining == 0 { 10 } else { 1 })),
                 ("maximum-concurrent-requests", n(10)),
             ],
-            Self::Ollama => Vec::new(),
+            Self::Ollama | Self::Gemini => Vec::new(),
         }
     }
 
@@ -186,6 +202,7 @@ impl Dialect {
                     json!({"type": "error", "error": {"type": "overloaded_error", "message": "Overloaded"}});
                 return format!("event: error\ndata: {body}\n\n");
             }
+            Self::Gemini => json!({"error": {"code": 503, "message": message, "status": "UNAVAILABLE"}}),
             _ => return format!("{}\n", json!({"error": message})),
         };
         format!("data: {body}\n\n")

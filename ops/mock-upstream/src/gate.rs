@@ -110,7 +110,8 @@ fn fault_for(shared: &Shared, call: &Call) -> Result<Option<Fault>, Reply> {
             .map_err(|unknown| call.dialect.refuse(StatusCode::BAD_REQUEST, &unknown.to_string()));
     }
     let by_model = || call.model().and_then(Fault::from_model);
-    let by_path = || call.uri.path().split('/').find_map(Fault::from_model);
+    // Gemini's methods follow the model's name after a colon.
+    let by_path = || call.uri.path().split(['/', ':']).find_map(Fault::from_model);
     Ok(by_model().or_else(by_path).or_else(|| shared.due_fault()).or_else(|| shared.config.fault.clone()))
 }
 
@@ -118,10 +119,12 @@ async fn answer(shared: &Shared, router: Router, call: Call) -> Reply {
     let public = call.uri.path().starts_with("/files/");
     let dialect = call.dialect;
     if !public {
-        if let Err(refusal) = dialect.authenticate(&call) {
-            return refusal;
-        }
-        if let Some(reply) = spoil::before(shared, &call).await {
+        let refused = match dialect.authenticate(&call) {
+            Err(refusal) => Some(refusal),
+            Ok(()) => spoil::before(shared, &call).await,
+        };
+        if let Some(mut reply) = refused {
+            reply.headers.extend(request_headers(&call));
             return reply;
         }
     }
@@ -158,7 +161,7 @@ fn request_headers(call: &Call) -> Vec<(&'static str, String)> {
         ],
         Dialect::Anthropic => vec![("request-id", call.id("req_"))],
         Dialect::ElevenLabs => vec![("request-id", call.id(""))],
-        Dialect::Replicate | Dialect::Ollama => Vec::new(),
+        Dialect::Replicate | Dialect::Ollama | Dialect::Gemini => Vec::new(),
     }
 }
 

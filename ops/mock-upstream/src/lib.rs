@@ -1,6 +1,7 @@
 //! The far end of the wire for tests and benchmarks: one server that speaks the
-//! protocols of OpenAI, Anthropic, Replicate, ElevenLabs and Ollama, answers
-//! deterministically, misbehaves on request and remembers what it was asked.
+//! protocols of OpenAI, Anthropic, Replicate, ElevenLabs, Ollama and Gemini,
+//! answers deterministically, misbehaves on request and remembers what it was
+//! asked.
 //!
 //! ```
 //! # #[tokio::main(flavor = "current_thread")]
@@ -29,6 +30,7 @@ mod dialect;
 mod elevenlabs;
 mod fault;
 mod gate;
+mod gemini;
 pub mod instant;
 mod journal;
 mod media;

@@ -20,6 +20,7 @@ Where the protocols are:
   Replicate   /v1/predictions…, /replicate/… Authorization: Bearer KEY
   ElevenLabs  /elevenlabs/…                  xi-api-key: KEY
   Ollama      /ollama/api/…                  no key
+  Gemini      /gemini/v1beta/…               X-Goog-Api-Key
 Any key will do, except those that start with sk-bad. Models whose name starts with
 `missing` do not exist. A text with the word `weather` makes the model call a tool.
 

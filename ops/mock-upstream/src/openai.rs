@@ -25,13 +25,15 @@ use crate::server::Shared;
 use crate::shelf::Shelf;
 
 /// Models that `GET /v1/models` lists; any other name is answered too, except those that start with `missing`.
-const MODELS: [&str; 8] = [
+const MODELS: [&str; 10] = [
     "mock-chat",
     "gpt-4o-mini",
     "text-embedding-3-small",
     "gpt-image-1",
+    "dall-e-2",
     "tts-1",
     "whisper-1",
+    "gpt-4o-mini-transcribe",
     "omni-moderation-latest",
     "sora-2",
 ];

@@ -17,7 +17,7 @@ use crate::config::Config;
 use crate::connection::{ResetSwitch, Wire};
 use crate::fault::Fault;
 use crate::journal::{Charges, Ending, Journal, RecordedRequest, RecordedWebhook};
-use crate::{anthropic, elevenlabs, gate, ollama, openai, replicate};
+use crate::{anthropic, elevenlabs, gate, gemini, ollama, openai, replicate};
 
 /// Largest request head accepted, in bytes; heads are remembered whole.
 const HEAD_BYTES_MAX: usize = 64 << 10;
@@ -59,6 +59,7 @@ pub(crate) struct Shared {
     pub journal: Arc<Journal>,
     pub openai: openai::Shelves,
     pub replicate: replicate::Shelves,
+    pub gemini: gemini::Shelves,
     pub webhooks: replicate::webhook::Sender,
     due: Mutex<Option<(Fault, u64)>>,
 }
@@ -86,6 +87,7 @@ impl Shared {
         self.journal.reset();
         self.openai.clear();
         self.replicate.clear();
+        self.gemini.clear();
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -115,6 +117,7 @@ impl MockUpstream {
             journal,
             openai: openai::Shelves::default(),
             replicate: replicate::Shelves::default(),
+            gemini: gemini::Shelves::default(),
             webhooks,
             due: Mutex::new(None),
             config,
@@ -256,6 +259,7 @@ fn routes(shared: &Arc<Shared>) -> Router {
         .nest("/replicate", replicate::routes().merge(replicate::prefixed_routes()))
         .nest("/elevenlabs", elevenlabs::routes())
         .nest("/ollama", ollama::routes())
+        .nest("/gemini", gemini::routes())
         .with_state(Arc::clone(shared))
 }
 

@@ -14,6 +14,8 @@ mod anthropic;
 mod control;
 #[path = "wire/faults.rs"]
 mod faults;
+#[path = "wire/gemini.rs"]
+mod gemini;
 #[path = "wire/instant.rs"]
 mod instant;
 #[path = "wire/openai.rs"]

@@ -1,7 +1,7 @@
 //! `cargo xtask demo`: from a fresh clone to a first generation.
 
 mod chat;
-mod config;
+pub mod config;
 
 use std::{
     fs,
@@ -13,6 +13,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use config::{Instance, Settings};
 
 use crate::{
     cache::{Cache, write_private},
@@ -72,18 +73,18 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
 
 /// A folder that `atelier init` made, and what a run of the host there needs.
 #[derive(Debug)]
-pub struct Work {
+struct Work {
     /// With atelier.toml in it.
-    pub dir: PathBuf,
+    dir: PathBuf,
     /// Where the host's output goes.
-    pub log: PathBuf,
+    log: PathBuf,
     /// Holds the administrator's key.
-    pub key_file: PathBuf,
+    key_file: PathBuf,
 }
 
 impl Work {
     /// Configure the host, install the `openai` plugin, and start; `addresses` are the API's and the admin listener's.
-    pub fn start(
+    fn start(
         &self,
         workspace: &Workspace,
         cache: &Cache,
@@ -93,10 +94,9 @@ impl Work {
     ) -> Result<Host> {
         let (listen, admin) = addresses;
         let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
-        let settings = config::Settings { listen, admin, trusted_key, key_file: self.key_file.clone() };
-        let path = self.dir.join("atelier.toml");
-        let written = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
-        write_private(&path, settings.apply_to(&written)?.as_bytes())?;
+        let instances = vec![Instance::of_this_host(listen, self.key_file.clone())];
+        let settings = Settings { listen, admin, trusted_key, instances, limits: Vec::new() };
+        let path = settings.write(&self.dir)?;
         host::install(binary, &path, &plugins::file(workspace, "openai")?)?;
         Host::start(binary, &path, &self.log, admin, interrupted)
     }

@@ -43,6 +43,15 @@ pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     Ok(workspace.target().join("debug/atelier"))
 }
 
+/// Build all binaries as the tests have built them, so that nothing is compiled twice, and return their folder.
+pub fn build_with_tests(workspace: &Workspace) -> Result<PathBuf> {
+    say("binaries: cargo build");
+    let mut cargo = process::cargo();
+    cargo.args(["build", "--workspace", "--bins", "--tests"]).current_dir(workspace.root());
+    process::run(&mut cargo)?;
+    Ok(workspace.target().join("debug"))
+}
+
 /// `atelier init DIR`; returns the first administrator's key.
 pub fn init(binary: &Path, dir: &Path) -> Result<String> {
     say(format_args!("host: init {}", dir.display()));

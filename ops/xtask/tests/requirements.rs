@@ -17,7 +17,9 @@ fn rows(table: &str) -> Vec<&str> {
         .filter(|line| {
             let id = line.trim_start_matches("| ").split(' ').next().unwrap_or("");
             id.split_once('-').is_some_and(|(area, number)| {
-                area.len() == 1 && area.chars().all(char::is_uppercase) && number.chars().all(|c| c.is_ascii_digit())
+                area.len() == 1
+                    && area.chars().all(char::is_uppercase)
+                    && number.chars().all(|c| c.is_ascii_digit())
             })
         })
         .collect()
@@ -36,7 +38,12 @@ fn every_proof_in_the_requirements_table_is_a_test_that_exists() {
         }
         for (path, name) in proofs {
             let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
-            let defined = [format!("fn {name}("), format!("def {name}("), format!("test(\"{name}\""), format!("test('{name}'")];
+            let defined = [
+                format!("fn {name}("),
+                format!("def {name}("),
+                format!("test(\"{name}\""),
+                format!("test('{name}'"),
+            ];
             if !defined.iter().any(|definition| source.contains(definition)) {
                 missing.push(format!("{path} has no test {name}"));
             }

@@ -3,13 +3,15 @@
 import { Failure, invalid } from "./failure.js";
 
 const MODELS_MAX = 10_000;
+/** What this plugin has no task for. */
+const OTHERS = /embed|moderation|whisper|transcribe|(^|[/_-])(tts|image|dall-e|rerank)/;
 
-/** The models of `GET /models`. */
+/** The models of `GET /models` that this plugin serves. */
 export function listedModels(list) {
   if (!Array.isArray(list?.data) || list.data.length > MODELS_MAX) {
     throw new Failure("bad-response", "the provider's list of models is not a list of models");
   }
-  return list.data.map(listedModel);
+  return list.data.filter((entry) => !OTHERS.test(entry?.id)).map(listedModel);
 }
 
 /** One entry. A list says little more than the id: the task is told by the id alone. */

@@ -73,7 +73,7 @@ test("a mistake in the plugin is a failure, not a trap", () => {
 });
 
 test("models are listed by their ids, and an id cannot lead to another address", () => {
-  const models = listedModels({ data: [{ id: "mock-chat", created: 7 }, { id: "sora-2" }] });
+  const models = listedModels({ data: ["mock-chat", "tts-1", "gpt-image-1", "sora-2"].map((id) => ({ id, created: 7 })) });
   assert.deepEqual(models.map(({ id, tasks }) => [id, tasks[0]]), [["mock-chat", "chat"], ["sora-2", "video-generation"]]);
   assert.throws(() => listedModels({ data: [{}] }), { code: "bad-response" });
   assert.equal(modelPath("org/a model"), "/models/org/a%20model");

@@ -20,7 +20,7 @@ RESOLUTION_DEFAULT = "720p"
 RESERVED = ["aspectRatio", "durationSeconds", "negativePrompt", "resolution", "sampleCount", "seed"]
 # What these models have no field for is refused, not dropped.
 NO_FIELD = ["quality", "format", "background"]
-OPERATION = re.compile(r"(models|tunedModels)/[A-Za-z0-9._-]{1,200}/operations/[A-Za-z0-9._-]{1,200}")
+OPERATION = re.compile(r"(models|tunedModels)/[A-Za-z0-9._+-]{1,200}/operations/[A-Za-z0-9._-]{1,200}")
 SIZES = {
     "1280x720": ("16:9", "720p"),
     "720x1280": ("9:16", "720p"),

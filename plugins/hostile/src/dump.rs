@@ -72,7 +72,11 @@ fn whole(seen: &str, sink: &ChatSink) -> Result<(), Failure> {
             top: vec![TopLogprob { token: text(), logprob: 0.0 }],
         }]),
         ChatEvent::Other(Other { kind: text(), json: quoted(seen) }),
-        ChatEvent::Usage(vec![UsageLine { meter: text(), quantity: 1, attributes: vec![pair(text(), text())] }]),
+        ChatEvent::Usage(vec![UsageLine {
+            meter: text(),
+            quantity: 1,
+            attributes: vec![pair(text(), text())],
+        }]),
     ])?;
     Ok(())
 }
@@ -105,7 +109,10 @@ fn in_memory() -> Vec<String> {
 
 /// A copy of the linear memory, made before anything is searched, so that the search does not find itself.
 #[cfg(target_arch = "wasm32")]
-#[allow(unsafe_code, reason = "an attacker reads all of its memory; every address below its size is readable")]
+#[allow(
+    unsafe_code,
+    reason = "an attacker reads all of its memory; every address below its size is readable"
+)]
 fn memory() -> Vec<u8> {
     let length = core::arch::wasm32::memory_size(0) * 65_536;
     let mut copy = Vec::with_capacity(length);

@@ -64,7 +64,12 @@ pub fn save(context: &CallContext, path: &str, sink: &ChatSink) -> Result<(), Fa
     let last = blob.read(blob.size() - 4, 100)?;
     super::answer(
         sink,
-        format!("{} bytes of {}, ending in {last:?}, with {} KiB of memory", blob.size(), blob.content_type(), memory_kib()),
+        format!(
+            "{} bytes of {}, ending in {last:?}, with {} KiB of memory",
+            blob.size(),
+            blob.content_type(),
+            memory_kib()
+        ),
     )
 }
 
@@ -72,7 +77,12 @@ pub fn save(context: &CallContext, path: &str, sink: &ChatSink) -> Result<(), Fa
 pub fn multipart(context: &CallContext, request: &ChatRequest, sink: &ChatSink) -> Result<(), Failure> {
     let files = blobs(request);
     let mut form = Multipart::new();
-    form.text("prompt", "a \"quoted\"\r\nprompt").bytes("data", "da\"ta\r\n.bin", "application/octet-stream", vec![0, 13, 10, 45, 45]);
+    form.text("prompt", "a \"quoted\"\r\nprompt").bytes(
+        "data",
+        "da\"ta\r\n.bin",
+        "application/octet-stream",
+        vec![0, 13, 10, 45, 45],
+    );
     for file in files {
         form.blob("file", "picture.png", file);
     }

@@ -166,11 +166,8 @@ impl Entry {
 fn spellings_of(secret: &str) -> Vec<Vec<u8>> {
     let percent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let json = serde_json::Value::from(secret).to_string();
-    let mut spellings = vec![
-        secret.as_bytes().to_vec(),
-        percent.into_bytes(),
-        json.trim_matches('"').as_bytes().to_vec(),
-    ];
+    let mut spellings =
+        vec![secret.as_bytes().to_vec(), percent.into_bytes(), json.trim_matches('"').as_bytes().to_vec()];
     for alignment in 0..3 {
         let core = base64_core(secret.as_bytes(), alignment);
         spellings.push(core.replace('+', "-").replace('/', "_").into_bytes());

@@ -9,8 +9,8 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 
-use crate::upstream::{Script, Upstream, response};
 use crate::support::{Host, collect, context, profile, question};
+use crate::upstream::{Script, Upstream, response};
 
 const BUDGET: Duration = Duration::from_secs(30);
 
@@ -21,8 +21,11 @@ fn noise(length: usize) -> Vec<u8> {
 
 async fn upstream() -> Upstream {
     let saved = response("200 OK", "content-type: video/mp4\r\n", &noise(20 << 20));
-    Upstream::start([("/take", Script::Answer(response("201 Created", "", b"{}"))), ("/video", Script::Answer(saved))])
-        .await
+    Upstream::start([
+        ("/take", Script::Answer(response("201 Created", "", b"{}"))),
+        ("/video", Script::Answer(saved)),
+    ])
+    .await
 }
 
 fn small() -> Profile {
@@ -82,7 +85,8 @@ async fn a_form_arrives_part_for_part_and_byte_for_byte() {
     assert_eq!(text, "201");
     let arrived = &upstream.arrived()[0];
     let content_type = arrived.header("content-type").expect("a form has a type");
-    let boundary = content_type.strip_prefix("multipart/form-data; boundary=").expect("a form with a boundary");
+    let boundary =
+        content_type.strip_prefix("multipart/form-data; boundary=").expect("a form with a boundary");
     let mut expected = Vec::new();
     for (head, content) in [
         ("content-disposition: form-data; name=\"prompt\"", b"a \"quoted\"\r\nprompt".as_slice()),
@@ -91,13 +95,20 @@ async fn a_form_arrives_part_for_part_and_byte_for_byte() {
              content-type: application/octet-stream",
             b"\0\r\n--",
         ),
-        ("content-disposition: form-data; name=\"file\"; filename=\"picture.png\"\r\ncontent-type: image/png", &file),
+        (
+            "content-disposition: form-data; name=\"file\"; filename=\"picture.png\"\r\ncontent-type: image/png",
+            &file,
+        ),
     ] {
         expected.extend_from_slice(format!("--{boundary}\r\n{head}\r\n\r\n").as_bytes());
         expected.extend_from_slice(content);
         expected.extend_from_slice(b"\r\n");
     }
     expected.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
-    assert!(arrived.body == expected, "{}", String::from_utf8_lossy(&arrived.body[..500.min(arrived.body.len())]));
+    assert!(
+        arrived.body == expected,
+        "{}",
+        String::from_utf8_lossy(&arrived.body[..500.min(arrived.body.len())])
+    );
     assert_eq!(arrived.header("content-length"), Some(expected.len().to_string().as_str()));
 }

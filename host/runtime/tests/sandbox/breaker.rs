@@ -9,8 +9,8 @@ use atelier_domain::provider::{BreakerState, Provider as _};
 use atelier_domain::time::{Clock, Timestamp};
 use atelier_runtime::Compiler;
 
-use crate::upstream::{Script, Upstream, response};
 use crate::support::{Host, assert_good, chat, profile};
+use crate::upstream::{Script, Upstream, response};
 
 /// A clock that stands until it is moved.
 #[derive(Debug, Default)]

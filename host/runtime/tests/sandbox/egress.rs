@@ -4,8 +4,8 @@ use atelier_domain::failure::ProviderError;
 use atelier_domain::provider::Provider as _;
 use atelier_runtime::SandboxedProvider;
 
-use crate::upstream::{Script, Upstream, response};
 use crate::support::{Host, assert_good, chat, profile};
+use crate::upstream::{Script, Upstream, response};
 use std::sync::Arc;
 
 /// An instance that may reach `upstream`, and that has the grants of an ordinary, public host for `also`.
@@ -66,7 +66,10 @@ async fn a_host_without_a_grant_is_refused_before_it_is_resolved() {
         "https://8.8.8.8/".to_owned(),
     ] {
         let error = chat(&provider, "visit", &url).await.expect_error();
-        assert!(matches!(error, ProviderError::EgressDenied { .. } | ProviderError::Reported { .. }), "{error}");
+        assert!(
+            matches!(error, ProviderError::EgressDenied { .. } | ProviderError::Reported { .. }),
+            "{error}"
+        );
         assert!(!error.to_string().contains("resolved"), "{error}");
     }
     assert_eq!(upstream.connections(), 0);

@@ -6,8 +6,8 @@ use atelier_domain::failure::{Limit, ProviderError};
 use atelier_domain::provider::Provider as _;
 use atelier_runtime::Profile;
 
-use crate::upstream::{Script, Upstream, chunked_head, response};
 use crate::support::{self, Host, assert_good, chat, collect, context, profile, question};
+use crate::upstream::{Script, Upstream, chunked_head, response};
 
 /// Runs an attack, asserts that it ends by `limit` in a few seconds, and that the next call is none the worse.
 async fn assert_limit(profile: Profile, upstream: &Upstream, model: &str, argument: &str, limit: Limit) {
@@ -31,7 +31,13 @@ async fn upstream() -> Upstream {
     Upstream::start([
         ("/small", Script::Answer(response("200 OK", "", b"small"))),
         ("/giant", Script::Zeros(1 << 30)),
-        ("/drip", Script::Pieces(std::iter::once(chunked_head()).chain(drops()).collect(), Duration::from_millis(200))),
+        (
+            "/drip",
+            Script::Pieces(
+                std::iter::once(chunked_head()).chain(drops()).collect(),
+                Duration::from_millis(200),
+            ),
+        ),
     ])
     .await
 }
@@ -73,7 +79,8 @@ async fn a_guest_that_floods_the_log_is_stopped() {
 
 #[tokio::test]
 async fn a_guest_that_floods_the_blob_store_is_stopped() {
-    assert_limit(profile(), &upstream().await, "blob-flood", "", Limit::BlobBytes).await;
+    let profile = Profile { blob_bytes: 2 << 20, ..profile() };
+    assert_limit(profile, &upstream().await, "blob-flood", "", Limit::BlobBytes).await;
 }
 
 #[tokio::test]
@@ -118,7 +125,9 @@ async fn the_callers_own_budget_ends_a_call_before_the_profiles_wall_time() {
     let host = Host::new(profile());
     let provider = host.instance(&upstream.address);
     let started = Instant::now();
-    let stream = provider.clone().chat(context(Duration::from_millis(300)), question("read-everything", "/drip", Vec::new()));
+    let stream = provider
+        .clone()
+        .chat(context(Duration::from_millis(300)), question("read-everything", "/drip", Vec::new()));
     let error = collect(stream).await.expect_error();
     assert!(matches!(error, ProviderError::LimitReached { limit: Limit::WallTime, .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
@@ -171,7 +180,9 @@ async fn many_attackers_at_once_leave_every_place_free_again() {
     let host = Host::new(Profile { concurrent_calls: 8, cpu: Duration::from_millis(50), ..profile() });
     for _ in 0..4 {
         let mut calls = tokio::task::JoinSet::new();
-        for model in ["endless-loop", "memory-bomb", "trap", "endless-host-calls", "log-flood", "handle-flood"] {
+        for model in
+            ["endless-loop", "memory-bomb", "trap", "endless-host-calls", "log-flood", "handle-flood"]
+        {
             // An instance each, so that no breaker takes part.
             let provider = host.instance(&upstream.address);
             calls.spawn(async move { chat(&provider, model, "").await });

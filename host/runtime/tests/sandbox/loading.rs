@@ -66,14 +66,15 @@ fn a_component_without_a_manifest_of_its_own_is_refused() {
     // The manifest of a component inside it is not its own.
     let inner = with_section(b"\0asm\x0d\0\x01\0".to_vec(), "atelier:manifest", MANIFEST.as_bytes());
     let mut outer = component(MODULE);
-    outer.extend([4, u8::try_from(inner.len()).expect("a short component") ]);
+    outer.extend([4, u8::try_from(inner.len()).expect("a short component")]);
     outer.extend(inner);
     assert!(matches!(refused(&outer), PackageError::NoManifest));
 }
 
 #[test]
 fn a_component_of_another_version_of_the_contract_is_refused_and_told_which() {
-    let text = "(component (instance $catalog) (export \"atelier:provider/catalog@0.7.0\" (instance $catalog)))";
+    let text =
+        "(component (instance $catalog) (export \"atelier:provider/catalog@0.7.0\" (instance $catalog)))";
     match refused(&wat::parse_str(text).expect("a component")) {
         PackageError::OtherVersion { found } => assert_eq!(found, "0.7.0"),
         error => panic!("{error}"),
@@ -88,7 +89,8 @@ fn a_component_of_another_version_of_the_contract_is_refused_and_told_which() {
 #[test]
 fn a_component_that_imports_something_foreign_is_refused_and_told_what() {
     for import in ["evil:host/files@1.0.0", "wasi-like:cli/run@0.2.0", "atelier:provider/secrets@0.1.0"] {
-        let bytes = wat::parse_str(format!("(component (import \"{import}\" (instance)))")).expect("a component");
+        let bytes =
+            wat::parse_str(format!("(component (import \"{import}\" (instance)))")).expect("a component");
         match refused(&bytes) {
             PackageError::ImportDenied { import: found } => assert_eq!(found, import),
             error => panic!("{error}"),
@@ -99,7 +101,10 @@ fn a_component_that_imports_something_foreign_is_refused_and_told_what() {
 #[test]
 fn a_component_without_a_catalog_is_refused() {
     let bytes = wat::parse_str("(component)").expect("a component");
-    assert!(matches!(refused(&with_section(bytes, "atelier:manifest", MANIFEST.as_bytes())), PackageError::NoCatalog));
+    assert!(matches!(
+        refused(&with_section(bytes, "atelier:manifest", MANIFEST.as_bytes())),
+        PackageError::NoCatalog
+    ));
 }
 
 #[tokio::test]
@@ -109,7 +114,10 @@ async fn a_component_whose_interface_has_another_shape_does_not_load() {
     )
     .expect("a component");
     let host = Host::new(profile());
-    let error = host.sandbox.load(&with_section(bytes, "atelier:manifest", MANIFEST.as_bytes())).expect_err("no shape");
+    let error = host
+        .sandbox
+        .load(&with_section(bytes, "atelier:manifest", MANIFEST.as_bytes()))
+        .expect_err("no shape");
     assert!(matches!(error, SandboxError::Link(_)), "{error}");
 }
 
@@ -142,7 +150,8 @@ async fn a_file_that_is_not_the_one_installed_is_not_run() {
         file: copy,
         digest: package.digest,
     };
-    let provider = atelier_runtime::SandboxedProvider::new(Arc::clone(&host.sandbox), settings).expect("valid");
+    let provider =
+        atelier_runtime::SandboxedProvider::new(Arc::clone(&host.sandbox), settings).expect("valid");
     match chat(&provider, "good", "").await.expect_error() {
         ProviderError::Unavailable { reason, .. } => assert!(reason.contains("not the file"), "{reason}"),
         error => panic!("{error}"),
@@ -152,8 +161,13 @@ async fn a_file_that_is_not_the_one_installed_is_not_run() {
 /// The compiling child of these tests, an example of this crate.
 fn child(memory_bytes: u64) -> Compiler {
     let test = std::env::current_exe().expect("the test's own path");
-    let program: PathBuf = test.parent().and_then(|deps| deps.parent()).expect("a target folder").join("examples/compile_child");
-    assert!(program.is_file(), "{} is missing: run `cargo build -p atelier-runtime --examples`", program.display());
+    let program: PathBuf =
+        test.parent().and_then(|deps| deps.parent()).expect("a target folder").join("examples/compile_child");
+    assert!(
+        program.is_file(),
+        "{} is missing: run `cargo build -p atelier-runtime --examples`",
+        program.display()
+    );
     let limits = CompileLimits { memory_bytes, time: Duration::from_secs(60) };
     Compiler::Child { program, arguments: vec![OsString::from("compile")], limits }
 }

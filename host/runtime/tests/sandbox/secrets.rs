@@ -9,9 +9,9 @@ use atelier_runtime::SandboxedProvider;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 
-use crate::upstream::{Echo, Script, Upstream, response};
 use crate::logs;
 use crate::support::{Host, Outcome, SECRET, assert_good, chat, context, profile};
+use crate::upstream::{Echo, Script, Upstream, response};
 
 /// All that left the sandbox, as text: events, error, log.
 fn everything(outcome: &Outcome) -> String {
@@ -41,9 +41,15 @@ fn assert_clean(text: &str, echo: Echo) {
     ] {
         assert!(!text.contains(spelling), "{what} came out of {echo:?}");
     }
-    for encoded in text.split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c))).filter(|word| word.len() >= 16) {
+    for encoded in text
+        .split(|c: char| !(c.is_ascii_alphanumeric() || "+/=".contains(c)))
+        .filter(|word| word.len() >= 16)
+    {
         let decoded = STANDARD.decode(&encoded[..encoded.len() / 4 * 4]).unwrap_or_default();
-        assert!(!String::from_utf8_lossy(&decoded).contains(SECRET), "the secret came out of {echo:?} in base64");
+        assert!(
+            !String::from_utf8_lossy(&decoded).contains(SECRET),
+            "the secret came out of {echo:?} in base64"
+        );
     }
 }
 
@@ -54,7 +60,11 @@ async fn dump(echo: Echo) -> Outcome {
     let provider = host.instance(&upstream.address);
     let outcome = chat(&provider, "dump", "/echo").await;
     let sent = upstream.arrived();
-    assert_eq!(sent[0].header("authorization"), Some(format!("Bearer {SECRET}").as_str()), "the upstream gets it");
+    assert_eq!(
+        sent[0].header("authorization"),
+        Some(format!("Bearer {SECRET}").as_str()),
+        "the upstream gets it"
+    );
     assert_clean(&everything(&outcome), echo);
     match outcome.error.as_ref().expect("a dump ends in a failure") {
         ProviderError::Reported { failure, .. } => {
@@ -118,9 +128,11 @@ async fn a_plugin_that_knows_a_secret_cannot_tell_it_in_the_name_of_a_host_or_he
     let upstream = Upstream::start([]).await;
     let host = Host::new(profile());
     let padded = format!("{}{SECRET}=1", "x".repeat(40));
-    for (model, argument) in
-        [("visit", format!("https://example.invalid:1/{SECRET}")), ("header", format!("{SECRET} =1")), ("header", padded)]
-    {
+    for (model, argument) in [
+        ("visit", format!("https://example.invalid:1/{SECRET}")),
+        ("header", format!("{SECRET} =1")),
+        ("header", padded),
+    ] {
         let provider = host.instance(&upstream.address);
         let outcome = chat(&provider, model, &argument).await;
         let error = outcome.expect_error().to_string();
@@ -140,7 +152,10 @@ async fn a_missing_secret_is_named_before_anything_is_sent() {
     let error = chat(&provider, "many-requests", "/small").await.expect_error();
     assert!(matches!(&error, ProviderError::SecretMissing { secret, .. } if secret == "api-key"), "{error}");
     let checked = provider.check(context(Duration::from_secs(5))).await.expect_err("nothing goes without it");
-    assert!(matches!(&checked, ProviderError::SecretMissing { secret, .. } if secret == "api-key"), "{checked}");
+    assert!(
+        matches!(&checked, ProviderError::SecretMissing { secret, .. } if secret == "api-key"),
+        "{checked}"
+    );
     assert_eq!(provider.missing_secret(), Some("api-key"));
     assert!(matches!(provider.readiness(), Readiness::Failed(why) if why.contains("api-key")));
     assert_eq!(upstream.connections(), 0);
@@ -151,7 +166,8 @@ async fn a_secret_goes_to_no_other_host_than_that_of_the_base_url() {
     let answer = || [("/", Script::Answer(response("200 OK", "", b"thanks")))];
     let (upstream, other) = (Upstream::start(answer()).await, Upstream::start(answer()).await);
     let host = Host::new(profile());
-    let provider = host.instance_with(&upstream.address, |config| config.private_hosts.push(other.address.clone()));
+    let provider =
+        host.instance_with(&upstream.address, |config| config.private_hosts.push(other.address.clone()));
     for address in [&upstream.address, &other.address] {
         let error = chat(&provider, "visit", &format!("http://{address}/")).await.expect_error();
         assert!(error.to_string().contains("it got through: 200"), "{error}");

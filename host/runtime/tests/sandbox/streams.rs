@@ -4,10 +4,11 @@ use std::time::{Duration, Instant};
 
 use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::generation::chat::ChatEvent;
+use atelier_runtime::Profile;
 use futures::StreamExt as _;
 
-use crate::upstream::{Script, Upstream, chunk, chunked_head, response};
 use crate::support::{Host, assert_good, chat, profile, start};
+use crate::upstream::{Script, Upstream, chunk, chunked_head, response};
 
 fn beginning() -> Vec<u8> {
     [chunked_head(), chunk(b"data: one\n\n"), chunk(b"data: two\n\n")].concat()
@@ -89,11 +90,24 @@ async fn a_good_stream_arrives_whole_and_finished() {
 }
 
 #[tokio::test]
+async fn a_call_that_only_waits_for_its_upstream_never_enters_the_slow_lane() {
+    let pieces = [beginning(), chunk(b"data: three\n\n"), [chunk(b"data: [DONE]\n\n"), chunk(b"")].concat()];
+    let script = Script::Pieces(pieces.to_vec(), Duration::from_millis(20));
+    let upstream = Upstream::start([("/slow", script)]).await;
+    let host = Host::new(Profile { slow_lane_calls: 0, ..profile() });
+    let provider = host.instance(&upstream.address);
+    assert_eq!(chat(&provider, "relay", "/slow").await.expect_text(), "onetwothree");
+}
+
+#[tokio::test]
 async fn a_connection_cut_in_mid_stream_is_an_error_and_never_a_finish() {
     let upstream = Upstream::start([
         ("/cut", Script::ThenBreak(beginning())),
         ("/cut-in-chunk", Script::ThenBreak([beginning(), b"20\r\ndata: thr".to_vec()].concat())),
-        ("/cut-by-length", Script::ThenBreak(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\ndata: two\n\n".to_vec())),
+        (
+            "/cut-by-length",
+            Script::ThenBreak(b"HTTP/1.1 200 OK\r\ncontent-length: 1000\r\n\r\ndata: two\n\n".to_vec()),
+        ),
     ])
     .await;
     let host = Host::new(profile());
@@ -103,7 +117,9 @@ async fn a_connection_cut_in_mid_stream_is_an_error_and_never_a_finish() {
         assert!(outcome.text().ends_with("two"), "what came before is delivered: {path}");
         assert!(!outcome.finished(), "{path}");
         match outcome.expect_error() {
-            ProviderError::Reported { failure, .. } => assert_eq!(failure.code, FailureCode::Unavailable, "{path}"),
+            ProviderError::Reported { failure, .. } => {
+                assert_eq!(failure.code, FailureCode::Unavailable, "{path}")
+            }
             error => panic!("{path}: {error}"),
         }
     }
@@ -117,5 +133,8 @@ async fn a_stream_that_ends_cleanly_in_the_middle_is_an_error_too() {
     let outcome = chat(&provider, "relay", "/short").await;
     assert!(!outcome.finished());
     let error = outcome.expect_error();
-    assert!(matches!(&error, ProviderError::Reported { failure, .. } if failure.code == FailureCode::BadResponse), "{error}");
+    assert!(
+        matches!(&error, ProviderError::Reported { failure, .. } if failure.code == FailureCode::BadResponse),
+        "{error}"
+    );
 }

@@ -111,7 +111,11 @@ impl Host {
     }
 
     /// The same, configured further.
-    pub fn instance_with(&self, address: &str, change: impl FnOnce(&mut InstanceConfig)) -> Arc<SandboxedProvider> {
+    pub fn instance_with(
+        &self,
+        address: &str,
+        change: impl FnOnce(&mut InstanceConfig),
+    ) -> Arc<SandboxedProvider> {
         let package = hostile_package();
         let mut settings = InstanceSettings {
             config: config(address),
@@ -158,7 +162,8 @@ pub fn question(model: &str, argument: &str, files: Vec<Blob>) -> ChatRequest {
         let content_type = Some(blob.content_type.clone());
         Part::File(Media { source: MediaSource::Blob(blob), content_type, name: None })
     };
-    let parts = std::iter::once(Part::Text(argument.to_owned())).chain(files.into_iter().map(media)).collect();
+    let parts =
+        std::iter::once(Part::Text(argument.to_owned())).chain(files.into_iter().map(media)).collect();
     ChatRequest::new(model, vec![Message { role: ChatRole::User, parts, name: None }])
 }
 

@@ -42,7 +42,10 @@ pub fn component(module: &str) -> Vec<u8> {
     let world = resolve.select_world(&[package], Some("bomb")).expect("the world");
     let mut core = wat::parse_str(module).expect("a module");
     embed_component_metadata(&mut core, &resolve, world, StringEncoding::UTF8).expect("metadata");
-    ComponentEncoder::default().module(&core).and_then(|encoder| encoder.validate(true).encode()).expect("a component")
+    ComponentEncoder::default()
+        .module(&core)
+        .and_then(|encoder| encoder.validate(true).encode())
+        .expect("a component")
 }
 
 /// Appends a custom section.

@@ -85,7 +85,8 @@ impl Upstream {
             let mut connections = JoinSet::new();
             while let Ok((stream, _)) = listener.accept().await {
                 server.0.lock().expect("no test panics inside").connections += 1;
-                let connection = serve(stream, Arc::clone(&scripts), Arc::clone(&server.0), Arc::clone(&server.1));
+                let connection =
+                    serve(stream, Arc::clone(&scripts), Arc::clone(&server.0), Arc::clone(&server.1));
                 connections.spawn(connection);
             }
         });
@@ -106,7 +107,9 @@ impl Upstream {
 
     /// Waits until a client has closed a connection whose answer was not at its end, and says when.
     pub async fn client_left(&self) -> Instant {
-        tokio::time::timeout(Duration::from_secs(20), self.client_left.notified()).await.expect("the client left");
+        tokio::time::timeout(Duration::from_secs(20), self.client_left.notified())
+            .await
+            .expect("the client left");
         self.seen.lock().expect("no test panics inside").left.expect("noted before the notification")
     }
 }
@@ -121,7 +124,10 @@ async fn serve(
         let path = arrived.head.split(' ').nth(1).unwrap_or_default().to_owned();
         let authorization = arrived.header("authorization").unwrap_or_default().to_owned();
         seen.lock().expect("no test panics inside").arrived.push(arrived);
-        let script = scripts.get(path.as_str()).cloned().unwrap_or_else(|| Script::Answer(response("404 Nothing", "", b"")));
+        let script = scripts
+            .get(path.as_str())
+            .cloned()
+            .unwrap_or_else(|| Script::Answer(response("404 Nothing", "", b"")));
         let played = play(&mut stream, script, &authorization).await;
         if matches!(played, Ok(Played::WaitForClient)) {
             let mut rest = [0];
@@ -189,9 +195,15 @@ fn echoed(echo: Echo, authorization: &str) -> Vec<Vec<u8>> {
     match echo {
         Echo::Body => vec![response("200 OK", "", text.as_bytes())],
         Echo::ErrorBody => {
-            vec![response("401 Unauthorized", "", format!("{{\"error\":\"wrong key {authorization}\"}}").as_bytes())]
+            vec![response(
+                "401 Unauthorized",
+                "",
+                format!("{{\"error\":\"wrong key {authorization}\"}}").as_bytes(),
+            )]
         }
-        Echo::Header => vec![response("200 OK", &format!("x-you-sent: {authorization}\r\n"), b"see the header")],
+        Echo::Header => {
+            vec![response("200 OK", &format!("x-you-sent: {authorization}\r\n"), b"see the header")]
+        }
         Echo::Base64 => vec![response("200 OK", "", STANDARD.encode(&text).as_bytes())],
         Echo::ThreeByteChunks => {
             let head = b"HTTP/1.1 200 OK\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
@@ -199,7 +211,8 @@ fn echoed(echo: Echo, authorization: &str) -> Vec<Vec<u8>> {
         }
         Echo::TornAcrossEvents => {
             let head =
-                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n".to_vec();
+                b"HTTP/1.1 200 OK\r\ncontent-type: text/event-stream\r\ntransfer-encoding: chunked\r\n\r\n"
+                    .to_vec();
             let events = text.as_bytes().chunks(3).map(|piece| chunk(&[b"data:", piece, b"\n\n"].concat()));
             std::iter::once(head).chain(events).chain([chunk(b"")]).collect()
         }
@@ -208,7 +221,8 @@ fn echoed(echo: Echo, authorization: &str) -> Vec<Vec<u8>> {
 
 /// A response with a length, and `headers` (each ending in CRLF).
 pub fn response(status: &str, headers: &str, body: &[u8]) -> Vec<u8> {
-    let mut bytes = format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
+    let mut bytes =
+        format!("HTTP/1.1 {status}\r\n{headers}content-length: {}\r\n\r\n", body.len()).into_bytes();
     bytes.extend_from_slice(body);
     bytes
 }

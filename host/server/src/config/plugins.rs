@@ -81,7 +81,7 @@ pub(super) fn instance(
         Some(Ok(_)) => {}
     }
     let plugin = section.text("plugin");
-    if !plugin.as_ref().is_some_and(|plugin| plugin.split('/').filter(|part| !part.is_empty()).count() == 2) {
+    if plugin.as_ref().is_none_or(|plugin| plugin.split('/').filter(|part| !part.is_empty()).count() != 2) {
         section.wrong(
             "plugin",
             "must be publisher/name, such as \"atelier/openai\"; `atelier plugin list` shows them",

@@ -192,7 +192,10 @@ impl Section {
 
     fn number_or_none(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
         let value = self.take(key)?;
-        match value.to_u128().and_then(|number| u64::try_from(number).ok()) {
+        // TOML's integers are signed, those of the environment are not.
+        let number =
+            value.to_u128().or_else(|| value.to_i128().and_then(|number| u128::try_from(number).ok()));
+        match number.and_then(|number| u64::try_from(number).ok()) {
             Some(number) if bounds.contains(&number) => Some(number),
             _ => {
                 self.wrong(

@@ -27,6 +27,8 @@ pub enum ApiError {
     KeyMissing,
     NoSuchRoute,
     MethodNotAllowed,
+    /// It has come back to this host more than once.
+    RequestLoop,
     TimedOut,
     BodyTooLarge {
         /// Bytes.
@@ -111,7 +113,12 @@ impl ApiError {
             Self::NoSuchRoute => Told::new(
                 StatusCode::NOT_FOUND,
                 "unknown_url",
-                "there is nothing at this address; /docs lists what there is",
+                "there is nothing at this address",
+            ),
+            Self::RequestLoop => Told::new(
+                StatusCode::LOOP_DETECTED,
+                "request_loop",
+                "the request has passed through this host before: an instance points back at it in a circle",
             ),
             Self::MethodNotAllowed => Told::new(
                 StatusCode::METHOD_NOT_ALLOWED,
@@ -178,6 +185,7 @@ impl ApiError {
             Self::KeyMissing
             | Self::NoSuchRoute
             | Self::MethodNotAllowed
+            | Self::RequestLoop
             | Self::TimedOut
             | Self::BodyTooLarge { .. }
             | Self::ContentType { .. }

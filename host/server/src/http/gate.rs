@@ -18,8 +18,8 @@ use super::route::{Access, Route};
 use super::{ApiError, Dialect};
 use crate::app::App;
 
-/// The name under which hosts of this kind count themselves in `via` (RFC 9110 §7.6.3).
-const VIA: &str = "atelier";
+/// A request may come back to this host once: an instance may point at the host's own API.
+const DEPTH_MAX: u32 = 1;
 const REQUEST_ID_BYTES_MAX: usize = 128;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
@@ -141,7 +141,10 @@ async fn admit(
     if !who.principal.may(scope) {
         return Err(ServiceError::ScopeMissing(scope).into());
     }
-    let depth = depth(headers);
+    let depth = depth(headers, &app.host_token);
+    if depth > DEPTH_MAX {
+        return Err(ApiError::RequestLoop);
+    }
     Ok(Some(Caller { principal: who.principal, scope: who.scope, request_id: request_id.clone(), depth }))
 }
 
@@ -160,11 +163,13 @@ fn secret(headers: &HeaderMap) -> Result<&str, ApiError> {
     value.to_str().map(str::trim).map_err(|_| ApiError::KeyMissing)
 }
 
-/// How often the request has already passed a host of this kind.
-fn depth(headers: &HeaderMap) -> u32 {
-    let Some(via) = headers.get(http::header::VIA) else { return 0 };
-    let hops = via.to_str().unwrap_or("").split(',');
-    hops.filter(|hop| hop.split_whitespace().nth(1) == Some(VIA)).count() as u32
+/// How often the request has already passed through this host, by its name in `via` (RFC 9110 §7.6.3).
+fn depth(headers: &HeaderMap, host_token: &str) -> u32 {
+    let lines = headers.get_all(http::header::VIA).iter().filter_map(|via| via.to_str().ok());
+    let passes = lines
+        .flat_map(|line| line.split(','))
+        .filter(|hop| hop.split_whitespace().nth(1) == Some(host_token));
+    u32::try_from(passes.count()).unwrap_or(u32::MAX)
 }
 
 /// The caller's id of the request if it is a decent one, else a new one (E-2).
@@ -182,7 +187,7 @@ fn request_id(headers: &HeaderMap) -> Arc<str> {
 
 fn dialect_of(uri: &Uri) -> Dialect {
     match uri.path() {
-        "/v1/messages" => Dialect::Anthropic,
+        path if path == "/v1/messages" || path.starts_with("/v1/messages/") => Dialect::Anthropic,
         path if path.starts_with("/v1/") => Dialect::OpenAi,
         _ => Dialect::Problem,
     }

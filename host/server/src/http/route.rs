@@ -13,7 +13,7 @@ use http::Method;
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
     audio, chat_completions, embeddings, favicon, generations, images, keys, messages, models, moderations,
-    responses, users,
+    plugins, responses, users,
 };
 use crate::app::App;
 
@@ -38,6 +38,10 @@ pub enum Access {
 }
 
 const ADMIN: Access = Access::Key(Scope::Admin);
+/// Plugin routes: their scope is their own, since who installs code decides what runs.
+const PLUGIN_ADMIN: Access = Access::Key(Scope::PluginAdmin);
+/// A plugin's file (`atelier_runtime` takes 128 MiB at most), and what surrounds one in a form.
+const PLUGIN: usize = 128 * MIB + 64 * KIB;
 
 /// What a request body is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -159,6 +163,32 @@ fn entries() -> Vec<Entry> {
         post("/api/v1/users/{id}/enable", Administration, Problem, users::access::enable)
             .body(Media::None, 0)
             .access(ADMIN),
+        get("/api/v1/plugins", Administration, Problem, plugins::list::handle).access(PLUGIN_ADMIN),
+        post("/api/v1/plugins", Administration, Problem, plugins::install::handle)
+            .body(Media::Form, PLUGIN)
+            .access(PLUGIN_ADMIN),
+        post("/api/v1/plugins/inspect", Administration, Problem, plugins::inspect::handle)
+            .body(Media::Form, PLUGIN)
+            .access(PLUGIN_ADMIN),
+        get("/api/v1/plugins/{publisher}/{name}", Administration, Problem, plugins::get::handle)
+            .access(PLUGIN_ADMIN),
+        post("/api/v1/plugins/{publisher}/{name}/enable", Administration, Problem, plugins::change::enable)
+            .body(Media::None, 0)
+            .access(PLUGIN_ADMIN),
+        post("/api/v1/plugins/{publisher}/{name}/disable", Administration, Problem, plugins::change::disable)
+            .body(Media::None, 0)
+            .access(PLUGIN_ADMIN),
+        post(
+            "/api/v1/plugins/{publisher}/{name}/rollback",
+            Administration,
+            Problem,
+            plugins::change::roll_back,
+        )
+        .body(Media::None, 0)
+        .access(PLUGIN_ADMIN),
+        post("/api/v1/plugins/{publisher}/{name}/remove", Administration, Problem, plugins::change::remove)
+            .body(Media::None, 0)
+            .access(PLUGIN_ADMIN),
         get("/favicon.ico", Status, Problem, favicon::get).access(Access::Public),
     ]
 }

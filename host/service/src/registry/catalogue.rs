@@ -69,6 +69,11 @@ impl Catalogue {
         }
     }
 
+    /// The list of an instance that has not answered yet.
+    pub(super) fn unanswered(instance: &str, now: Timestamp) -> Self {
+        Self { failure: Some("it has not answered yet".to_owned()), ..Self::new(instance, now) }
+    }
+
     /// Adds a model; a later one of the same id takes the earlier one's place.
     pub(super) fn put(&mut self, entry: ModelEntry) {
         match self.by_id.get(&entry.info.id) {

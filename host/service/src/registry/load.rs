@@ -38,10 +38,15 @@ pub(super) async fn catalogue(
     meter: &Arc<dyn Meter>,
 ) -> Catalogue {
     let mut catalogue = Catalogue::new(instance, now);
-    let description = match provider.describe().await {
-        Ok(description) => description,
-        Err(error) => {
+    let description = match tokio::time::timeout(DISCOVERY_BUDGET, provider.describe()).await {
+        Ok(Ok(description)) => description,
+        Ok(Err(error)) => {
             catalogue.failure = Some(error.to_string());
+            return catalogue;
+        }
+        Err(_) => {
+            catalogue.failure =
+                Some(format!("it did not say what it is in {} s", DISCOVERY_BUDGET.as_secs()));
             return catalogue;
         }
     };
@@ -50,11 +55,18 @@ pub(super) async fn catalogue(
         catalogue.put(ModelEntry::new(instance, info.clone(), meter));
     }
     if description.discovers {
-        let discovery = discover(instance, provider, &mut catalogue, meter);
-        catalogue.failure = match tokio::time::timeout(DISCOVERY_BUDGET, discovery).await {
-            Ok(outcome) => outcome.err(),
-            Err(_) => Some(format!("listing its models took longer than {} s", DISCOVERY_BUDGET.as_secs())),
-        };
+        // What is discovered replaces what was known before asking: a compatible server has other models than the original.
+        let mut found = Catalogue::new(instance, now);
+        found.open_ended = description.open_ended;
+        let discovery = discover(instance, provider, &mut found, meter);
+        match tokio::time::timeout(DISCOVERY_BUDGET, discovery).await {
+            Ok(Ok(())) => catalogue = found,
+            Ok(Err(why)) => catalogue.failure = Some(why),
+            Err(_) => {
+                catalogue.failure =
+                    Some(format!("listing its models took longer than {} s", DISCOVERY_BUDGET.as_secs()));
+            }
+        }
     }
     catalogue
 }

@@ -165,9 +165,11 @@ async fn a_restart_goes_on_with_open_jobs() {
     let second = Engine::start(&store, &blobs, &provider).await;
     let job = end_of(&second, &alice, &job).await;
     assert_eq!(job.state, JobState::Succeeded);
-    let seen = provider.seen.lock().expect("no panic");
-    assert_eq!((seen.submissions, seen.resumed_after_restart), (0, 1));
-    drop(seen);
+    let counts = {
+        let seen = provider.seen.lock().expect("no panic");
+        (seen.submissions, seen.resumed_after_restart)
+    };
+    assert_eq!(counts, (0, 1));
     second.stop().await;
 }
 

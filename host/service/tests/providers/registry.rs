@@ -39,7 +39,7 @@ async fn a_silent_provider_serves_what_it_said_before_and_says_so() {
     clock.pass_seconds(3600);
     registry.renew().await;
     assert_eq!(provider.seen.lock().expect("no panic").discoveries, 2);
-    let all = registry.all().await;
+    let all = registry.all(0).await;
     assert!(all[0].failure.is_some());
     assert!(
         registry.resolve("scripted/found", Task::Chat, "me").await.is_ok(),

@@ -1,12 +1,16 @@
 //! The configuration with which the repository's own commands run a host. Everything that has to agree with the
 //! host's configuration format is in this file.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 use toml::{Table, Value};
 
-use crate::dev_key;
+use crate::{cache::write_private, dev_key};
 
 /// The publisher in the ids of this repository's plugins. The development key stands in for its real key.
 const PUBLISHER: &str = "atelier";
@@ -20,13 +24,58 @@ pub struct Settings {
     pub admin: SocketAddr,
     /// The development public key, as minisign writes it in base64.
     pub trusted_key: String,
-    /// A file with the administrator's key, which is also what the plugin presents to this same host.
-    pub key_file: PathBuf,
+    /// Takes the place of all instances that are there.
+    pub instances: Vec<Instance>,
+    /// Those of other classes stay as they are.
+    pub limits: Vec<Limit>,
+}
+
+/// A plugin with a provider on this machine.
+#[derive(Debug)]
+pub struct Instance {
+    /// Begins its models' ids.
+    pub name: &'static str,
+    /// The plugin's name, without its publisher.
+    pub plugin: &'static str,
+    /// The provider's address, which the plugin is granted though it is private.
+    pub address: SocketAddr,
+    /// Below that address, where its API begins: empty, or with a leading slash.
+    pub path: &'static str,
+    /// The name of the plugin's one required secret, and where its value is.
+    pub secret: (&'static str, Secret),
+}
+
+/// Where a secret is.
+#[derive(Debug)]
+pub enum Secret {
+    /// In a file.
+    File(PathBuf),
+    /// In the configuration itself.
+    Value(&'static str),
+}
+
+/// How often each caller may ask for a class of routes.
+#[derive(Debug)]
+pub struct Limit {
+    /// The class.
+    pub class: &'static str,
+    /// Requests within `seconds`.
+    pub requests: i64,
+    /// The span.
+    pub seconds: i64,
 }
 
 impl Settings {
+    /// Put these settings over `atelier.toml` in `dir`; returns that file.
+    pub fn write(&self, dir: &Path) -> Result<PathBuf> {
+        let path = dir.join("atelier.toml");
+        let written = fs::read_to_string(&path).with_context(|| format!("cannot read {}", path.display()))?;
+        write_private(&path, self.apply_to(&written)?.as_bytes())?;
+        Ok(path)
+    }
+
     /// The text of `atelier.toml`, from the text that is there.
-    pub fn apply_to(&self, written: &str) -> Result<String> {
+    fn apply_to(&self, written: &str) -> Result<String> {
         let mut document: Table = toml::from_str(written).context("the configuration is not valid TOML")?;
         set(&mut document, "server", "listen", self.listen.to_string().into())?;
         set(&mut document, "admin", "listen", self.admin.to_string().into())?;
@@ -34,19 +83,35 @@ impl Settings {
             table([("publisher", publisher.into()), ("key", self.trusted_key.clone().into())])
         });
         set(&mut document, "plugins", "trusted_keys", Value::Array(trusted.to_vec()))?;
-        document.insert("instance".to_owned(), Value::Array(vec![self.instance()]));
+        for limit in &self.limits {
+            let rate = table([("requests", limit.requests.into()), ("seconds", limit.seconds.into())]);
+            set(&mut document, "limits", limit.class, rate)?;
+        }
+        let instances = self.instances.iter().map(Instance::entry).collect();
+        document.insert("instance".to_owned(), Value::Array(instances));
         Ok(document.to_string())
     }
+}
 
-    /// The `openai` plugin with this host's own API as its provider.
-    fn instance(&self) -> Value {
-        let key_file = self.key_file.display().to_string();
+impl Instance {
+    /// The `openai` plugin with the host at `listen` itself as its provider; `key_file` holds a key of that host.
+    pub fn of_this_host(listen: SocketAddr, key_file: PathBuf) -> Self {
+        let secret = ("api-key", Secret::File(key_file));
+        Self { name: "loop", plugin: "openai", address: listen, path: "/v1", secret }
+    }
+
+    fn entry(&self) -> Value {
+        let (name, secret) = &self.secret;
+        let secret = match secret {
+            Secret::File(path) => table([("file", path.display().to_string().into())]),
+            Secret::Value(value) => table([("value", (*value).into())]),
+        };
         table([
-            ("name", "loop".into()),
-            ("plugin", "atelier/openai".into()),
-            ("base_url", format!("http://{}/v1", self.listen).into()),
-            ("private_hosts", Value::Array(vec![self.listen.to_string().into()])),
-            ("secrets", table([("api-key", table([("file", key_file.into())]))])),
+            ("name", self.name.into()),
+            ("plugin", format!("{PUBLISHER}/{}", self.plugin).into()),
+            ("base_url", format!("http://{}{}", self.address, self.path).into()),
+            ("private_hosts", Value::Array(vec![self.address.to_string().into()])),
+            ("secrets", table([(*name, secret)])),
         ])
     }
 }
@@ -74,9 +139,14 @@ mod tests {
             listen: SocketAddr::from(([127, 0, 0, 1], 9000)),
             admin: SocketAddr::from(([127, 0, 0, 1], 9001)),
             trusted_key: "RWkey".to_owned(),
-            key_file: PathBuf::from("/somewhere/key"),
+            instances: vec![Instance::of_this_host(
+                SocketAddr::from(([127, 0, 0, 1], 9000)),
+                PathBuf::from("/somewhere/key"),
+            )],
+            limits: vec![Limit { class: "chat", requests: 7, seconds: 3 }],
         };
-        let written = "[server]\nlisten = \"127.0.0.1:8484\"\nconnections = 7\n[sandbox]\nmemory_mib = 64\n";
+        let written = "[server]\nlisten = \"127.0.0.1:8484\"\nconnections = 7\n[sandbox]\nmemory_mib = 64\n\
+                       [limits]\nchat = { requests = 1, seconds = 1 }\nstatus = { requests = 2, seconds = 2 }\n";
         let once = settings.apply_to(written).expect("valid");
         assert_eq!(settings.apply_to(&once).expect("valid"), once);
 
@@ -85,7 +155,11 @@ mod tests {
         assert_eq!(document["server"]["connections"].as_integer(), Some(7));
         assert_eq!(document["sandbox"]["memory_mib"].as_integer(), Some(64));
         assert_eq!(document["plugins"]["trusted_keys"].as_array().map(Vec::len), Some(2));
+        assert_eq!(document["limits"]["chat"]["requests"].as_integer(), Some(7));
+        assert_eq!(document["limits"]["status"]["seconds"].as_integer(), Some(2));
         let instance = &document["instance"][0];
+        assert_eq!(instance["plugin"].as_str(), Some("atelier/openai"));
+        assert_eq!(instance["private_hosts"][0].as_str(), Some("127.0.0.1:9000"));
         assert_eq!(instance["base_url"].as_str(), Some("http://127.0.0.1:9000/v1"));
         assert_eq!(instance["secrets"]["api-key"]["file"].as_str(), Some("/somewhere/key"));
     }

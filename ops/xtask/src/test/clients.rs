@@ -1,19 +1,17 @@
-//! The client suites: unmodified client libraries against a running host.
+//! The client suites: unmodified client libraries against a running host whose providers are the mock upstream.
 //!
-//! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY.
+//! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
+//! which it steers and checks as well, through MOCK_BASE_URL.
+
+mod mock;
+mod setup;
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 
-use crate::{
-    cache::{Cache, write_private},
-    demo::Work,
-    host, process,
-    progress::say,
-    python_venv,
-    workspace::Workspace,
-};
+use crate::{cache::Cache, host, process, progress::say, python_venv, workspace::Workspace};
+use mock::Mock;
 
 const SUITE_LIMIT: Duration = Duration::from_secs(900);
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
@@ -22,12 +20,10 @@ const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let python = workspace.root().join("ops/clients/python");
     let node = workspace.root().join("ops/clients/node");
-    if !python.is_dir() && !node.is_dir() {
-        say("test: clients: ops/clients has no suite");
-        return Ok(());
-    }
     let interrupted = host::interruption()?;
-    let binary = host::build(workspace)?;
+    let binaries = host::build_with_tests(workspace)?;
+    let binary = binaries.join("atelier");
+    let mock = Mock::start(&binaries.join("mock-upstream"))?;
     // Fresh data each time: what one run left must not decide the next.
     let dir = workspace.target().join("clients");
     if dir.exists() {
@@ -37,22 +33,23 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let key = host::init(&binary, &dir.join("host"))?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let (listen, admin) = (host::free_address(any_port)?, host::free_address(any_port)?);
-    let work = Work { dir: dir.join("host"), log: dir.join("host.log"), key_file: dir.join("key") };
-    write_private(&work.key_file, key.as_bytes())?;
-    let host = work.start(workspace, cache, &binary, (listen, admin), &interrupted)?;
-    let suite = Suite { base_url: format!("http://{listen}"), key };
-    if python.is_dir() {
-        suite.python(cache, &python)?;
+    let settings = setup::settings(cache, (listen, admin), mock.address())?;
+    let config = settings.write(&dir.join("host"))?;
+    for plugin in setup::plugin_files(workspace)? {
+        host::install(&binary, &config, &plugin)?;
     }
-    if node.is_dir() {
-        suite.node(cache, &node)?;
-    }
+    let host = host::Host::start(&binary, &config, &dir.join("host.log"), admin, &interrupted)?;
+    let suite = Suite { base_url: format!("http://{listen}"), key, mock_url: mock.url() };
+    // What one client finds does not hide what the other does.
+    let outcomes = [suite.python(cache, &python), suite.node(cache, &node)];
+    outcomes.into_iter().collect::<Result<()>>()?;
     host.stop()
 }
 
 struct Suite {
     base_url: String,
     key: String,
+    mock_url: String,
 }
 
 impl Suite {
@@ -92,10 +89,19 @@ impl Suite {
             }
         }
         say("test: clients: node --test");
-        process::run_within(self.told(Command::new("node").arg("--test").current_dir(&tests)), SUITE_LIMIT)
+        // One file at a time: they share the mock upstream's record.
+        let mut runner = Command::new("node");
+        runner.args(["--test", "--test-concurrency=1"]).current_dir(&tests);
+        process::run_within(self.told(&mut runner), SUITE_LIMIT)
     }
 
     fn told<'a>(&self, command: &'a mut Command) -> &'a mut Command {
-        command.env("ATELIER_BASE_URL", &self.base_url).env("ATELIER_API_KEY", &self.key)
+        command
+            .env("ATELIER_BASE_URL", &self.base_url)
+            .env("ATELIER_API_KEY", &self.key)
+            .env("MOCK_BASE_URL", &self.mock_url)
+            // The clients honour a proxy of the environment, which does not lead here.
+            .env("NO_PROXY", "127.0.0.1")
+            .env("no_proxy", "127.0.0.1")
     }
 }

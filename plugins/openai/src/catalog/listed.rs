@@ -87,6 +87,8 @@ fn guessed(id: &str, official: bool) -> Model {
         &["video-generation"]
     } else if has("gpt-image") || has("chatgpt-image") {
         &["image-generation", "image-edit"]
+    } else if has("dall-e-2") {
+        &["image-generation", "image-edit", "image-variation"]
     } else if has("dall-e") {
         &["image-generation"]
     } else {

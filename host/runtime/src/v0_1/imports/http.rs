@@ -201,7 +201,13 @@ impl CallState {
 
     fn forbidden_header(&mut self, name: &str, why: &str) -> HttpError {
         let blanked = self.shared.secrets.patterns().blank_text(name);
-        let name: String = blanked.as_deref().unwrap_or(name).chars().take(64).map(|c| if c.is_control() { '?' } else { c }).collect();
+        let name: String = blanked
+            .as_deref()
+            .unwrap_or(name)
+            .chars()
+            .take(64)
+            .map(|c| if c.is_control() { '?' } else { c })
+            .collect();
         let what = format!("the header {name:?} {why}");
         self.refuse(ProviderError::Forbidden { instance: self.shared.name.clone(), what: what.clone() });
         invalid(what)

@@ -62,6 +62,8 @@ struct Body<'a> {
     #[serde(borrow)]
     prompt_cache_retention: Option<&'a RawValue>,
     #[serde(borrow)]
+    prompt_cache_options: Option<&'a RawValue>,
+    #[serde(borrow)]
     safety_identifier: Option<&'a RawValue>,
     #[serde(borrow)]
     logit_bias: Option<&'a RawValue>,
@@ -233,6 +235,7 @@ fn options(body: &Body<'_>) -> Options {
         ("service_tier", body.service_tier),
         ("prompt_cache_key", body.prompt_cache_key),
         ("prompt_cache_retention", body.prompt_cache_retention),
+        ("prompt_cache_options", body.prompt_cache_options),
         ("safety_identifier", body.safety_identifier),
     ] {
         options.hint(name, value);

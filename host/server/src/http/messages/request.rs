@@ -2,7 +2,8 @@
 
 use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{
-    ChatRequest, ChatRole, Message, Part, Thinking, Tool, ToolCall, ToolChoice, ToolResult,
+    ChatRequest, ChatRole, JsonSchemaFormat, Message, Part, ResponseFormat, Thinking, Tool, ToolCall,
+    ToolChoice, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -43,8 +44,29 @@ struct Body<'a> {
     top_k: Option<&'a RawValue>,
     #[serde(borrow)]
     thinking: Option<&'a RawValue>,
+    #[serde(borrow)]
+    cache_control: Option<&'a RawValue>,
+    #[serde(borrow)]
+    inference_geo: Option<&'a RawValue>,
+    output_config: Option<OutputConfig>,
     /// Ours: provider-specific options by the model's own schema.
     options: Option<Json>,
+}
+
+/// What form the answer takes, and how much thought goes into it.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputConfig {
+    format: Option<OutputFormat>,
+    effort: Option<String>,
+}
+
+/// Read by hand: a tagged enum cannot hold JSON as it was written.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OutputFormat {
+    r#type: String,
+    schema: Json,
 }
 
 #[derive(Deserialize)]
@@ -117,6 +139,8 @@ impl Wanted {
         options.want("thinking", body.thinking);
         options.hint("metadata", body.metadata);
         options.hint("service_tier", body.service_tier);
+        options.hint("cache_control", body.cache_control);
+        options.hint("inference_geo", body.inference_geo);
         let mut messages = Vec::with_capacity(body.messages.len() + 1);
         if let Some(system) = body.system {
             let parts = system.into_parts("system")?;
@@ -131,12 +155,26 @@ impl Wanted {
         request.temperature = body.temperature;
         request.top_p = body.top_p;
         request.stop = body.stop_sequences.unwrap_or_default();
+        if let Some(OutputConfig { format, effort }) = body.output_config {
+            request.reasoning_effort = effort;
+            request.response_format = format.map(OutputFormat::into_domain).transpose()?.unwrap_or_default();
+        }
         request.tools = body.tools.unwrap_or_default().into_iter().map(Tool::from).collect();
         if let Some(choice) = body.tool_choice {
             request.parallel_tool_calls = choice.disable_parallel_tool_use.map(|disabled| !disabled);
             request.tool_choice = tool_choice(choice)?;
         }
         Ok(Self { model: body.model, request, options })
+    }
+}
+
+impl OutputFormat {
+    fn into_domain(self) -> Result<ResponseFormat, ApiError> {
+        if self.r#type != "json_schema" {
+            return Err(ApiError::invalid("output_config.format.type", "must be \"json_schema\""));
+        }
+        let (name, schema) = ("answer".to_owned(), self.schema);
+        Ok(ResponseFormat::JsonSchema(JsonSchemaFormat { name, description: None, schema, strict: true }))
     }
 }
 

@@ -1,8 +1,8 @@
 //! The answer's shapes.
 
-use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::FinishReason;
 use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::generation::{Json, Other};
 use atelier_service::ServiceError;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
@@ -58,6 +58,11 @@ pub(super) fn stop_word(reason: &FinishReason) -> &str {
     }
 }
 
+/// The stop sequence that ended an answer, where its provider says which.
+pub(super) fn met_sequence(other: &Other) -> Option<&str> {
+    (other.kind == "anthropic.stop_sequence").then(|| serde_json::from_str(other.json.get()).ok()).flatten()
+}
+
 /// A whole answer.
 pub(super) fn message<'a>(answer: &'a ChatAnswer, model: &'a str) -> Result<MessageView<'a>, ApiError> {
     let mut content = Vec::new();
@@ -77,14 +82,19 @@ pub(super) fn message<'a>(answer: &'a ChatAnswer, model: &'a str) -> Result<Mess
         })?;
         content.push(Block::ToolUse { id: &call.id, name: &call.name, input });
     }
+    let stop_sequence = answer.other.iter().find_map(met_sequence);
     Ok(MessageView {
         id: prefix::id("msg_"),
         r#type: "message",
         role: "assistant",
         model,
         content,
-        stop_reason: answer.finish.as_ref().map(stop_word),
-        stop_sequence: None,
+        stop_reason: if stop_sequence.is_some() {
+            Some("stop_sequence")
+        } else {
+            answer.finish.as_ref().map(stop_word)
+        },
+        stop_sequence,
         usage: answer.tokens().unwrap_or_default().into(),
     })
 }

@@ -4,7 +4,7 @@ use atelier_domain::generation::chat::{ChatEvent, FinishReason};
 use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use serde_json::json;
 
-use super::response::{MessageView, Usage, stop_word};
+use super::response::{MessageView, Usage, met_sequence, stop_word};
 use crate::http::sse::{self, Script};
 use crate::http::{Dialect, prefix};
 
@@ -25,6 +25,8 @@ pub(super) struct Blocks {
     /// Blocks begun so far.
     count: u32,
     finish: Option<FinishReason>,
+    /// The stop sequence that was met.
+    sequence: Option<String>,
     usage: Vec<UsageLine>,
 }
 
@@ -37,6 +39,7 @@ impl Blocks {
             open: None,
             count: 0,
             finish: None,
+            sequence: None,
             usage: Vec::new(),
         }
     }
@@ -116,17 +119,25 @@ impl Script<ChatEvent> for Blocks {
             }
             ChatEvent::Finished(reason) => self.finish = Some(reason),
             ChatEvent::Usage(lines) => self.usage = lines,
+            ChatEvent::Other(other) => {
+                if let Some(sequence) = met_sequence(&other) {
+                    self.sequence = Some(sequence.to_owned());
+                }
+            }
             // The dialect has no place for them.
-            ChatEvent::Logprobs(_) | ChatEvent::Other(_) => {}
+            ChatEvent::Logprobs(_) => {}
         }
     }
 
     fn end(&mut self, out: &mut Vec<u8>) {
         self.begin(out);
         self.close(out);
-        let stop_reason = self.finish.as_ref().map(stop_word);
+        let stop_reason = match &self.sequence {
+            Some(_) => Some("stop_sequence"),
+            None => self.finish.as_ref().map(stop_word),
+        };
         let usage = Usage::from(TokenTotals::of(&self.usage));
-        let delta = json!({"stop_reason": stop_reason, "stop_sequence": null});
+        let delta = json!({"stop_reason": stop_reason, "stop_sequence": self.sequence});
         sse::named(out, "message_delta", &json!({"type": "message_delta", "delta": delta, "usage": usage}));
         sse::named(out, "message_stop", &json!({"type": "message_stop"}));
     }

@@ -13,8 +13,8 @@ struct List<'a> {
 
 /// Every model that the caller may see, by instance.
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
-    let scope = call.caller()?.scope.clone();
-    let catalogues = call.app.registry.all().await;
+    let (scope, depth) = (call.caller()?.scope.clone(), call.caller()?.depth);
+    let catalogues = call.app.registry.all(depth).await;
     let data = catalogues.iter().flat_map(|catalogue| {
         let stale = catalogue.failure.is_some();
         catalogue.visible_to(&scope).map(move |entry| ModelView::of(entry, stale))

@@ -59,12 +59,13 @@ impl ChatSink {
                 }
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
-                let arguments = if self.arguments.len() < TOOL_CALLS_MAX || self.arguments.contains_key(&index) {
-                    let new = || TextScrubber::new(Arc::clone(&self.patterns));
-                    self.arguments.entry(index).or_insert_with(new).push(arguments)
-                } else {
-                    self.blank(arguments)
-                };
+                let arguments =
+                    if self.arguments.len() < TOOL_CALLS_MAX || self.arguments.contains_key(&index) {
+                        let new = || TextScrubber::new(Arc::clone(&self.patterns));
+                        self.arguments.entry(index).or_insert_with(new).push(arguments)
+                    } else {
+                        self.blank(arguments)
+                    };
                 push_text(out, arguments, |arguments| ChatEvent::ToolCallDelta { index, arguments });
             }
             ChatEvent::Finished(reason) => {
@@ -76,7 +77,9 @@ impl ChatSink {
     }
 
     fn end_streams(&mut self, out: &mut Vec<ChatEvent>) {
-        push_text(out, self.thinking.finish(), |text| ChatEvent::Thinking(Thinking { text, signature: None }));
+        push_text(out, self.thinking.finish(), |text| {
+            ChatEvent::Thinking(Thinking { text, signature: None })
+        });
         push_text(out, self.text.finish(), ChatEvent::Text);
         push_text(out, self.refusal.finish(), ChatEvent::Refusal);
         for (index, mut scrubber) in std::mem::take(&mut self.arguments) {
@@ -91,7 +94,9 @@ impl ChatSink {
     /// Blanks an event that is whole in itself.
     fn blank_event(&self, event: ChatEvent) -> ChatEvent {
         match event {
-            ChatEvent::Started { id, model } => ChatEvent::Started { id: self.blank(id), model: self.blank(model) },
+            ChatEvent::Started { id, model } => {
+                ChatEvent::Started { id: self.blank(id), model: self.blank(model) }
+            }
             ChatEvent::ToolCallStart { index, id, name } => {
                 ChatEvent::ToolCallStart { index, id: self.blank(id), name: self.blank(name) }
             }
@@ -212,7 +217,9 @@ mod tests {
         let mut text = String::new();
         for event in &out {
             match event {
-                ChatEvent::ToolCallDelta { index, arguments: piece } => arguments[*index as usize].push_str(piece),
+                ChatEvent::ToolCallDelta { index, arguments: piece } => {
+                    arguments[*index as usize].push_str(piece)
+                }
                 ChatEvent::Text(piece) => text.push_str(piece),
                 _ => {}
             }

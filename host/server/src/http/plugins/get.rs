@@ -1,0 +1,11 @@
+//! `GET /api/v1/plugins/{publisher}/{name}`.
+
+use super::view::PluginView;
+use crate::http::{ApiError, Call, Reply, answer};
+
+/// One installed plugin.
+pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
+    let id = super::change::id(&mut call).await?;
+    let plugin = call.app.plugins.get(&id).await.map_err(super::told)?;
+    answer::json(&PluginView::from(&plugin))
+}

@@ -110,11 +110,9 @@ impl ApiError {
                 "missing_api_key",
                 "no API key was given: send the header `Authorization: Bearer atl_…`",
             ),
-            Self::NoSuchRoute => Told::new(
-                StatusCode::NOT_FOUND,
-                "unknown_url",
-                "there is nothing at this address",
-            ),
+            Self::NoSuchRoute => {
+                Told::new(StatusCode::NOT_FOUND, "unknown_url", "there is nothing at this address")
+            }
             Self::RequestLoop => Told::new(
                 StatusCode::LOOP_DETECTED,
                 "request_loop",

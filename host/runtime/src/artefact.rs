@@ -6,6 +6,7 @@ use std::hash::{Hash, Hasher};
 use std::io;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 use rustix::process::{Resource, Rlimit, setrlimit};
@@ -78,7 +79,11 @@ impl Artefacts {
         if path.exists() {
             return Ok(path);
         }
-        let scratch = self.folder.join(format!("{digest}-{}.tmp", std::process::id()));
+        // A name of its own for each attempt: a file that two write, and one of them has already mapped, would pull the pages
+        // from under the code that runs in it.
+        static ATTEMPTS: AtomicU64 = AtomicU64::new(0);
+        let attempt = ATTEMPTS.fetch_add(1, Ordering::Relaxed);
+        let scratch = self.folder.join(format!("{digest}-{}-{attempt}.tmp", std::process::id()));
         let made = self.compile(bytes, &scratch);
         if let Err(error) = made {
             // What was written so far is of no use; that it may not exist is no problem.

@@ -81,7 +81,8 @@ pub struct Sandbox {
     pub(crate) observer: Arc<dyn Observer>,
     random_seed: Option<u64>,
     artefacts: Artefacts,
-    loaded: Mutex<HashMap<String, Weak<LoadedPlugin>>>,
+    /// By digest. A place is locked while its component is compiled, so that concurrent first calls share one compilation.
+    loaded: Mutex<HashMap<String, Arc<Mutex<Weak<LoadedPlugin>>>>>,
 }
 
 impl Sandbox {
@@ -130,21 +131,28 @@ impl Sandbox {
     /// It is no plugin, or does not compile, or does not fit the contract.
     pub fn load(&self, bytes: &[u8]) -> Result<Arc<LoadedPlugin>, SandboxError> {
         let digest = blake3::hash(bytes).to_hex().to_string();
-        if let Some(found) = self.find(&digest) {
+        let place = self.place(&digest);
+        let mut place = place.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(found) = place.upgrade() {
             return Ok(found);
         }
         let package = Package::read(bytes)?;
         let path = self.artefacts.compiled(&package.digest, bytes)?;
         let exports = self.link(&package, &path)?;
         let plugin = Arc::new(LoadedPlugin { package, exports });
-        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
-        loaded.retain(|_, weak| weak.strong_count() > 0);
-        loaded.insert(digest, Arc::downgrade(&plugin));
+        *place = Arc::downgrade(&plugin);
         Ok(plugin)
     }
 
-    fn find(&self, digest: &str) -> Option<Arc<LoadedPlugin>> {
-        self.loaded.lock().unwrap_or_else(PoisonError::into_inner).get(digest)?.upgrade()
+    /// The place of a digest. Places that nobody holds or waits for, and whose component is gone, are dropped on the way.
+    fn place(&self, digest: &str) -> Arc<Mutex<Weak<LoadedPlugin>>> {
+        let mut loaded = self.loaded.lock().unwrap_or_else(PoisonError::into_inner);
+        loaded.retain(|known, place| {
+            known == digest
+                || Arc::strong_count(place) > 1
+                || place.try_lock().is_ok_and(|component| component.strong_count() > 0)
+        });
+        Arc::clone(loaded.entry(digest.to_owned()).or_default())
     }
 
     fn link(&self, package: &Package, path: &std::path::Path) -> Result<Exports, SandboxError> {

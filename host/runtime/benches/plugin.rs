@@ -5,6 +5,7 @@
 mod support;
 
 use std::hint::black_box;
+use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
 use atelier_domain::provider::Provider as _;
@@ -94,7 +95,7 @@ fn ratio(runtime: &Runtime, bare: &Bare, real: &impl Fn() -> Duration) -> (Durat
     (median(bare_times), median(real_times))
 }
 
-fn main() {
+fn main() -> ExitCode {
     let runtime = Runtime::new().expect("a runtime");
     let bare = Bare::new().expect("a bare engine");
     let host = Host::new(profile());
@@ -126,4 +127,5 @@ fn main() {
         "fresh instance, medians of {CALLS}: bare {bare_median:?}, sandbox {real_median:?}, \
          ratio {ratio:.2}, {verdict} the budget of {BUDGET}"
     );
+    if ratio <= BUDGET { ExitCode::SUCCESS } else { ExitCode::FAILURE }
 }

@@ -94,6 +94,18 @@ impl Host {
         admin: SocketAddr,
         interrupted: &AtomicBool,
     ) -> Result<Self> {
+        let mut host = Self::launch(binary, config, log)?;
+        match host.wait_until_ready(admin, interrupted) {
+            Ok(()) => Ok(host),
+            Err(error) => {
+                let tail = tail(log)?;
+                Err(error.context(format!("the host is not ready; the end of {}:\n{tail}", log.display())))
+            }
+        }
+    }
+
+    /// Like [`Host::start`], but returns at once.
+    pub fn launch(binary: &Path, config: &Path, log: &Path) -> Result<Self> {
         say(format_args!("host: serve --config {}", config.display()));
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(binary)
@@ -104,14 +116,12 @@ impl Host {
             .stderr(output)
             .spawn()
             .with_context(|| format!("cannot start {}", binary.display()))?;
-        let mut host = Self { child, log: log.to_owned() };
-        match host.wait_until_ready(admin, interrupted) {
-            Ok(()) => Ok(host),
-            Err(error) => {
-                let tail = tail(log)?;
-                Err(error.context(format!("the host is not ready; the end of {}:\n{tail}", log.display())))
-            }
-        }
+        Ok(Self { child, log: log.to_owned() })
+    }
+
+    /// Its process id.
+    pub fn process(&self) -> u32 {
+        self.child.id()
     }
 
     /// Block until the host ends by itself, or `interrupted` is set.

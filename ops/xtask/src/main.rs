@@ -1,5 +1,7 @@
 //! The repository's own commands. `cargo xtask help` lists them.
 
+mod apt;
+mod bench;
 mod cache;
 mod demo;
 mod dev_key;
@@ -38,6 +40,7 @@ enum Verb {
     Plugins(plugins::Options),
     Test(test::Options),
     Demo(demo::Options),
+    Bench(bench::Options),
     DevKey(dev_key::Options),
 }
 
@@ -59,6 +62,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Plugins(options) => plugins::run(&workspace, &cache, &options),
         Verb::Test(options) => test::run(&workspace, &cache, &options),
         Verb::Demo(options) => demo::run(&workspace, &cache, &options),
+        Verb::Bench(options) => bench::run(&workspace, &cache, &options),
         Verb::DevKey(options) => dev_key::run(&cache, &options),
     }
 }

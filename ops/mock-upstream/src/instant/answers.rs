@@ -49,6 +49,9 @@ pub(super) static MODELS: LazyLock<Vec<u8>> = LazyLock::new(|| {
     whole("200 OK", &json!({"object": "list", "data": [model]}).to_string())
 });
 
+/// What gateways that watch their upstreams ask for.
+pub(super) static HEALTH: LazyLock<Vec<u8>> = LazyLock::new(|| whole("200 OK", "{}"));
+
 pub(super) static NOT_FOUND: LazyLock<Vec<u8>> = LazyLock::new(|| {
     refusal(
         "404 Not Found",

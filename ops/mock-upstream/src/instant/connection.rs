@@ -149,6 +149,7 @@ fn answer(path: &str, body: &[u8]) -> &'static [u8] {
             }
         }
         "/v1/models" | "/openai/v1/models" => &answers::MODELS,
+        "/health" => &answers::HEALTH,
         _ => &answers::NOT_FOUND,
     }
 }

@@ -7,19 +7,14 @@
 use std::{
     env,
     ffi::OsString,
-    fs,
     path::{Path, PathBuf},
     process::Command,
-    time::Duration,
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use semver::Version;
 
-use crate::{cache::Cache, process, progress, workspace::Workspace};
-
-/// Enough for 140 MB over a slow line.
-const DOWNLOAD_LIMIT: Duration = Duration::from_secs(900);
+use crate::{apt::Apt, cache::Cache, process, progress, workspace::Workspace};
 
 /// These names are stable; those of the libraries that belong to them carry versions and are read from them.
 const NAMED: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
@@ -111,11 +106,6 @@ fn release(rustc: &Path, libraries: &OsString) -> Result<Version> {
 
 /// Download the packages and unpack them into `dir/root`.
 fn fetch(dir: &Path) -> Result<()> {
-    ensure!(
-        process::works(Command::new("apt-get").arg("--version"))
-            && process::works(Command::new("dpkg").arg("--version")),
-        "apt-get and dpkg are not here: this is not a Debian system"
-    );
     let apt = Apt::new(dir)?;
     progress::say("debian: downloading the Rust compiler for the web");
     let mut packages: Vec<String> = NAMED.map(str::to_owned).to_vec();
@@ -125,88 +115,7 @@ fn fetch(dir: &Path) -> Result<()> {
     apt.download(std::slice::from_ref(&standard))?;
     let llvm = apt.dependency(&standard, "libllvm")?;
     apt.download(std::slice::from_ref(&llvm))?;
-    let missing: Vec<_> = apt.dependencies(&llvm)?.into_iter().filter(|name| !is_installed(name)).collect();
-    if !missing.is_empty() {
-        apt.download(&missing)?;
-    }
+    packages.extend(apt.download_missing_libraries(&llvm)?);
     packages.extend([standard, llvm]);
-    packages.extend(missing);
-    for package in &packages {
-        progress::say(format_args!("debian: unpacking {package}"));
-        process::run(Command::new("dpkg").arg("-x").arg(apt.file(package)?).arg(dir.join("root")))?;
-    }
-    for folder in [&apt.debs, &dir.join("apt")] {
-        fs::remove_dir_all(folder).context("cannot remove what was downloaded")?;
-    }
-    Ok(())
-}
-
-fn is_installed(package: &str) -> bool {
-    let mut command = Command::new("dpkg-query");
-    command.args(["-W", "-f=${db:Status-Status}", package]);
-    process::capture(&mut command).is_ok_and(|status| status == "installed")
-}
-
-/// apt with package lists and a cache of its own, so that it needs no root and leaves the system's alone.
-struct Apt {
-    debs: PathBuf,
-    settings: Vec<String>,
-}
-
-impl Apt {
-    fn new(dir: &Path) -> Result<Self> {
-        let (lists, archives, debs) = (dir.join("apt/lists"), dir.join("apt/cache"), dir.join("debs"));
-        for folder in [&lists.join("partial"), &archives.join("archives/partial"), &debs] {
-            fs::create_dir_all(folder)?;
-        }
-        let settings = vec![
-            format!("Dir::State::Lists={}", lists.display()),
-            format!("Dir::Cache={}", archives.display()),
-            // The unprivileged user that apt would switch to cannot write into the cache folder.
-            "APT::Sandbox::User=root".to_owned(),
-        ];
-        let apt = Self { debs, settings };
-        progress::say("debian: reading the package lists");
-        process::run_within(apt.command().args(["-qq", "update"]), DOWNLOAD_LIMIT)?;
-        Ok(apt)
-    }
-
-    fn command(&self) -> Command {
-        let mut command = Command::new("apt-get");
-        command.current_dir(&self.debs);
-        for setting in &self.settings {
-            command.args(["-o", setting]);
-        }
-        command
-    }
-
-    fn download(&self, packages: &[String]) -> Result<()> {
-        process::run_within(self.command().args(["-qq", "download"]).args(packages), DOWNLOAD_LIMIT)
-            .with_context(|| format!("Debian's package sources do not give {}", packages.join(", ")))
-    }
-
-    /// The downloaded file of a package: `name_version_architecture.deb`.
-    fn file(&self, package: &str) -> Result<PathBuf> {
-        let prefix = format!("{package}_");
-        for entry in fs::read_dir(&self.debs)? {
-            let entry = entry?;
-            if entry.file_name().to_string_lossy().starts_with(&prefix) {
-                return Ok(entry.path());
-            }
-        }
-        bail!("apt-get download left no file for {package}")
-    }
-
-    /// Names of the packages that a downloaded one depends on; of alternatives, the first.
-    fn dependencies(&self, package: &str) -> Result<Vec<String>> {
-        let field =
-            process::capture(Command::new("dpkg-deb").arg("-f").arg(self.file(package)?).arg("Depends"))?;
-        let names = field.split(',').filter_map(|clause| clause.split_whitespace().next());
-        Ok(names.map(|name| name.split(':').next().unwrap_or(name).to_owned()).collect())
-    }
-
-    fn dependency(&self, package: &str, prefix: &str) -> Result<String> {
-        let mut found = self.dependencies(package)?.into_iter().filter(|name| name.starts_with(prefix));
-        found.next().with_context(|| format!("{package} no longer depends on a {prefix}*"))
-    }
+    apt.unpack(&packages, &dir.join("root"))
 }

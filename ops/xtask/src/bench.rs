@@ -1,0 +1,47 @@
+//! `cargo xtask bench`: programs that measure, and say whether a budget is kept.
+
+mod atelier;
+mod build;
+mod footprint;
+mod gateway;
+mod plugin;
+mod report;
+mod servers;
+mod sse;
+mod subject;
+mod tools;
+mod wrk;
+
+use std::process::ExitCode;
+
+use anyhow::Result;
+use clap::Subcommand;
+
+use crate::{cache::Cache, workspace::Workspace};
+
+/// Measure, print each budget beside its figure, and fail where one is missed.
+///
+/// Everything talks over loopback, on this machine alone; let nothing else run on it meanwhile. The host is built in the
+/// `dist` profile, as a release is.
+#[derive(Debug, clap::Args)]
+pub struct Options {
+    #[command(subcommand)]
+    what: What,
+}
+
+#[derive(Debug, Subcommand)]
+enum What {
+    Gateway(gateway::Options),
+    Plugin(plugin::Options),
+    Footprint(footprint::Options),
+}
+
+/// Run the verb.
+pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<ExitCode> {
+    let budgets = match &options.what {
+        What::Gateway(options) => gateway::run(workspace, cache, options)?,
+        What::Plugin(options) => return plugin::run(workspace, cache, options),
+        What::Footprint(options) => footprint::run(workspace, cache, options)?,
+    };
+    budgets.print()
+}

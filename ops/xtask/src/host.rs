@@ -38,7 +38,8 @@ pub struct Host {
 pub fn build(workspace: &Workspace) -> Result<PathBuf> {
     say("host: cargo build");
     let mut cargo = process::cargo();
-    cargo.args(["build", "--package", "atelier", "--bin", "atelier"]).current_dir(workspace.root());
+    // The whole workspace's features, as the tests select them: nothing is compiled again for those.
+    cargo.args(["build", "--workspace", "--bin", "atelier"]).current_dir(workspace.root());
     process::run(&mut cargo)?;
     Ok(workspace.target().join("debug/atelier"))
 }

@@ -137,8 +137,8 @@ impl From<HttpError> for Failure {
     fn from(error: HttpError) -> Self {
         let code = match error.code.as_str() {
             "denied" => code::FORBIDDEN,
-            "secret-missing" => code::UNAUTHENTICATED,
-            "dns" | "connect" | "tls" | "reset" => code::UNAVAILABLE,
+            "secret-missing" | "secret-refused" => code::UNAUTHENTICATED,
+            "token-unavailable" | "dns" | "connect" | "tls" | "reset" => code::UNAVAILABLE,
             "timeout" => code::TIMEOUT,
             "too-large" => code::BAD_RESPONSE,
             "limit-reached" => code::TOO_LARGE,

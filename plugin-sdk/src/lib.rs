@@ -50,6 +50,59 @@
 //!
 //! Build it with `crate-type = ["cdylib"]` for `wasm32-unknown-unknown`. Every call runs in a fresh instance, so nothing that a call
 //! leaves in memory outlives it; [`cache`] keeps what may be forgotten.
+//!
+//! # Secrets
+//!
+//! A plugin never holds a secret. Its manifest says which there are and where the host puts each one; a plugin sends its requests
+//! without. What a secret is placed as:
+//!
+//! | `place` | what the host does | the secret |
+//! |---|---|---|
+//! | `bearer` | `authorization: Bearer …` | the key |
+//! | `basic` | `authorization: Basic …` | `user:password` |
+//! | `header` | the header that `header` names | the key |
+//! | `query` | the parameter that `parameter` names | the key |
+//! | `path` | fills in `{secret:NAME}` in a URL's path | the key |
+//! | `sigv4` | signs each request as AWS does | `ACCESS_KEY_ID:SECRET_ACCESS_KEY`, or with `:SESSION_TOKEN` |
+//! | `jwt` | signs short-lived tokens, sent as bearer | the key, or `KEY_ID:KEY` where a claim says `{key-id}` |
+//! | `oauth2-client` | fetches tokens with client credentials (RFC 6749 §4.4) | `CLIENT_ID:CLIENT_SECRET` |
+//! | `google-service-account` | buys tokens with signed assertions (RFC 7523) | the key file's JSON |
+//! | `webhook` | checks the provider's callbacks | what the provider says |
+//!
+//! The signers have a table of their own:
+//!
+//! ```toml
+//! # Besides the base URL's host: where tokens are fetched must be granted as well.
+//! hosts = ["login.example.com"]
+//!
+//! [[secrets]]
+//! name = "aws-credentials"
+//! place = "sigv4"
+//! sigv4 = { service = "bedrock", region = "us-east-1", region-setting = "region" }
+//!
+//! [[secrets]]
+//! name = "access-key"
+//! place = "jwt"
+//! [secrets.jwt]
+//! algorithm = "HS256" # or RS256, ES256 with a private key in PEM
+//! lifetime-seconds = 1800
+//! not-before-seconds = 5
+//! claims = { iss = "{key-id}", aud = "{setting:audience}" }
+//!
+//! [[secrets]]
+//! name = "client"
+//! place = "oauth2-client"
+//! oauth2-client = { token-url = "https://login.example.com/token", scope = "media" }
+//!
+//! [[secrets]]
+//! name = "service-account"
+//! place = "google-service-account"
+//! google-service-account = { scope = "https://www.googleapis.com/auth/cloud-platform" }
+//!
+//! [webhook] # callbacks: standard-webhooks, hmac-sha256, stripe or none
+//! scheme = "standard-webhooks"
+//! secret = "webhook-secret"
+//! ```
 
 extern crate self as atelier_plugin_sdk;
 

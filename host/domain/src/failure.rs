@@ -147,6 +147,8 @@ pub enum ProviderError {
     Forbidden { instance: String, what: String },
     #[error("{instance} needs its secret {secret}, which is not set")]
     SecretMissing { instance: String, secret: String },
+    #[error("{instance} cannot use its secret {secret}: {reason}")]
+    SecretRefused { instance: String, secret: String, reason: String },
     #[error("{instance} reported {}: {}", failure.code, failure.message)]
     Reported { instance: String, failure: Box<Failure> },
     #[error("{instance} stopped unexpectedly: {detail}")]
@@ -167,6 +169,7 @@ impl ProviderError {
             ProviderError::EgressDenied { .. } => "egress-denied",
             ProviderError::Forbidden { .. } => "forbidden",
             ProviderError::SecretMissing { .. } => "secret-missing",
+            ProviderError::SecretRefused { .. } => "secret-refused",
             ProviderError::Reported { .. } => "reported",
             ProviderError::Trapped { .. } => "trapped",
             ProviderError::Unavailable { .. } => "unavailable",
@@ -183,6 +186,7 @@ impl ProviderError {
             | ProviderError::Trapped { .. } => true,
             ProviderError::EgressDenied { .. }
             | ProviderError::SecretMissing { .. }
+            | ProviderError::SecretRefused { .. }
             | ProviderError::Reported { .. }
             | ProviderError::Unavailable { .. }
             | ProviderError::Unsupported { .. }

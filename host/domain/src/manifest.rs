@@ -1,6 +1,12 @@
 //! What a plugin says of itself: the JSON in its component's custom section `atelier:manifest`.
 
+mod signer;
+mod webhook;
+
 use serde::{Deserialize, Serialize};
+
+pub use signer::{ClientAuthentication, GoogleSpec, JwtAlgorithm, JwtSpec, OAuth2Spec, SigV4Spec};
+pub use webhook::{WebhookScheme, WebhookSpec};
 
 /// The manifest of a plugin. Unknown members are refused, so that a misspelt permission is not a missing one.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
@@ -62,6 +68,14 @@ pub struct SecretSpec {
     /// Hosts it may be sent to; none means that of the base URL.
     #[serde(default)]
     pub hosts: Vec<String>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub sigv4: Option<SigV4Spec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub jwt: Option<JwtSpec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub oauth2_client: Option<OAuth2Spec>,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub google_service_account: Option<GoogleSpec>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -77,34 +91,16 @@ pub enum SecretPlace {
     Basic,
     /// Where the URL says `{secret:NAME}`.
     Path,
+    /// Never sent: it signs each request as AWS does.
+    Sigv4,
+    /// Never sent: it signs short-lived tokens.
+    Jwt,
+    /// Sent to a token endpoint alone, for tokens (RFC 6749 §4.4).
+    Oauth2Client,
+    /// Never sent: it signs assertions that buy tokens (RFC 7523).
+    GoogleServiceAccount,
     /// Never sent: it verifies callbacks.
     Webhook,
-}
-
-/// How the provider signs its callbacks.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case", deny_unknown_fields)]
-pub struct WebhookSpec {
-    pub scheme: WebhookScheme,
-    /// Name of the secret that verifies.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub secret: Option<String>,
-    /// For `hmac-sha256`: the header with the signature.
-    #[serde(default, skip_serializing_if = "Option::is_none")]
-    pub header: Option<String>,
-}
-
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(rename_all = "kebab-case")]
-pub enum WebhookScheme {
-    /// <https://www.standardwebhooks.com>
-    StandardWebhooks,
-    /// Hexadecimal HMAC-SHA256 of the body in a header.
-    HmacSha256,
-    /// Stripe's `stripe-signature`.
-    Stripe,
-    /// The provider signs nothing: a callback only advances the next poll.
-    None,
 }
 
 /// Limits that a plugin asks for.
@@ -187,8 +183,14 @@ impl Manifest {
             if secret.place == SecretPlace::Query && secret.parameter.is_none() {
                 return invalid("secrets", "place = \"query\" needs parameter = \"…\"");
             }
+            if let Err(why) = secret.check_signer(&self.hosts) {
+                return invalid("secrets", &format!("{}: {why}", secret.name));
+            }
         }
-        Ok(())
+        match self.webhook.as_ref().map(|webhook| webhook.check(&self.secrets)) {
+            Some(Err(why)) => invalid("webhook", &why),
+            Some(Ok(())) | None => Ok(()),
+        }
     }
 }
 

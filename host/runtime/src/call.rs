@@ -115,6 +115,7 @@ impl Session {
             ProviderError::Reported { .. }
             | ProviderError::LimitReached { .. }
             | ProviderError::SecretMissing { .. }
+            | ProviderError::SecretRefused { .. }
             | ProviderError::Unavailable { .. }
             | ProviderError::Unsupported { .. }
             | ProviderError::Canceled => {}

@@ -1,6 +1,6 @@
 //! The only way out of the host, for plugins and for the host's own fetches on behalf of callers.
 //!
-//! scheme, host and port against the grants → secrets put in → resolve once → refuse special addresses → dial exactly those
+//! scheme, host and port against the grants → secrets put in, or what they sign → resolve once → refuse special addresses → dial exactly those
 //! addresses → no redirects. What comes back has the secrets blanked out.
 
 mod address;
@@ -12,6 +12,7 @@ mod grants;
 mod incoming;
 mod scrub;
 mod secrets;
+mod signers;
 
 pub use address::is_special;
 pub use body::{OutgoingBody, Segment};

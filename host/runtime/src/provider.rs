@@ -71,8 +71,9 @@ impl SandboxedProvider {
         let config = &settings.config;
         let invalid = |why: String| InvalidInstance { instance: config.name.to_string(), why };
         let (grants, base) = grants_of(&settings).map_err(invalid)?;
+        let (specs, clock) = (&settings.manifest.secrets, Arc::clone(&sandbox.clock));
         let secrets =
-            Secrets::new(&settings.manifest.secrets, &config.secrets, Some(base)).map_err(invalid)?;
+            Secrets::new(specs, &config.secrets, Some(base), &config.settings, clock).map_err(invalid)?;
         if let Some(unknown) = config
             .secrets
             .keys()

@@ -38,7 +38,8 @@ const BY_WORD = {
 };
 
 const BY_HTTP_ERROR = {
-  "denied": "forbidden", "secret-missing": "unauthenticated", "dns": "unavailable", "connect": "unavailable",
+  "denied": "forbidden", "secret-missing": "unauthenticated", "secret-refused": "unauthenticated",
+  "token-unavailable": "unavailable", "dns": "unavailable", "connect": "unavailable",
   "tls": "unavailable", "reset": "unavailable", "timeout": "timeout", "too-large": "bad-response",
   "limit-reached": "too-large", "canceled": "canceled",
 };

@@ -57,6 +57,8 @@ BY_RPC_NAME = dict(RPC_CODES.values())
 BY_HTTP_ERROR = {
     "denied": "forbidden",
     "secret-missing": "unauthenticated",
+    "secret-refused": "unauthenticated",
+    "token-unavailable": "unavailable",
     "dns": "unavailable",
     "connect": "unavailable",
     "tls": "unavailable",

@@ -58,6 +58,33 @@ impl OutgoingBody {
         Self { segments, left, reading: None }
     }
 
+    /// The same body, as long as nothing of it has been sent.
+    pub(super) fn copy(&self) -> Self {
+        Self { segments: self.segments.clone(), left: self.left, reading: None }
+    }
+
+    /// Whether nothing of it lies in a file.
+    pub(super) fn is_in_memory(&self) -> bool {
+        self.segments.iter().all(|segment| match segment {
+            Segment::Bytes(_) => true,
+            Segment::Blob(blob, ..) | Segment::Base64(blob, ..) => blob.is_in_memory(),
+        })
+    }
+
+    /// Reads it to its end as it would be sent. Blocks where a part lies in a file.
+    ///
+    /// # Errors
+    /// The disk is failing.
+    pub(super) fn read_chunks(mut self, mut chunk: impl FnMut(&[u8])) -> io::Result<()> {
+        while let Some(next) = self.next_chunk() {
+            match next {
+                Ok(bytes) => chunk(&bytes),
+                Err((blob, offset, length, encode)) => chunk(&read_chunk(&blob, offset, length, encode)?),
+            }
+        }
+        Ok(())
+    }
+
     /// Bytes still to be sent.
     pub fn length(&self) -> u64 {
         self.left

@@ -1,5 +1,6 @@
 //! Sends one request and gives its answer's head.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT, VIA};
@@ -13,6 +14,7 @@ use super::body::OutgoingBody;
 use super::connector::{ConnectError, Connector};
 use super::grants::{Grants, Reach};
 use super::incoming::IncomingBody;
+use super::scrub::Patterns;
 use super::secrets::Secrets;
 
 /// Why a request got no answer.
@@ -24,6 +26,10 @@ pub enum EgressError {
     Invalid(String),
     #[error("the secret {0} is not set")]
     SecretMissing(String),
+    #[error("the secret {secret} cannot be used: {reason}")]
+    SecretRefused { secret: String, reason: String },
+    #[error("the secret {secret} gave no token: {reason}")]
+    TokenUnavailable { secret: String, reason: String },
     #[error("{0}")]
     Dns(String),
     #[error("{0}")]
@@ -45,6 +51,8 @@ impl EgressError {
             EgressError::Denied { .. } => "denied",
             EgressError::Invalid(_) => "invalid",
             EgressError::SecretMissing(_) => "secret-missing",
+            EgressError::SecretRefused { .. } => "secret-refused",
+            EgressError::TokenUnavailable { .. } => "token-unavailable",
             EgressError::Dns(_) => "dns",
             EgressError::Connect(_) => "connect",
             EgressError::Tls(_) => "tls",
@@ -66,6 +74,20 @@ pub struct OutgoingRequest {
     pub request_id: Option<HeaderValue>,
     /// How often this chain of calls has passed through this host already.
     pub depth: u32,
+}
+
+impl OutgoingRequest {
+    /// The same request, as long as nothing of it has been sent.
+    pub(super) fn copy(&self) -> Self {
+        Self {
+            method: self.method.clone(),
+            url: self.url.clone(),
+            headers: self.headers.clone(),
+            body: self.body.copy(),
+            request_id: self.request_id.clone(),
+            depth: self.depth,
+        }
+    }
 }
 
 /// The head of an answer, and its body to be read.
@@ -138,6 +160,19 @@ impl Egress {
         })?;
         self.complete(&mut request);
         secrets.inject(&mut request.url, &mut request.headers).map_err(EgressError::SecretMissing)?;
+        if secrets.signs() {
+            return self.send_signed(request, reach, grants, secrets).await;
+        }
+        self.dispatch(request, reach, secrets.patterns()).await
+    }
+
+    /// Sends a request that is complete; `patterns` are blanked out of its answer.
+    pub(super) async fn dispatch(
+        &self,
+        request: OutgoingRequest,
+        reach: Reach,
+        patterns: Arc<Patterns>,
+    ) -> Result<Received, EgressError> {
         let client = match reach {
             Reach::Public => &self.public,
             Reach::Private => &self.private,
@@ -149,11 +184,15 @@ impl Egress {
             .map_err(|error| explain(&error))?;
         let (head, body) = response.into_parts();
         refuse_encoding(&head.headers)?;
-        let patterns = secrets.patterns();
         let headers = scrub_headers(head.headers, &patterns);
         let content_type = headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).map(str::to_owned);
         let body = IncomingBody::new(body, patterns, content_type, self.timeouts.idle);
         Ok(Received { status: head.status, headers, body })
+    }
+
+    /// Its time limits.
+    pub(super) fn timeouts(&self) -> EgressTimeouts {
+        self.timeouts
     }
 
     fn complete(&self, request: &mut OutgoingRequest) {
@@ -191,7 +230,7 @@ fn refuse_encoding(headers: &HeaderMap) -> Result<(), EgressError> {
     }
 }
 
-fn scrub_headers(mut headers: HeaderMap, patterns: &super::scrub::Patterns) -> HeaderMap {
+fn scrub_headers(mut headers: HeaderMap, patterns: &Patterns) -> HeaderMap {
     for value in headers.values_mut() {
         let blanked = value.to_str().ok().and_then(|text| patterns.blank_text(text));
         if let Some(blanked) = blanked.and_then(|text| HeaderValue::from_str(&text).ok()) {

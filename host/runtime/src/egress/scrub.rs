@@ -1,6 +1,8 @@
 //! Blanks out secrets that an upstream echoes, also where they are torn across chunks.
 
-use std::sync::Arc;
+use std::collections::VecDeque;
+use std::fmt;
+use std::sync::{Arc, PoisonError, RwLock};
 
 use bytes::{Bytes, BytesMut};
 use memchr::memmem::Finder;
@@ -8,16 +10,40 @@ use memchr::memmem::Finder;
 /// What a secret's bytes become: as many as there were, so that lengths stay true.
 const BLANK: u8 = b'*';
 
-/// The byte strings to blank out, in all spellings in which they could come back.
-#[derive(Clone, Debug, Default)]
+/// Byte strings that were learned while running; beyond it the oldest is forgotten: its token has been replaced several times.
+const LEARNED_MAX: usize = 8;
+
+/// The byte strings to blank out, in all spellings in which they could come back. Clones share what is learned.
+#[derive(Clone, Default)]
 pub struct Patterns {
+    fixed: Arc<Set>,
+    /// Tokens come and go while the host runs. Absent where none can, which costs nothing.
+    learned: Option<Arc<RwLock<Learned>>>,
+}
+
+/// Secrets in the order they came, and all of them as one set.
+#[derive(Default)]
+struct Learned {
+    secrets: VecDeque<Vec<Vec<u8>>>,
+    set: Arc<Set>,
+}
+
+#[derive(Clone, Default)]
+struct Set {
     finders: Vec<Finder<'static>>,
     longest: usize,
 }
 
-impl Patterns {
-    /// Patterns for byte strings; those under four bytes are left out, since they would blank ordinary text.
-    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+/// Never the patterns themselves: they are secrets.
+impl fmt::Debug for Patterns {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Patterns").field("fixed", &self.fixed.finders.len()).finish_non_exhaustive()
+    }
+}
+
+impl Set {
+    /// Those under four bytes are left out, since they would blank ordinary text.
+    fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
         let finders: Vec<_> = secrets
             .into_iter()
             .filter(|secret| secret.len() >= 4)
@@ -31,7 +57,6 @@ impl Patterns {
         self.finders.iter().any(|finder| finder.find(bytes).is_some())
     }
 
-    /// How many bytes at the end could be the beginning of a secret.
     fn open_tail(&self, bytes: &[u8]) -> usize {
         let reach = bytes.len().min(self.longest.saturating_sub(1));
         let tail = &bytes[bytes.len() - reach..];
@@ -40,8 +65,7 @@ impl Patterns {
             .map_or(0, |start| tail.len() - start)
     }
 
-    /// Blanks all secrets in place.
-    pub fn blank(&self, bytes: &mut [u8]) {
+    fn blank(&self, bytes: &mut [u8]) {
         for finder in &self.finders {
             let mut from = 0;
             while let Some(found) = finder.find(&bytes[from..]) {
@@ -49,6 +73,65 @@ impl Patterns {
                 bytes[from + found..end].fill(BLANK);
                 from = end;
             }
+        }
+    }
+}
+
+impl Patterns {
+    /// Patterns for byte strings; those under four bytes are left out, since they would blank ordinary text.
+    pub fn new<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { fixed: Arc::new(Set::new(secrets)), learned: None }
+    }
+
+    /// The same, and able to learn more.
+    pub fn learning<'a>(secrets: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        Self { learned: Some(Arc::default()), ..Self::new(secrets) }
+    }
+
+    /// Learns a secret in all its spellings; nothing happens to patterns that cannot learn.
+    pub(super) fn learn(&self, spellings: Vec<Vec<u8>>) {
+        let Some(learned) = &self.learned else { return };
+        let mut learned = learned.write().unwrap_or_else(PoisonError::into_inner);
+        if learned.secrets.len() == LEARNED_MAX {
+            learned.secrets.pop_front();
+        }
+        learned.secrets.push_back(spellings);
+        learned.set = Arc::new(Set::new(learned.secrets.iter().flatten().map(Vec::as_slice)));
+    }
+
+    /// These and more, for one answer.
+    pub(super) fn with<'a>(&self, more: impl IntoIterator<Item = &'a [u8]>) -> Self {
+        let more = Set::new(more);
+        let mut fixed = Set::clone(&self.fixed);
+        fixed.longest = fixed.longest.max(more.longest);
+        fixed.finders.extend(more.finders);
+        Self { fixed: Arc::new(fixed), learned: self.learned.clone() }
+    }
+
+    fn learned(&self) -> Option<Arc<Set>> {
+        let learned = self.learned.as_ref()?.read().unwrap_or_else(PoisonError::into_inner);
+        (!learned.set.finders.is_empty()).then(|| Arc::clone(&learned.set))
+    }
+
+    fn are_none(&self) -> bool {
+        self.fixed.finders.is_empty() && self.learned.is_none()
+    }
+
+    fn contains_any(&self, bytes: &[u8]) -> bool {
+        self.fixed.contains_any(bytes) || self.learned().is_some_and(|learned| learned.contains_any(bytes))
+    }
+
+    /// How many bytes at the end could be the beginning of a secret.
+    fn open_tail(&self, bytes: &[u8]) -> usize {
+        let learned = self.learned().map_or(0, |learned| learned.open_tail(bytes));
+        self.fixed.open_tail(bytes).max(learned)
+    }
+
+    /// Blanks all secrets in place.
+    pub fn blank(&self, bytes: &mut [u8]) {
+        self.fixed.blank(bytes);
+        if let Some(learned) = self.learned() {
+            learned.blank(bytes);
         }
     }
 
@@ -65,10 +148,17 @@ impl Patterns {
 }
 
 /// A stream's scrubber: holds back only what could still turn out to be a secret.
-#[derive(Clone, Debug)]
+#[derive(Clone)]
 pub struct Scrubber {
     patterns: Arc<Patterns>,
     held: BytesMut,
+}
+
+/// Never what is held: it could be a secret's beginning.
+impl fmt::Debug for Scrubber {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Scrubber").field("held_bytes", &self.held.len()).finish_non_exhaustive()
+    }
 }
 
 impl Scrubber {
@@ -79,7 +169,7 @@ impl Scrubber {
 
     /// Takes the next chunk, gives what can go on.
     pub fn push(&mut self, chunk: Bytes) -> Bytes {
-        if self.patterns.finders.is_empty() {
+        if self.patterns.are_none() {
             return chunk;
         }
         if self.held.is_empty() {
@@ -113,6 +203,33 @@ mod tests {
         }
         out.extend_from_slice(&scrubber.finish());
         out
+    }
+
+    #[test]
+    fn what_is_learned_later_is_blanked_by_those_who_were_there_before() {
+        let patterns = Arc::new(Patterns::learning([b"sk-first".as_slice()]));
+        let mut scrubber = Scrubber::new(Arc::clone(&patterns));
+        patterns.learn(vec![b"tok-second".to_vec()]);
+        let mut out = scrubber.push(Bytes::from_static(b"sk-first and tok-")).to_vec();
+        out.extend_from_slice(&scrubber.push(Bytes::from_static(b"second.")));
+        out.extend_from_slice(&scrubber.finish());
+        assert_eq!(String::from_utf8_lossy(&out), "******** and **********.");
+        for number in 0..LEARNED_MAX {
+            patterns.learn(vec![format!("tok-{number}-later").into_bytes()]);
+        }
+        assert_eq!(patterns.blank_text("tok-second"), None, "long replaced");
+        assert!(patterns.blank_text("tok-0-later").is_some());
+    }
+
+    #[test]
+    fn patterns_do_not_show_themselves() {
+        let patterns = Patterns::learning([b"sk-first".as_slice()]);
+        patterns.learn(vec![b"tok-second".to_vec()]);
+        let shown = format!("{patterns:?} {:?}", Scrubber::new(Arc::new(patterns.clone())));
+        for bytes in [b"sk-first".as_slice(), b"tok-second"] {
+            assert!(!shown.contains(&String::from_utf8_lossy(bytes)[..]), "{shown}");
+            assert!(!shown.contains(&format!("{bytes:?}")[1..20]), "{shown}");
+        }
     }
 
     proptest! {

@@ -5,6 +5,7 @@ use std::sync::Arc;
 
 use atelier_domain::manifest::{SecretPlace, SecretSpec};
 use atelier_domain::plugin::SecretValue;
+use atelier_domain::time::{Clock, SystemClock, Timestamp};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use http::header::AUTHORIZATION;
@@ -13,12 +14,23 @@ use url::Url;
 
 use super::grants::{Grants, HostPattern};
 use super::scrub::Patterns;
+use super::signers::{Settings, Signer};
 
 /// An instance's secrets, ready to be put in.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub struct Secrets {
     entries: Vec<Entry>,
+    /// Whether one of them signs.
+    signs: bool,
     patterns: Arc<Patterns>,
+    clock: Arc<dyn Clock>,
+}
+
+impl Default for Secrets {
+    fn default() -> Self {
+        let clock = Arc::new(SystemClock::default());
+        Self { entries: Vec::new(), signs: false, patterns: Arc::default(), clock }
+    }
 }
 
 #[derive(Debug)]
@@ -37,6 +49,8 @@ enum Place {
     Header(HeaderName, Option<HeaderValue>),
     Query(String),
     Path,
+    /// Absent while the secret is not set.
+    Signer(Option<Signer>),
     Nowhere,
 }
 
@@ -49,22 +63,61 @@ impl Secrets {
         specs: &[SecretSpec],
         values: &BTreeMap<String, SecretValue>,
         base_host: Option<HostPattern>,
+        settings: &Settings,
+        clock: Arc<dyn Clock>,
     ) -> Result<Self, String> {
-        let entries = specs
-            .iter()
-            .map(|spec| Entry::new(spec, values.get(&spec.name), base_host.clone()))
-            .collect::<Result<Vec<_>, _>>()?;
         let mut spellings = Vec::new();
-        for value in entries.iter().filter_map(|entry| entry.value.as_ref()) {
-            spellings.extend(spellings_of(value.reveal()));
+        for (spec, value) in specs.iter().filter_map(|spec| Some((spec, values.get(&spec.name)?))) {
+            for part in Signer::secret_parts(spec, value.reveal()) {
+                spellings.extend(spellings_of(part));
+            }
         }
-        let patterns = Arc::new(Patterns::new(spellings.iter().map(Vec::as_slice)));
-        Ok(Self { entries, patterns })
+        let signs = specs.iter().any(SecretSpec::signs);
+        let spellings = spellings.iter().map(Vec::as_slice);
+        let patterns = Arc::new(match signs {
+            true => Patterns::learning(spellings),
+            false => Patterns::new(spellings),
+        });
+        let mut entries = Vec::with_capacity(specs.len());
+        for spec in specs {
+            let value = values.get(&spec.name);
+            let mut entry = Entry::new(spec, value, base_host.clone())?;
+            if let (Place::Signer(signer), Some(value)) = (&mut entry.place, value) {
+                *signer = Signer::new(spec, value.reveal(), settings, &clock, &patterns)
+                    .map_err(|why| format!("the secret {} cannot be used: {why}", spec.name))?;
+            }
+            entries.push(entry);
+        }
+        Ok(Self { entries, signs, patterns, clock })
     }
 
     /// The header names that are the host's to fill in.
     pub fn owns_header(&self, name: &HeaderName) -> bool {
-        self.entries.iter().any(|entry| matches!(&entry.place, Place::Header(own, _) if own == name))
+        self.entries.iter().any(|entry| match &entry.place {
+            Place::Header(own, _) => own == name,
+            Place::Signer(Some(signer)) => signer.owns_header(name),
+            Place::Signer(None) => *name == AUTHORIZATION,
+            Place::Query(_) | Place::Path | Place::Nowhere => false,
+        })
+    }
+
+    /// Whether a request may need more than [`Self::inject`].
+    pub fn signs(&self) -> bool {
+        self.signs
+    }
+
+    /// What signs requests to a URL, with the secret's name.
+    pub(super) fn signer_for(&self, url: &Url) -> Option<(&str, &Signer)> {
+        self.entries.iter().find_map(|entry| match &entry.place {
+            Place::Signer(Some(signer)) if entry.hosts.check(url).is_ok() => {
+                Some((entry.name.as_str(), signer))
+            }
+            _ => None,
+        })
+    }
+
+    pub(super) fn now(&self) -> Timestamp {
+        self.clock.now()
     }
 
     /// What must never come back.
@@ -106,7 +159,7 @@ impl Secrets {
                     let filled = url.path().replace(&format!("%7Bsecret:{}%7D", entry.name), value.reveal());
                     url.set_path(&filled);
                 }
-                Place::Header(_, None) | Place::Nowhere => {}
+                Place::Header(_, None) | Place::Signer(_) | Place::Nowhere => {}
             }
         }
         Ok(())
@@ -144,6 +197,10 @@ impl Entry {
             }
             SecretPlace::Query => Place::Query(spec.parameter.clone().unwrap_or_default()),
             SecretPlace::Path => Place::Path,
+            SecretPlace::Sigv4
+            | SecretPlace::Jwt
+            | SecretPlace::Oauth2Client
+            | SecretPlace::GoogleServiceAccount => Place::Signer(None),
             SecretPlace::Webhook => Place::Nowhere,
         };
         let mut hosts: Vec<HostPattern> =
@@ -163,7 +220,7 @@ impl Entry {
 }
 
 /// How a secret could come back: as it is, in base64, in a URL, inside a JSON string.
-fn spellings_of(secret: &str) -> Vec<Vec<u8>> {
+pub(super) fn spellings_of(secret: &str) -> Vec<Vec<u8>> {
     let percent: String = url::form_urlencoded::byte_serialize(secret.as_bytes()).collect();
     let json = serde_json::Value::from(secret).to_string();
     let mut spellings =

@@ -1,35 +1,16 @@
 //! Breakers: a plugin that keeps falling is left alone for a while.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use atelier_domain::failure::ProviderError;
 use atelier_domain::provider::{BreakerState, Provider as _};
-use atelier_domain::time::{Clock, Timestamp};
+use atelier_domain::time::Clock;
 use atelier_runtime::Compiler;
 
+use crate::clock::StoppedClock;
 use crate::support::{Host, assert_good, chat, profile};
 use crate::upstream::{Script, Upstream, response};
-
-/// A clock that stands until it is moved.
-#[derive(Debug, Default)]
-struct StoppedClock(AtomicU64);
-
-impl StoppedClock {
-    fn advance(&self, by: Duration) {
-        self.0.fetch_add(u64::try_from(by.as_millis()).expect("a test's time"), Ordering::Relaxed);
-    }
-}
-
-impl Clock for StoppedClock {
-    fn now(&self) -> Timestamp {
-        Timestamp(self.monotonic_ms())
-    }
-    fn monotonic_ms(&self) -> u64 {
-        self.0.load(Ordering::Relaxed)
-    }
-}
 
 fn stopped() -> (Host, Arc<StoppedClock>) {
     let clock = Arc::new(StoppedClock::default());

@@ -2,11 +2,13 @@
 
 mod bodies;
 mod breaker;
+mod clock;
 mod egress;
 mod limits;
 mod loading;
 mod logs;
 mod secrets;
+mod signers;
 mod streams;
 mod support;
 mod table_bomb;

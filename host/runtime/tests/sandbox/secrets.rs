@@ -14,7 +14,7 @@ use crate::support::{Host, Outcome, SECRET, assert_good, chat, context, profile}
 use crate::upstream::{Echo, Script, Upstream, response};
 
 /// All that left the sandbox, as text: events, error, log.
-fn everything(outcome: &Outcome) -> String {
+pub fn everything(outcome: &Outcome) -> String {
     let error = outcome.error.as_ref().map(|error| format!("{error} {error:?}"));
     // Streamed texts are what a caller joins.
     let mut joined = [String::new(), String::new(), String::new(), String::new()];
@@ -31,7 +31,7 @@ fn everything(outcome: &Outcome) -> String {
     format!("{:?}\n{joined:?}\n{}\n{}", outcome.events, error.unwrap_or_default(), logs::captured())
 }
 
-fn assert_clean(text: &str, echo: Echo) {
+pub fn assert_clean(text: &str, echo: Echo) {
     let backwards: String = SECRET.chars().rev().collect();
     let encoded = STANDARD.encode(SECRET);
     for (spelling, what) in [

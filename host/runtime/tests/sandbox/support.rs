@@ -53,12 +53,20 @@ pub fn profile() -> Profile {
 /// # Panics
 /// It has not been built.
 pub fn hostile_file() -> PathBuf {
+    built("hostile")
+}
+
+/// The file of a plugin in its first version.
+///
+/// # Panics
+/// It has not been built.
+pub fn built(plugin: &str) -> PathBuf {
     let folder = std::env::var_os("ATELIER_PLUGINS").map_or_else(
         || PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/../../target/plugins")),
         PathBuf::from,
     );
-    let file = folder.join("hostile-0.1.0.wasm");
-    assert!(file.is_file(), "{} is missing: run `cargo xtask plugins --only hostile`", file.display());
+    let file = folder.join(format!("{plugin}-0.1.0.wasm"));
+    assert!(file.is_file(), "{} is missing: run `cargo xtask plugins --only {plugin}`", file.display());
     file
 }
 
@@ -116,6 +124,15 @@ impl Host {
         address: &str,
         change: impl FnOnce(&mut InstanceConfig),
     ) -> Arc<SandboxedProvider> {
+        self.instance_of(address, |settings| change(&mut settings.config))
+    }
+
+    /// The same, with another manifest.
+    pub fn instance_of(
+        &self,
+        address: &str,
+        change: impl FnOnce(&mut InstanceSettings),
+    ) -> Arc<SandboxedProvider> {
         let package = hostile_package();
         let mut settings = InstanceSettings {
             config: config(address),
@@ -123,7 +140,7 @@ impl Host {
             file: hostile_file(),
             digest: package.digest.clone(),
         };
-        change(&mut settings.config);
+        change(&mut settings);
         SandboxedProvider::new(Arc::clone(&self.sandbox), settings).expect("a valid configuration")
     }
 }

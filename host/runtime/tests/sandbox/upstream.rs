@@ -1,6 +1,7 @@
 //! An upstream with control over every byte: it answers each path with a script.
 
 use std::collections::HashMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -26,6 +27,13 @@ pub enum Script {
     Zeros(u64),
     /// The request's own `authorization` header, in some disguise.
     Echo(Echo),
+    /// One after the other, the last one from then on.
+    InTurn(Arc<AtomicUsize>, Vec<Script>),
+}
+
+/// Answers one after the other, the last one from then on.
+pub fn in_turn(scripts: impl IntoIterator<Item = Script>) -> Script {
+    Script::InTurn(Arc::default(), scripts.into_iter().collect())
 }
 
 /// How a secret comes back.
@@ -101,6 +109,12 @@ impl Upstream {
         self.seen.lock().expect("no test panics inside").connections
     }
 
+    /// The requests for one path.
+    pub fn arrived_at(&self, path: &str) -> Vec<Arrived> {
+        let at = |arrived: &Arrived| arrived.head.split(' ').nth(1) == Some(path);
+        self.arrived().into_iter().filter(at).collect()
+    }
+
     pub fn arrived(&self) -> Vec<Arrived> {
         self.seen.lock().expect("no test panics inside").arrived.clone()
     }
@@ -128,6 +142,12 @@ async fn serve(
             .get(path.as_str())
             .cloned()
             .unwrap_or_else(|| Script::Answer(response("404 Nothing", "", b"")));
+        let script = match script {
+            Script::InTurn(next, scripts) => {
+                scripts[next.fetch_add(1, Ordering::Relaxed).min(scripts.len() - 1)].clone()
+            }
+            script => script,
+        };
         let played = play(&mut stream, script, &authorization).await;
         if matches!(played, Ok(Played::WaitForClient)) {
             let mut rest = [0];
@@ -154,6 +174,7 @@ enum Played {
 
 async fn play(stream: &mut TcpStream, script: Script, authorization: &str) -> std::io::Result<Played> {
     match script {
+        Script::InTurn(..) => Err(std::io::Error::other("turns are not nested")),
         Script::Answer(bytes) => stream.write_all(&bytes).await.map(|()| Played::Whole),
         Script::Pieces(pieces, pause) => {
             for piece in pieces {

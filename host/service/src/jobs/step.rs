@@ -303,6 +303,7 @@ fn passes(error: &ProviderError) -> bool {
         | ProviderError::EgressDenied { .. }
         | ProviderError::Forbidden { .. }
         | ProviderError::SecretMissing { .. }
+        | ProviderError::SecretRefused { .. }
         | ProviderError::Trapped { .. }
         | ProviderError::Unsupported { .. }
         | ProviderError::Canceled => false,

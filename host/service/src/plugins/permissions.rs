@@ -35,11 +35,18 @@ impl Permissions {
                 SecretPlace::Query => "in the query",
                 SecretPlace::Basic => "as basic authentication",
                 SecretPlace::Path => "in the path",
+                SecretPlace::Sigv4 => "to sign requests as AWS does",
+                SecretPlace::Jwt => "to sign short-lived tokens",
+                SecretPlace::Oauth2Client => "to fetch tokens as an OAuth 2.0 client",
+                SecretPlace::GoogleServiceAccount => "to fetch tokens as a Google service account",
                 SecretPlace::Webhook => "to verify callbacks",
             };
             let hosts =
                 if secret.hosts.is_empty() { "the base URL".to_owned() } else { secret.hosts.join(", ") };
             lines.insert(format!("use the secret {} {place}, at {hosts}", secret.name));
+            if let Some(oauth2) = &secret.oauth2_client {
+                lines.insert(format!("send the secret {} to {}", secret.name, oauth2.token_url));
+            }
         }
         if let Some(mib) = manifest.limits.memory_mib {
             lines.insert(format!("use {mib} MiB of memory per call"));

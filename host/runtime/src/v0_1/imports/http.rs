@@ -8,7 +8,7 @@ use url::Url;
 use wasmtime::component::Resource;
 
 use super::blobs::blocking;
-use crate::egress::{EgressError, IncomingBody, OutgoingBody, OutgoingRequest, Segment};
+use crate::egress::{Egress, EgressError, IncomingBody, OutgoingBody, OutgoingRequest, Segment};
 use crate::host_state::CallState;
 use crate::v0_1::bindings::host::atelier::provider::http::{
     BlobSlice, Body, Effect, Host, HostIncomingBody, HttpError, Part, Request, Response,
@@ -64,6 +64,16 @@ impl CallState {
                 instance: self.shared.name.clone(),
                 secret: secret.clone(),
             }),
+            EgressError::SecretRefused { secret, reason } => self.refuse(ProviderError::SecretRefused {
+                instance: self.shared.name.clone(),
+                secret: secret.clone(),
+                reason: reason.clone(),
+            }),
+            EgressError::TokenUnavailable { .. } => self.refuse(ProviderError::Unavailable {
+                instance: self.shared.name.clone(),
+                reason: error.to_string(),
+                retry_after: None,
+            }),
             EgressError::Invalid(_)
             | EgressError::Dns(_)
             | EgressError::Connect(_)
@@ -93,7 +103,7 @@ impl CallState {
         Ok(())
     }
 
-    fn count_response_bytes(&mut self, bytes: usize) -> Result<(), HttpError> {
+    pub(super) fn count_response_bytes(&mut self, bytes: usize) -> Result<(), HttpError> {
         self.used.response_bytes = self.used.response_bytes.saturating_add(bytes as u64);
         let max = self.shared.profile.response_bytes;
         if self.used.response_bytes > max {
@@ -246,6 +256,17 @@ impl CallState {
         Ok(OutgoingRequest { method, url, headers, body, request_id, depth: self.context.depth })
     }
 
+    /// A request that cannot be signed does not leave, and so is not journaled as if it might have.
+    async fn ready_to_sign(&mut self, egress: &Egress, url: &Url) -> Result<(), HttpError> {
+        let (egress, url, shared) = (egress.clone(), url.clone(), self.shared.clone());
+        let prepared = async move { egress.prepare(&url, &shared.grants, &shared.secrets).await };
+        match self.at_home(prepared).await {
+            Ok(Ok(())) => Ok(()),
+            Ok(Err(error)) => Err(self.http_error(&error)),
+            Err(lost) => Err(self.http_error(&EgressError::Reset(lost.to_string()))),
+        }
+    }
+
     async fn journal(&mut self, effect: Effect, repeatable: bool) -> Result<(), HttpError> {
         if effect != Effect::Charging {
             return Ok(());
@@ -267,6 +288,9 @@ impl CallState {
                 self.http_error(&EgressError::Denied { host, reason: "this call has no way out".to_owned() })
             );
         };
+        if self.shared.secrets.signs() {
+            self.ready_to_sign(&egress, &outgoing.url).await?;
+        }
         self.journal(effect, repeatable).await?;
         let shared = self.shared.clone();
         let sent = async move { egress.send(outgoing, &shared.grants, &shared.secrets).await };

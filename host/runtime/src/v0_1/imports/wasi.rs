@@ -190,6 +190,16 @@ impl Door {
             EgressError::SecretMissing(secret) => {
                 self.refuse(ProviderError::SecretMissing { instance: instance(), secret: secret.clone() })
             }
+            EgressError::SecretRefused { secret, reason } => self.refuse(ProviderError::SecretRefused {
+                instance: instance(),
+                secret: secret.clone(),
+                reason: reason.clone(),
+            }),
+            EgressError::TokenUnavailable { .. } => self.refuse(ProviderError::Unavailable {
+                instance: instance(),
+                reason: error.to_string(),
+                retry_after: None,
+            }),
             EgressError::Invalid(_) | EgressError::TooLarge(_) => Error::HttpProtocolError,
             EgressError::Dns(_) => Error::DestinationNotFound,
             EgressError::Connect(_) => Error::ConnectionRefused,

@@ -20,11 +20,13 @@ pub(super) fn told(error: &ProviderError) -> Told {
                 format!("{instance} tried what its operator does not allow"),
             )
         }
-        ProviderError::SecretMissing { instance, .. } => Told::new(
-            StatusCode::SERVICE_UNAVAILABLE,
-            "provider_misconfigured",
-            format!("{instance} is not fully configured; the operator has to set its key"),
-        ),
+        ProviderError::SecretMissing { instance, .. } | ProviderError::SecretRefused { instance, .. } => {
+            Told::new(
+                StatusCode::SERVICE_UNAVAILABLE,
+                "provider_misconfigured",
+                format!("{instance} is not fully configured; the operator has to set or mend its key"),
+            )
+        }
         ProviderError::Trapped { instance, .. } => {
             Told::new(StatusCode::BAD_GATEWAY, "plugin_failed", format!("{instance} stopped unexpectedly"))
         }
@@ -118,6 +120,7 @@ pub(super) fn internal_detail(error: &ProviderError) -> Option<String> {
         | ProviderError::EgressDenied { .. }
         | ProviderError::Forbidden { .. }
         | ProviderError::SecretMissing { .. }
+        | ProviderError::SecretRefused { .. }
         | ProviderError::Trapped { .. }
         | ProviderError::Unavailable { .. } => Some(error.to_string()),
         ProviderError::Unsupported { .. } | ProviderError::Canceled => None,

@@ -24,7 +24,8 @@ impl HostPattern {
         if url.path() != "/" || !url.username().is_empty() || url.query().is_some() {
             return None;
         }
-        Some(Self { host: url.host_str()?.to_owned(), below, port: explicit_port })
+        let host = without_root(url.host_str()?);
+        Some(Self { host: host.to_owned(), below, port: explicit_port })
     }
 
     fn covers(&self, host: &str, port: u16, default_port: u16) -> bool {
@@ -74,8 +75,7 @@ impl Grants {
             return Err("a URL may not carry a user name or password".to_owned());
         }
         let port = url.port().unwrap_or(default_port);
-        // A dot at the end names the same host to a resolver, but not to a pattern.
-        let host = host.strip_suffix('.').unwrap_or(host);
+        let host = without_root(host);
         if self.private.iter().any(|pattern| pattern.covers(host, port, default_port)) {
             return Ok(Reach::Private);
         }
@@ -85,13 +85,21 @@ impl Grants {
         if url.scheme() != "https" {
             return Err("plain http needs a grant in private_hosts".to_owned());
         }
-        if let Some(address) = literal(url)
-            && super::is_special(address)
-        {
+        if is_local_name(host) || literal(url).is_some_and(super::is_special) {
             return Err("it is a private or special address, which needs a grant in private_hosts".to_owned());
         }
         Ok(Reach::Public)
     }
+}
+
+/// A dot at the end, the root of all names, makes the same host to a resolver but another text.
+fn without_root(host: &str) -> &str {
+    host.strip_suffix('.').unwrap_or(host)
+}
+
+/// Names that mean this machine whatever a resolver says (RFC 6761 §6.3).
+fn is_local_name(host: &str) -> bool {
+    host == "localhost" || host.ends_with(".localhost")
 }
 
 fn literal(url: &Url) -> Option<std::net::IpAddr> {
@@ -155,6 +163,59 @@ mod tests {
             "https://0x0a000001/",
         ] {
             assert!(check(&grants, url).is_err(), "{url}");
+        }
+    }
+
+    #[test]
+    fn odd_spellings_of_loopback_and_metadata_are_those_addresses_in_grants_and_requests() {
+        for (spelling, same) in [
+            ("2130706433", "127.0.0.1"),
+            ("0x7f000001", "127.0.0.1"),
+            ("0x7f.1", "127.0.0.1"),
+            ("017700000001", "127.0.0.1"),
+            ("0177.0.0.01", "127.0.0.1"),
+            ("127.1", "127.0.0.1"),
+            ("127.0.0.1.", "127.0.0.1"),
+            ("0", "0.0.0.0"),
+            ("0x0", "0.0.0.0"),
+            ("0.0.0.0.", "0.0.0.0"),
+            ("2852039166", "169.254.169.254"),
+            ("0xa9fea9fe", "169.254.169.254"),
+            ("0251.0376.0251.0376", "169.254.169.254"),
+            ("169.254.43518", "169.254.169.254"),
+            ("[0:0:0:0:0:0:0:1]", "[::1]"),
+            ("[::127.0.0.1]", "[::7f00:1]"),
+            ("[::ffff:127.0.0.1]", "[::ffff:7f00:1]"),
+            ("[::ffff:0:127.0.0.1]", "[::ffff:0:7f00:1]"),
+            ("[64:ff9b::169.254.169.254]", "[64:ff9b::a9fe:a9fe]"),
+            ("[64:ff9b:1::127.0.0.1]", "[64:ff9b:1::7f00:1]"),
+            ("[2002:7f00:1::]", "[2002:7f00:1::0]"),
+            ("[2001:0:7f00:1::]", "[2001:0:7f00:1::0]"),
+            ("[fd00:ec2::254]", "[fd00:ec2:0::254]"),
+        ] {
+            for (granted, asked) in [(spelling, same), (same, spelling), (spelling, spelling)] {
+                let url = format!("https://{asked}/");
+                let why = check(&grants(&[granted], &[]), &url).expect_err(&url);
+                assert!(why.contains("private or special"), "granted {granted}, asked {asked}: {why}");
+                let reach = check(&grants(&[], &[&format!("{granted}:443")]), &url);
+                assert_eq!(reach, Ok(Reach::Private), "granted {granted}, asked {asked}");
+            }
+        }
+        let local = grants(&["localhost.", "*.localhost"], &[]);
+        for url in ["https://localhost/", "https://LocalHost./", "https://a.b.localhost./"] {
+            assert!(check(&local, url).expect_err(url).contains("private"), "{url}");
+        }
+        assert_eq!(check(&grants(&[], &["localhost.:80"]), "http://localhost:80/"), Ok(Reach::Private));
+        assert_eq!(check(&grants(&[], &["localhost:80"]), "http://localhost.:80/"), Ok(Reach::Private));
+    }
+
+    #[test]
+    fn what_no_url_parser_takes_is_no_grant_either() {
+        for text in
+            ["[fe80::1%25eth0]", "[fe80::1%eth0]:80", "1.2.3.4.5", "0x100000000", "256.0.0.1", "a b", ""]
+        {
+            assert_eq!(HostPattern::parse(text), None, "{text:?}");
+            assert!(Url::parse(&format!("https://{text}/")).is_err(), "{text:?}");
         }
     }
 }

@@ -26,14 +26,26 @@ async fn a_private_address_is_refused_in_every_spelling_although_its_host_is_gra
     let (upstream, victim) = (Upstream::start([]).await, Upstream::start([]).await);
     let port = victim.port();
     let host = Host::new(profile());
-    let hosts: Vec<String> =
-        ["127.0.0.1", "localhost", "[::ffff:127.0.0.1]", "[::1]", "169.254.169.254", "10.0.0.1", "0.0.0.0"]
-            .map(|name| format!("{name}:{port}"))
-            .to_vec();
+    let hosts: Vec<String> = [
+        "127.0.0.1",
+        "localhost",
+        "[::ffff:127.0.0.1]",
+        "[::1]",
+        "[::127.0.0.1]",
+        "[64:ff9b::127.0.0.1]",
+        "[2002:7f00:1::]",
+        "169.254.169.254",
+        "10.0.0.1",
+        "0.0.0.0",
+    ]
+    .map(|name| format!("{name}:{port}"))
+    .to_vec();
     for target in [
         "127.0.0.1",
         "localhost",
         "LOCALHOST",
+        "localhost.",
+        "LocalHost.",
         "[::ffff:127.0.0.1]",
         "[::ffff:7f00:1]",
         "[::1]",
@@ -41,8 +53,15 @@ async fn a_private_address_is_refused_in_every_spelling_although_its_host_is_gra
         "0x7f000001",
         "0177.0.0.1",
         "127.1",
+        "127.0.0.1.",
+        "017700000001",
         "0.0.0.0",
+        "0",
+        "[::127.0.0.1]",
+        "[64:ff9b::7f00:1]",
+        "[2002:7f00:1::]",
         "169.254.169.254",
+        "0xa9fea9fe",
         "10.1",
     ] {
         // An instance each, so that no breaker takes part.

@@ -3,10 +3,13 @@
 use std::time::{Duration, Instant};
 
 use atelier_domain::failure::{Limit, ProviderError};
+use atelier_domain::generation::empty_object;
+use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::provider::Provider as _;
-use atelier_runtime::Profile;
+use atelier_runtime::{Package, Profile};
+use futures::StreamExt as _;
 
-use crate::support::{self, Host, assert_good, chat, collect, context, profile, question};
+use crate::support::{self, Host, assert_good, built, chat, collect, context, profile, question};
 use crate::upstream::{Script, Upstream, chunked_head, response};
 
 /// Runs an attack, asserts that it ends by `limit` in a few seconds, and that the next call is none the worse.
@@ -111,6 +114,49 @@ async fn a_guest_that_sends_too_many_requests_is_stopped() {
 async fn a_guest_that_reads_a_gigabyte_is_stopped() {
     let profile = Profile { cpu: Duration::from_secs(20), ..profile() };
     assert_limit(profile, &upstream().await, "read-everything", "/giant", Limit::ResponseBytes).await;
+}
+
+#[tokio::test]
+async fn speech_that_is_piped_through_counts_as_response_and_not_as_blob() {
+    let path = "/v1/text-to-speech/v1/stream?output_format=mp3_44100_128";
+    let upstream = Upstream::start([(path, Script::Zeros(16 << 20))]).await;
+    let host = Host::new(Profile { blob_bytes: 1 << 10, ..profile() });
+    let speak = |host: &Host| {
+        let provider = host.instance_of(&upstream.address, |settings| {
+            settings.file = built("elevenlabs");
+            let package = Package::read(&std::fs::read(&settings.file).expect("the plugin's file"));
+            let package = package.expect("a plugin");
+            (settings.manifest, settings.digest) = (package.manifest, package.digest);
+        });
+        let request = SpeechRequest {
+            model: "eleven_multilingual_v2".to_owned(),
+            text: "hello".to_owned(),
+            voice: "v1".to_owned(),
+            format: "mp3".to_owned(),
+            speed: None,
+            instructions: None,
+            language: None,
+            options: empty_object(),
+        };
+        provider.speak(context(Duration::from_secs(30)), request)
+    };
+    let (mut heard, mut ended) = (0, None);
+    let mut stream = speak(&host);
+    while let Some(batch) = stream.next().await {
+        match batch {
+            Ok(events) => {
+                heard += events
+                    .iter()
+                    .map(|event| if let SpeechEvent::Audio(bytes) = event { bytes.len() } else { 0 })
+                    .sum::<usize>();
+            }
+            Err(error) => ended = Some(error),
+        }
+    }
+    let error = ended.expect("16 MiB are more than the response may have");
+    assert!(matches!(error, ProviderError::LimitReached { limit: Limit::ResponseBytes, .. }), "{error}");
+    let max = usize::try_from(profile().response_bytes).expect("small");
+    assert!(heard <= max && heard > max / 2, "{heard} of {max} bytes were passed on");
 }
 
 #[tokio::test]

@@ -2,7 +2,6 @@
 
 mod chat;
 
-use atelier_domain::failure::Limit;
 use atelier_domain::generation::speech::SpeechEvent;
 use atelier_domain::generation::transcription::TranscriptionEvent;
 use tokio::sync::mpsc::Sender;
@@ -88,13 +87,8 @@ impl speech_types::HostAudioSink for CallState {
                 Err(error) => return Ok(Err(self.http_error(&error))),
             };
             piped += chunk.len() as u64;
-            let max = self.shared.profile.blob_bytes;
-            if piped > max {
-                self.refuse_limit(Limit::ResponseBytes, format!("{max} bytes"));
-                return Ok(Err(HttpError {
-                    code: "limit-reached".to_owned(),
-                    message: format!("{max} bytes"),
-                }));
+            if let Err(error) = self.count_response_bytes(chunk.len()) {
+                return Ok(Err(error));
             }
             if events.send(vec![SpeechEvent::Audio(chunk)]).await.is_err() {
                 return Ok(Err(HttpError { code: "canceled".to_owned(), message: closed().message }));

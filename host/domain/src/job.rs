@@ -73,6 +73,13 @@ pub struct StoredRequest {
     pub options: String,
 }
 
+impl StoredRequest {
+    /// The instance that serves it.
+    pub fn instance(&self) -> &str {
+        self.model.split('/').next().unwrap_or_default()
+    }
+}
+
 /// A result of a job, kept in our own store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoredOutput {
@@ -114,4 +121,12 @@ pub struct Job {
     pub outputs: Vec<StoredOutput>,
     pub usage: Vec<UsageLine>,
     pub error: Option<JobError>,
+}
+
+impl Job {
+    /// Whether its provider knows it by another id than this one, as far as is known.
+    pub fn is_another_at_its_provider(&self, provider_id: &str) -> bool {
+        let known = self.ticket.as_ref().and_then(|ticket| ticket.provider_id.as_deref());
+        known.is_some_and(|known| known != provider_id)
+    }
 }

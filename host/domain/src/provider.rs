@@ -9,10 +9,12 @@ use async_trait::async_trait;
 use futures::Stream;
 
 use crate::failure::ProviderError;
-use crate::generation::Other;
 use crate::generation::chat::{ChatEvent, ChatRequest};
 use crate::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
-use crate::generation::media::{Callback, Cancellation, MediaRequest, Step, TrainingRequest, Wake};
+use crate::generation::media::{
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Step, TrainingRequest,
+    Wake,
+};
 use crate::generation::moderation::{ModerationRequest, ModerationResponse};
 use crate::generation::speech::{SpeechEvent, SpeechRequest};
 use crate::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
@@ -171,7 +173,18 @@ pub trait Provider: Send + Sync + fmt::Debug {
         &self,
         context: CallContext,
         callback: Callback,
-    ) -> Result<Vec<Other>, ProviderError>;
+    ) -> Result<Vec<CallbackEvent>, ProviderError>;
+    /// Whether an address for callbacks may be given to it: what comes there can be checked.
+    fn takes_callbacks(&self) -> bool {
+        false
+    }
+    /// Checks who sent a callback, by its provider's scheme, without asking the plugin.
+    ///
+    /// # Errors
+    /// It is not to be believed.
+    fn verify_callback(&self, _callback: &Callback) -> Result<Delivery, CallbackRefusal> {
+        Err(CallbackRefusal::Unexpected)
+    }
 
     /// Whether it runs on this machine, without asking anybody outside.
     fn is_in_house(&self) -> bool {

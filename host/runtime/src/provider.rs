@@ -1,5 +1,6 @@
 //! One configured instance of a plugin, behind the domain's port.
 
+mod callbacks;
 mod ports;
 
 use std::fmt;
@@ -20,6 +21,7 @@ use crate::host_state::Shared;
 use crate::sandbox::{LoadedPlugin, Sandbox};
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::{QuotaReport, QuotaWindow};
+use callbacks::Callbacks;
 
 /// An instance as configured, with the file of its plugin.
 #[derive(Clone, Debug)]
@@ -54,6 +56,7 @@ pub struct SandboxedProvider {
     faults: Breaker,
     /// The upstream's failures, but never those of a caller's own making.
     upstream: Breaker,
+    callbacks: Callbacks,
 }
 
 impl fmt::Debug for SandboxedProvider {
@@ -81,6 +84,7 @@ impl SandboxedProvider {
         {
             return Err(invalid(format!("{} has no secret {unknown:?}", settings.manifest.id)));
         }
+        let callbacks = Callbacks::new(&settings.manifest, config).map_err(invalid)?;
         let mut profile = sandbox.profile.clone();
         if let Some(mib) = settings.manifest.limits.memory_mib {
             profile.memory_bytes = profile.memory_bytes.min((mib as usize) << 20);
@@ -110,6 +114,7 @@ impl SandboxedProvider {
             weak: Weak::clone(weak),
             faults: Breaker::default(),
             upstream: Breaker::default(),
+            callbacks,
         }))
     }
 

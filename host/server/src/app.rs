@@ -11,6 +11,7 @@ use atelier_domain::time::{Clock, SystemClock};
 use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
+use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::generation::{CallBudget, Generations};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::limits::Limiter;
@@ -27,7 +28,7 @@ use crate::http::route;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
-use crate::{admin, listener};
+use crate::{admin, callback_key, listener};
 
 /// How often model lists that grow old are renewed.
 const RENEWAL_EVERY: Duration = Duration::from_secs(60);
@@ -40,10 +41,11 @@ pub struct App {
     pub config: Config,
     pub clock: Arc<dyn Clock>,
     pub accounts: Accounts,
-    pub limiter: Limiter,
+    pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
     pub generations: Generations,
     pub jobs: Jobs,
+    pub callbacks: Callbacks,
     pub metrics: Arc<Metrics>,
     pub plugins: Arc<Plugins>,
     pub instances: Arc<Instances>,
@@ -90,6 +92,7 @@ impl App {
             tracing::warn!(word, "[plugins] trust is none of strict, warn, off: strict is used");
         }
         instances.start().await.context("placing the configured instances")?;
+        let addresses = callback_addresses(&config).await?;
         let ports = JobPorts {
             store,
             blobs: office.blobs.clone(),
@@ -98,15 +101,27 @@ impl App {
             fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs)),
             clock: clock.clone(),
             meter: metrics.clone(),
+            callbacks: Some(addresses.clone()),
         };
+        let jobs = Jobs::new(ports, JobLimits::default());
         let budget = CallBudget { chat: config.server.request_max, ..CallBudget::default() };
         let limits = config.limits.clone();
+        let limiter = Arc::new(Limiter::new(move |class| limits.rate(class)));
+        let callbacks = Callbacks::new(CallbackPorts {
+            addresses,
+            jobs: jobs.clone(),
+            registry: registry.clone(),
+            limiter: limiter.clone(),
+            clock: clock.clone(),
+            meter: metrics.clone(),
+        });
         Ok(Arc::new(Self {
             clock,
             accounts,
-            limiter: Limiter::new(move |class| limits.rate(class)),
+            limiter,
             generations: Generations::new(registry.clone(), budget),
-            jobs: Jobs::new(ports, JobLimits::default()),
+            jobs,
+            callbacks,
             registry,
             metrics,
             plugins,
@@ -168,6 +183,14 @@ impl PluginOffice {
         ));
         Ok(Self { sandbox, blobs, plugins, host_token })
     }
+}
+
+/// The addresses at which providers call this server back.
+async fn callback_addresses(config: &Config) -> anyhow::Result<CallbackAddresses> {
+    let data = config.storage.path.clone();
+    let key = tokio::task::spawn_blocking(move || callback_key::read_or_make(&data)).await?;
+    let key = key.context("the key of callback addresses")?;
+    Ok(CallbackAddresses::new(key, config.server.public_url.clone()))
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
@@ -234,7 +257,12 @@ impl Running {
         );
         let renewing = renew(app.registry.clone(), stopped.clone());
         let jobs = app.jobs.clone();
-        let working = async move { jobs.run(stopped).await };
+        let working = async move {
+            if let Err(error) = jobs.read_open_jobs().await {
+                tracing::warn!(%error, "open jobs could not be read: callbacks find them once they were polled");
+            }
+            jobs.run(stopped).await;
+        };
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(watching),

@@ -10,6 +10,7 @@ mod favicon;
 mod form;
 mod gate;
 mod generations;
+mod hooks;
 mod images;
 mod input;
 mod keys;

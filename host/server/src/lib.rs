@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod app;
+mod callback_key;
 pub mod cli;
 pub mod config;
 pub mod http;

@@ -4,12 +4,13 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
-use atelier_domain::generation::Other;
 use atelier_domain::generation::chat::{
     ChatEvent, ChatRequest, ChatRole, FinishReason, Part, ResponseFormat, ToolChoice,
 };
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
-use atelier_domain::generation::media::{Callback, Cancellation, MediaRequest, Step, TrainingRequest, Wake};
+use atelier_domain::generation::media::{
+    Callback, CallbackEvent, Cancellation, MediaRequest, Step, TrainingRequest, Wake,
+};
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
@@ -136,7 +137,7 @@ impl Provider for LocalProvider {
     async fn cancel_training(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
         Self::unsupported("training")
     }
-    async fn parse_callback(&self, _: CallContext, _: Callback) -> Result<Vec<Other>, ProviderError> {
+    async fn parse_callback(&self, _: CallContext, _: Callback) -> Result<Vec<CallbackEvent>, ProviderError> {
         Self::unsupported("callbacks")
     }
 

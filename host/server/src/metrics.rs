@@ -32,6 +32,7 @@ pub struct Metrics {
     calls: CallMetrics,
     catalogues: IntCounterVec,
     jobs: IntCounterVec,
+    callbacks: IntCounterVec,
     plugins: PluginMetrics,
 }
 
@@ -161,6 +162,11 @@ impl Metrics {
                 &["instance", "outcome"],
             )?,
             jobs: counter("atelier_jobs_ended_total", "Jobs by their final state.", &["instance", "state"])?,
+            callbacks: counter(
+                "atelier_callbacks_total",
+                "Providers' callbacks by what became of them.",
+                &["instance", "outcome"],
+            )?,
             plugins: PluginMetrics::new(&registry)?,
             registry,
         })
@@ -226,6 +232,9 @@ impl Meter for Metrics {
     }
     fn job_ended(&self, instance: &str, state: &'static str) {
         self.jobs.with_label_values(&[instance, state]).inc();
+    }
+    fn callback_received(&self, instance: &str, outcome: &'static str) {
+        self.callbacks.with_label_values(&[instance, outcome]).inc();
     }
 }
 

@@ -4,6 +4,7 @@
 //! a charging request leaves, the row says so; a process that finds such a row unfinished does not send it again.
 
 mod admit;
+mod callback;
 mod engine;
 mod outputs;
 mod step;
@@ -13,6 +14,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atelier_domain::blob::{Blob, BlobId, BlobStore};
+use atelier_domain::generation::media::CallbackEvent;
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::model::Task;
@@ -20,6 +22,7 @@ use atelier_domain::store::JobStore;
 use atelier_domain::time::Clock;
 use tokio::sync::{Notify, Semaphore};
 
+use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
 use crate::fetcher::Fetcher;
 use crate::meter::Meter;
@@ -72,6 +75,8 @@ pub struct JobPorts {
     pub fetcher: Arc<dyn Fetcher>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
+    /// Absent: no provider is asked to call back.
+    pub callbacks: Option<CallbackAddresses>,
 }
 
 #[derive(Debug)]
@@ -85,6 +90,10 @@ struct Inner {
     /// Jobs that this process has taken a step of: the others are resumed after a restart.
     known: Mutex<HashSet<JobId>>,
     waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
+    /// Open jobs by instance and their id at its provider.
+    at_providers: Mutex<HashMap<(String, String), JobId>>,
+    /// Open jobs that were called back and have not taken a step since, with the newest event.
+    called_back: Mutex<HashMap<JobId, Option<CallbackEvent>>>,
 }
 
 /// Jobs of all users.
@@ -109,6 +118,8 @@ impl Jobs {
             running: Mutex::default(),
             known: Mutex::default(),
             waiters: Mutex::default(),
+            at_providers: Mutex::default(),
+            called_back: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }

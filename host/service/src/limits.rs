@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use atelier_domain::id::UserId;
+use atelier_domain::id::{InstanceName, JobId, UserId};
 
 use window::Window;
 
@@ -32,11 +32,13 @@ pub enum Class {
     Status,
     Administration,
     SignIn,
+    /// Providers' callbacks, counted by the address that is called.
+    Callback,
 }
 
 impl Class {
     /// All of them.
-    pub const ALL: [Class; 12] = [
+    pub const ALL: [Class; 13] = [
         Class::Generation,
         Class::Transcription,
         Class::Upload,
@@ -49,6 +51,7 @@ impl Class {
         Class::Status,
         Class::Administration,
         Class::SignIn,
+        Class::Callback,
     ];
 
     /// The word in configuration, headers and metrics.
@@ -66,6 +69,7 @@ impl Class {
             Class::Status => "status",
             Class::Administration => "administration",
             Class::SignIn => "sign-in",
+            Class::Callback => "callback",
         }
     }
 
@@ -83,6 +87,7 @@ impl Class {
             | Class::Administration => (60, 60),
             Class::Status => (120, 60),
             Class::SignIn => (5, 600),
+            Class::Callback => (600, 60),
         };
         Rate { requests, window: Duration::from_secs(seconds) }
     }
@@ -106,6 +111,19 @@ pub struct Rate {
 pub enum Subject {
     User(UserId),
     Address(IpAddr),
+    /// The address that a job's provider calls.
+    Job(JobId),
+    /// The address that an instance's provider calls, by a hash of the instance's name.
+    Instance([u8; 16]),
+}
+
+impl Subject {
+    /// The address that an instance's provider calls.
+    pub fn of_instance(name: &InstanceName) -> Self {
+        let mut short = [0; 16];
+        short.copy_from_slice(&blake3::hash(name.as_str().as_bytes()).as_bytes()[..16]);
+        Self::Instance(short)
+    }
 }
 
 /// What the limiter says, for the answer's headers.

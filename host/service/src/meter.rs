@@ -43,6 +43,8 @@ pub trait Meter: Send + Sync + Debug {
     fn catalogue_loaded(&self, instance: &str, ok: bool);
     /// A job reached its final state.
     fn job_ended(&self, instance: &str, state: &'static str);
+    /// A provider called back, or somebody in its place; the instance is empty where none was reached.
+    fn callback_received(&self, instance: &str, outcome: &'static str);
 }
 
 /// Measures nothing.
@@ -56,6 +58,7 @@ impl Meter for NoMeter {
     fn limit_refused(&self, _: Class) {}
     fn catalogue_loaded(&self, _: &str, _: bool) {}
     fn job_ended(&self, _: &str, _: &'static str) {}
+    fn callback_received(&self, _: &str, _: &'static str) {}
 }
 
 impl ModelMeter for NoMeter {

@@ -5,6 +5,8 @@ mod clock;
 #[path = "support/scripted.rs"]
 mod scripted;
 
+#[path = "providers/callbacks.rs"]
+mod callbacks;
 #[path = "providers/jobs.rs"]
 mod jobs;
 #[path = "providers/registry.rs"]

@@ -93,7 +93,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub enum Wake {
     Timer,
-    Webhook(Other),
+    Webhook(CallbackEvent),
     /// The host restarted.
     Resumed,
 }
@@ -134,4 +134,36 @@ pub struct Callback {
     pub headers: Vec<(String, String)>,
     pub query: String,
     pub body: bytes::Bytes,
+}
+
+/// One event found in a provider's callback.
+#[derive(Clone, Debug)]
+pub struct CallbackEvent {
+    /// The provider's word for what happened.
+    pub kind: String,
+    /// The [`Ticket::provider_id`] of the job that it is about. Absent: the address that was called says which, or it is about none.
+    pub provider_id: Option<String>,
+    pub json: Json,
+}
+
+/// A callback whose sender was checked.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Delivery {
+    /// Equal for repetitions of one delivery.
+    pub id: String,
+    /// Absent where the provider signs nothing: then nothing that the callback says can be believed.
+    pub is_signed: bool,
+}
+
+/// Why a callback is not believed. None of it is told to whoever sent it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CallbackRefusal {
+    #[error("its provider calls nobody back")]
+    Unexpected,
+    #[error("its signature is missing or malformed")]
+    Unsigned,
+    #[error("its signature is wrong")]
+    Forged,
+    #[error("its time is more than five minutes away")]
+    Stale,
 }

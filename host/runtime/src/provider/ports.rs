@@ -4,10 +4,12 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::failure::ProviderError;
-use atelier_domain::generation::Other;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
-use atelier_domain::generation::media::{Callback, Cancellation, MediaRequest, Step, TrainingRequest, Wake};
+use atelier_domain::generation::media::{
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Step, TrainingRequest,
+    Wake,
+};
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
@@ -398,7 +400,7 @@ impl Provider for SandboxedProvider {
         &self,
         context: CallContext,
         callback: Callback,
-    ) -> Result<Vec<Other>, ProviderError> {
+    ) -> Result<Vec<CallbackEvent>, ProviderError> {
         self.this()
             .call(context, move |mut session| {
                 Box::pin(async move {
@@ -411,6 +413,14 @@ impl Provider for SandboxedProvider {
                 })
             })
             .await
+    }
+
+    fn takes_callbacks(&self) -> bool {
+        self.callbacks.are_taken()
+    }
+
+    fn verify_callback(&self, callback: &Callback) -> Result<Delivery, CallbackRefusal> {
+        self.callbacks.verify(callback, self.shared.clock.now())
     }
 
     fn readiness(&self) -> Readiness {

@@ -2,11 +2,15 @@
 
 use std::process::ExitCode;
 
+use atelier_domain::manifest::Manifest;
+use atelier_domain::plugin::InstanceConfig;
 use atelier_domain::store::{PluginStore, StoreError};
 use atelier_inference::weights;
+use atelier_service::callbacks::{CallbackAddresses, Target};
 use atelier_storage::{Blobs, Store};
 
 use super::Configured;
+use crate::callback_key;
 use crate::config::{Config, TrustMode};
 
 struct Findings {
@@ -92,8 +96,9 @@ fn plugins(config: &Config, store: &Store, findings: &mut Findings) {
         let (name, plugin) = (&instance.name, &instance.plugin);
         match store.plugin(plugin) {
             Ok(Some(installed)) if installed.enabled => {
-                findings
-                    .good(&format!("{name}: {plugin} {} is installed", installed.current.manifest.version));
+                let manifest = &installed.current.manifest;
+                findings.good(&format!("{name}: {plugin} {} is installed", manifest.version));
+                callbacks(config, instance, manifest, findings);
             }
             Ok(Some(_)) => {
                 findings.problem(&format!("{name}: {plugin} is disabled: `atelier plugin enable {plugin}`"))
@@ -103,6 +108,30 @@ fn plugins(config: &Config, store: &Store, findings: &mut Findings) {
             )),
             Err(error) => findings.problem(&format!("{name}: {error}")),
         }
+    }
+}
+
+/// Where an instance's provider can call back, for providers that want one address in their settings.
+fn callbacks(config: &Config, instance: &InstanceConfig, manifest: &Manifest, findings: &mut Findings) {
+    let (name, Some(webhook)) = (&instance.name, &manifest.webhook) else { return };
+    if let Some(secret) = webhook.secret.as_ref().filter(|secret| !instance.secrets.contains_key(*secret)) {
+        findings.note(&format!("{name}: its jobs are polled; callbacks need its secret {secret}"));
+        return;
+    }
+    if config.server.public_url.is_none() {
+        findings.note(&format!("{name}: its jobs are polled; callbacks need [server] public_url"));
+        return;
+    }
+    match callback_key::read(&config.storage.path) {
+        Ok(Some(key)) => {
+            let addresses = CallbackAddresses::new(key, config.server.public_url.clone());
+            let url = addresses.url(&Target::Instance(name.clone())).unwrap_or_default();
+            findings.note(&format!("{name}: its provider can call back at {url} (keep it to yourself)"));
+        }
+        Ok(None) => {
+            findings.note(&format!("{name}: its address for callbacks is made when the server first runs"))
+        }
+        Err(error) => findings.problem(&format!("the key of callback addresses: {error}")),
     }
 }
 

@@ -12,8 +12,8 @@ use http::Method;
 
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
-    audio, chat_completions, embeddings, favicon, generations, images, keys, messages, models, moderations,
-    plugins, responses, users,
+    audio, chat_completions, embeddings, favicon, generations, hooks, images, keys, messages, models,
+    moderations, plugins, responses, users,
 };
 use crate::app::App;
 
@@ -189,6 +189,8 @@ fn entries() -> Vec<Entry> {
         post("/api/v1/plugins/{publisher}/{name}/remove", Administration, Problem, plugins::change::remove)
             .body(Media::None, 0)
             .access(PLUGIN_ADMIN),
+        // Callbacks are counted by the address that is called, once it is known to be one (`service::callbacks`).
+        post("/hooks/{token}", Class::Callback, Problem, hooks::receive).access(Access::Public),
         get("/favicon.ico", Status, Problem, favicon::get).access(Access::Public),
     ]
 }

@@ -63,7 +63,7 @@ impl Inner {
         job: &Job,
         outputs: Vec<Output>,
     ) -> Result<Vec<StoredOutput>, ServiceError> {
-        let instance = job.request.model.split('/').next().unwrap_or_default();
+        let instance = job.request.instance();
         if outputs.is_empty() || outputs.len() > OUTPUTS_MAX {
             let message =
                 format!("the provider gave {} results; 1 to {OUTPUTS_MAX} are taken", outputs.len());

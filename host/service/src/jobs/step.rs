@@ -79,8 +79,7 @@ impl Inner {
                 "the server stopped while the request was under way; it is not sent twice".to_owned();
             return self.fail(&job, "outcome_unknown", message).await;
         }
-        let instance = job.request.model.split('/').next().unwrap_or_default().to_owned();
-        let provider = self.ports.registry.provider(&instance);
+        let provider = self.ports.registry.provider(job.request.instance());
         let is_late = self.ports.clock.now() >= job.deadline;
         if job.cancel_requested || is_late {
             return self.stop(&job, provider, is_late && !job.cancel_requested).await;
@@ -89,13 +88,19 @@ impl Inner {
         match job.ticket.clone() {
             None => self.submit(job, provider).await,
             Some(ticket) => {
-                let wake = if is_known { Wake::Timer } else { Wake::Resumed };
+                let wake = self.reason_for(id, is_known);
                 self.resume(job, provider, ticket, wake).await
             }
         }
     }
 
-    fn context(&self, job: &Job, budget: Duration, journal: Option<Arc<Journal>>) -> CallContext {
+    fn context(
+        &self,
+        job: &Job,
+        provider: &dyn Provider,
+        budget: Duration,
+        journal: Option<Arc<Journal>>,
+    ) -> CallContext {
         CallContext {
             call: CallId::new(),
             request_id: format!("job-{}", job.id).into(),
@@ -104,7 +109,7 @@ impl Inner {
             idempotency_key: job.id.simple(),
             budget,
             scope: scope_of(job.owner),
-            callback_url: None,
+            callback_url: self.callback_url(job, provider),
             depth: 0,
             journal: journal.map(|journal| journal as Arc<dyn ChargeJournal>),
         }
@@ -127,7 +132,8 @@ impl Inner {
         let request = self.media_request(&job).await?;
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let budget = self.left(&job);
-        let call = provider.submit_media(self.context(&job, budget, Some(journal.clone())), request);
+        let call =
+            provider.submit_media(self.context(&job, &*provider, budget, Some(journal.clone())), request);
         let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
@@ -148,8 +154,8 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let budget = self.left(&job);
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
-        let call =
-            provider.resume_media(self.context(&job, budget, Some(journal.clone())), ticket.state, wake);
+        let context = self.context(&job, &*provider, budget, Some(journal.clone()));
+        let call = provider.resume_media(context, ticket.state, wake);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
@@ -171,6 +177,7 @@ impl Inner {
             Step::Pending(ticket) => {
                 let pause = Duration::from_millis(ticket.poll_after_ms.clamp(POLL_MS_MIN, POLL_MS_MAX));
                 let wake_at = self.ports.clock.now().plus(pause);
+                self.note_provider_id(job, &ticket);
                 let recorded = self.change(job.id, move |job| {
                     job.charging = false;
                     // A wish to cancel that came meanwhile is due at once.
@@ -181,7 +188,8 @@ impl Inner {
                     job.ticket = Some(ticket.clone());
                     true
                 });
-                recorded.await.map(|_| ())
+                recorded.await?;
+                self.look_again(job.id).await
             }
         }
     }
@@ -194,7 +202,8 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let mut usage = Vec::new();
         if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
-            let call = provider.cancel_media(self.context(job, CANCEL_BUDGET, None), ticket.state.clone());
+            let context = self.context(job, &*provider, CANCEL_BUDGET, None);
+            let call = provider.cancel_media(context, ticket.state.clone());
             match tokio::time::timeout(CANCEL_BUDGET, call).await {
                 Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
                 Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,
@@ -267,12 +276,12 @@ impl Inner {
         })
         .await?;
         lock(&self.known).remove(&job.id);
-        let instance = job.request.model.split('/').next().unwrap_or_default();
-        self.ports.meter.job_ended(instance, state.as_str());
+        self.forget_callbacks(job);
+        self.ports.meter.job_ended(job.request.instance(), state.as_str());
         Ok(())
     }
 
-    async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+    pub(super) async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
         let wake_at = self.ports.clock.now().plus(pause);
         let changed = self.change(id, move |job| {
             if !job.cancel_requested {

@@ -13,9 +13,11 @@ use atelier_domain::id::{KeyId, UserId};
 use atelier_domain::job::{Job, JobState, StoredOutput};
 use atelier_domain::model::Task;
 use atelier_domain::time::{Clock, SystemClock};
+use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
 use atelier_service::fetcher::NoFetcher;
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
+use atelier_service::limits::{Limiter, Rate};
 use atelier_service::meter::NoMeter;
 use atelier_service::registry::Registry;
 use atelier_service::{ServiceError, StoragePool, StoragePoolLimits};
@@ -26,48 +28,60 @@ use tokio::task::JoinHandle;
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An engine at work, over a folder that outlives it.
-struct Engine {
-    jobs: Jobs,
+pub struct Engine {
+    pub jobs: Jobs,
+    pub callbacks: Callbacks,
     stop: watch::Sender<bool>,
     task: JoinHandle<()>,
 }
 
 impl Engine {
-    async fn start(store: &Arc<Store>, blobs: &Arc<Blobs>, provider: &Arc<Scripted>) -> Self {
+    pub async fn start(store: &Arc<Store>, blobs: &Arc<Blobs>, provider: &Arc<Scripted>) -> Self {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
+        let addresses = CallbackAddresses::new([7; 32], Some("https://host.example".to_owned()));
         let ports = JobPorts {
             store: store.clone(),
             blobs: blobs.clone(),
             pool: StoragePool::new(StoragePoolLimits::default()),
-            registry,
+            registry: registry.clone(),
             fetcher: Arc::new(NoFetcher),
-            clock,
+            clock: clock.clone(),
             meter: Arc::new(NoMeter),
+            callbacks: Some(addresses.clone()),
         };
         let limits = JobLimits { open_per_user_max: 2, ..JobLimits::default() };
         let jobs = Jobs::new(ports, limits);
+        let callbacks = Callbacks::new(CallbackPorts {
+            addresses,
+            jobs: jobs.clone(),
+            registry,
+            limiter: Arc::new(Limiter::new(|_| Rate { requests: 5, window: Duration::from_secs(60) })),
+            clock,
+            meter: Arc::new(NoMeter),
+        });
+        jobs.read_open_jobs().await.expect("open jobs are read");
         let (stop, stopped) = watch::channel(false);
         let running = jobs.clone();
         let task = tokio::spawn(async move { running.run(stopped).await });
-        Self { jobs, stop, task }
+        Self { jobs, callbacks, stop, task }
     }
 
-    async fn stop(self) {
+    pub async fn stop(self) {
         self.stop.send_replace(true);
         self.task.await.expect("it stops");
     }
 }
 
-fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
+pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path().join("store")).expect("a store");
     let blobs = Blobs::open(folder.path().join("blobs")).expect("blobs");
     (folder, Arc::new(store), Arc::new(blobs))
 }
 
-fn caller() -> Caller {
+pub fn caller() -> Caller {
     let user = UserId::new();
     let principal =
         Principal { user, role: Role::User, key: KeyId::new(), scopes: vec![Scope::Generate], expires: None };
@@ -94,11 +108,11 @@ fn painting() -> MediaRequest {
     }
 }
 
-async fn admit(engine: &Engine, caller: &Caller) -> Job {
+pub async fn admit(engine: &Engine, caller: &Caller) -> Job {
     engine.jobs.admit(caller, Task::ImageGeneration, painting()).await.expect("admitted")
 }
 
-async fn end_of(engine: &Engine, caller: &Caller, job: &Job) -> Job {
+pub async fn end_of(engine: &Engine, caller: &Caller, job: &Job) -> Job {
     let job = engine.jobs.wait(caller, job.id, PATIENCE).await.expect("it is there");
     assert!(job.state.is_final(), "{job:?}");
     job

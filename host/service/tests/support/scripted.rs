@@ -5,11 +5,12 @@ use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
-use atelier_domain::generation::Other;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
+use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
-    Callback, Cancellation, MediaRequest, Outcome, Output, Step, Ticket, TrainingRequest, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Outcome, Output, Step,
+    Ticket, TrainingRequest, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -24,6 +25,10 @@ use futures::stream;
 pub enum Act {
     Done(&'static str),
     Pending,
+    /// Pending for a minute under this id, unless it is called back.
+    Waiting(&'static str),
+    /// The same, told only once `released` is notified.
+    WaitingLater(&'static str),
     Fail(FailureCode),
     /// Notes that a charging request leaves, and never answers.
     ChargeAndHang,
@@ -36,6 +41,9 @@ pub struct Seen {
     pub resumed_after_restart: u32,
     pub cancellations: u32,
     pub discoveries: u32,
+    /// Why jobs went on.
+    pub wakes: Vec<String>,
+    pub callback_urls: Vec<Option<String>>,
 }
 
 #[derive(Debug)]
@@ -45,6 +53,10 @@ pub struct Scripted {
     /// Whether listing models fails.
     pub is_silent: Mutex<bool>,
     pub charged: tokio::sync::Notify,
+    pub submitted: tokio::sync::Notify,
+    pub released: tokio::sync::Notify,
+    /// Whether its provider signs callbacks; nobody calls back unless this is set.
+    pub signs_callbacks: Mutex<Option<bool>>,
 }
 
 impl Scripted {
@@ -54,6 +66,9 @@ impl Scripted {
             seen: Mutex::default(),
             is_silent: Mutex::new(false),
             charged: tokio::sync::Notify::new(),
+            submitted: tokio::sync::Notify::new(),
+            released: tokio::sync::Notify::new(),
+            signs_callbacks: Mutex::new(None),
         })
     }
 
@@ -75,6 +90,12 @@ impl Scripted {
                 accepts_webhook: false,
                 provider_id: None,
             })),
+            Act::Waiting(id) => Ok(waiting(id)),
+            Act::WaitingLater(id) => {
+                self.submitted.notify_one();
+                self.released.notified().await;
+                Ok(waiting(id))
+            }
             Act::Fail(code) => Err(failure(code)),
             Act::ChargeAndHang => {
                 let journal = context.journal.as_ref().expect("a job's call has a journal");
@@ -84,6 +105,17 @@ impl Scripted {
             }
         }
     }
+}
+
+fn waiting(id: &str) -> Step {
+    Step::Pending(Ticket {
+        state: id.as_bytes().to_vec(),
+        state_version: 1,
+        poll_after_ms: 60_000,
+        progress: None,
+        accepts_webhook: true,
+        provider_id: Some(id.to_owned()),
+    })
 }
 
 fn failure(code: FailureCode) -> ProviderError {
@@ -168,7 +200,11 @@ impl Provider for Scripted {
         unsupported()
     }
     async fn submit_media(&self, context: CallContext, _: MediaRequest) -> Result<Step, ProviderError> {
-        self.seen.lock().expect("no panic").submissions += 1;
+        {
+            let mut seen = self.seen.lock().expect("no panic");
+            seen.submissions += 1;
+            seen.callback_urls.push(context.callback_url.clone());
+        }
         self.act(&context).await
     }
     async fn resume_media(
@@ -181,6 +217,11 @@ impl Provider for Scripted {
             let mut seen = self.seen.lock().expect("no panic");
             seen.resumptions += 1;
             seen.resumed_after_restart += u32::from(matches!(wake, Wake::Resumed));
+            seen.wakes.push(match wake {
+                Wake::Timer => "timer".to_owned(),
+                Wake::Resumed => "resumed".to_owned(),
+                Wake::Webhook(event) => event.kind,
+            });
         }
         self.act(&context).await
     }
@@ -197,8 +238,33 @@ impl Provider for Scripted {
     async fn cancel_training(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
         unsupported()
     }
-    async fn parse_callback(&self, _: CallContext, _: Callback) -> Result<Vec<Other>, ProviderError> {
-        unsupported()
+    /// A callback is `{"kind": …, "provider_id": …}`; of another kind of JSON it says that it is the caller's mistake.
+    async fn parse_callback(
+        &self,
+        _: CallContext,
+        callback: Callback,
+    ) -> Result<Vec<CallbackEvent>, ProviderError> {
+        let json: serde_json::Value =
+            serde_json::from_slice(&callback.body).expect("the host has checked it");
+        let kind = json["kind"].as_str().ok_or_else(|| failure(FailureCode::InvalidRequest))?.to_owned();
+        let provider_id = json["provider_id"].as_str().map(str::to_owned);
+        Ok(vec![CallbackEvent { kind, provider_id, json: empty_object() }])
+    }
+    fn takes_callbacks(&self) -> bool {
+        self.signs_callbacks.lock().expect("no panic").is_some()
+    }
+    /// A genuine one says so.
+    fn verify_callback(&self, callback: &Callback) -> Result<Delivery, CallbackRefusal> {
+        let header =
+            |name: &str| callback.headers.iter().find(|(known, _)| known == name).map(|(_, value)| value);
+        match *self.signs_callbacks.lock().expect("no panic") {
+            None => Err(CallbackRefusal::Unexpected),
+            Some(false) => Ok(Delivery { id: String::new(), is_signed: false }),
+            Some(true) if header("signature").is_some_and(|value| value == "genuine") => {
+                Ok(Delivery { id: header("id").cloned().unwrap_or_default(), is_signed: true })
+            }
+            Some(true) => Err(CallbackRefusal::Forged),
+        }
     }
     fn readiness(&self) -> Readiness {
         Readiness::Ready

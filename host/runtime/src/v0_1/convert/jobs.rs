@@ -1,7 +1,6 @@
 //! Jobs.
 
 use atelier_domain::blob::Blob;
-use atelier_domain::generation::Other;
 use atelier_domain::generation::media as domain;
 use wasmtime::component::Resource;
 
@@ -74,8 +73,11 @@ pub fn callback(callback: domain::Callback) -> wit_webhook::Callback {
 
 /// # Errors
 /// One carries malformed JSON.
-pub fn events(events: Vec<wit::Event>) -> Result<Vec<Other>, String> {
-    events.into_iter().map(|event| Ok(Other { kind: event.kind, json: super::json(event.json)? })).collect()
+pub fn events(events: Vec<wit::Event>) -> Result<Vec<domain::CallbackEvent>, String> {
+    let event = |event: wit::Event| {
+        Ok(domain::CallbackEvent { kind: event.kind, provider_id: None, json: super::json(event.json)? })
+    };
+    events.into_iter().map(event).collect()
 }
 
 pub fn wake(wake: domain::Wake) -> wit::Wake {

@@ -1,0 +1,283 @@
+//! Providers' callbacks: who sent one is checked by the host, what it says is read in the sandbox, and the job that it is about goes on
+//! at once. It is never more than a reason to look: polling goes on without it.
+
+mod address;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal};
+use atelier_domain::id::CallId;
+use atelier_domain::job::Job;
+use atelier_domain::provider::{CallContext, Provider};
+use atelier_domain::time::Clock;
+use moka::sync::Cache;
+
+pub use address::{CallbackAddresses, Target};
+
+use crate::ServiceError;
+use crate::jobs::Jobs;
+use crate::limits::{Class, Limiter, Subject};
+use crate::meter::Meter;
+use crate::registry::Registry;
+
+/// Deliveries remembered. A signature is good for five minutes to either side, so that none outlives its memory.
+const DELIVERIES_MAX: u64 = 100_000;
+const DELIVERY_MEMORY: Duration = Duration::from_secs(900);
+/// For taking one callback apart.
+const PARSE_BUDGET: Duration = Duration::from_secs(10);
+/// Events taken out of one callback.
+const EVENTS_MAX: usize = 64;
+
+/// What became of a callback; each is counted under its word.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// A job was woken.
+    Accepted,
+    /// It was here before: nothing happens twice.
+    Replayed,
+    /// It is genuine and about no open job.
+    Unmatched,
+    /// Nobody was given this address.
+    UnknownAddress,
+    /// Its instance is not there or takes none.
+    Unexpected,
+    Unsigned,
+    Forged,
+    Stale,
+    /// Signed, but no JSON, or nothing that its plugin understands.
+    Malformed,
+}
+
+impl Outcome {
+    /// The word in metrics and logs.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Accepted => "accepted",
+            Self::Replayed => "replayed",
+            Self::Unmatched => "unmatched",
+            Self::UnknownAddress => "unknown_address",
+            Self::Unexpected => "unexpected",
+            Self::Unsigned => "unsigned",
+            Self::Forged => "forged",
+            Self::Stale => "stale",
+            Self::Malformed => "malformed",
+        }
+    }
+}
+
+impl From<CallbackRefusal> for Outcome {
+    fn from(refusal: CallbackRefusal) -> Self {
+        match refusal {
+            CallbackRefusal::Unexpected => Self::Unexpected,
+            CallbackRefusal::Unsigned => Self::Unsigned,
+            CallbackRefusal::Forged => Self::Forged,
+            CallbackRefusal::Stale => Self::Stale,
+        }
+    }
+}
+
+/// Why a callback was not taken.
+#[derive(Debug, thiserror::Error)]
+pub enum CallbackError {
+    /// Its sender learns nothing: not whether the address was given, nor to what, nor what was wrong with the signature.
+    #[error("there is nothing at this address")]
+    Refused,
+    #[error("the callback is not what its signer's callbacks are")]
+    Malformed,
+    #[error(transparent)]
+    Service(#[from] ServiceError),
+}
+
+/// What callbacks are received with.
+#[derive(Debug)]
+pub struct CallbackPorts {
+    pub addresses: CallbackAddresses,
+    pub jobs: Jobs,
+    pub registry: Arc<Registry>,
+    pub limiter: Arc<Limiter>,
+    pub clock: Arc<dyn Clock>,
+    pub meter: Arc<dyn Meter>,
+}
+
+/// Receives providers' callbacks.
+#[derive(Debug)]
+pub struct Callbacks {
+    ports: CallbackPorts,
+    /// Instance and delivery.
+    seen: Cache<(String, String), ()>,
+}
+
+/// Whom a callback reached.
+struct Reached {
+    instance: String,
+    provider: Arc<dyn Provider>,
+    /// Absent for an instance's own address.
+    job: Option<Job>,
+}
+
+impl Callbacks {
+    /// None received yet.
+    pub fn new(ports: CallbackPorts) -> Self {
+        let seen = Cache::builder().max_capacity(DELIVERIES_MAX).time_to_live(DELIVERY_MEMORY).build();
+        Self { ports, seen }
+    }
+
+    /// The address of an instance, for its provider's settings.
+    pub fn address_of(&self, target: &Target) -> Option<String> {
+        self.ports.addresses.url(target)
+    }
+
+    /// Receives what was sent to the address of `token`, and wakes whom it is about.
+    ///
+    /// # Errors
+    /// It is refused, malformed, one too many, or storage is busy.
+    pub async fn receive(
+        &self,
+        token: &str,
+        callback: Callback,
+        request_id: &str,
+    ) -> Result<Outcome, CallbackError> {
+        let target = self.ports.addresses.read(token);
+        let received = self.received(target.as_ref(), callback).await;
+        let (instance, word) = match &received {
+            Ok((instance, outcome)) => (instance.as_deref(), outcome.as_str()),
+            Err(ServiceError::RateLimited(_)) => (None, "limited"),
+            Err(error) => {
+                tracing::warn!(request_id, %error, "a callback could not be received");
+                (None, "failed")
+            }
+        };
+        let job = match &target {
+            Some(Target::Job(id)) => Some(tracing::field::display(id)),
+            Some(Target::Instance(_)) | None => None,
+        };
+        tracing::info!(request_id, instance, job, outcome = word, "callback");
+        self.ports.meter.callback_received(instance.unwrap_or_default(), word);
+        match received?.1 {
+            taken @ (Outcome::Accepted | Outcome::Replayed | Outcome::Unmatched) => Ok(taken),
+            Outcome::Malformed => Err(CallbackError::Malformed),
+            Outcome::UnknownAddress
+            | Outcome::Unexpected
+            | Outcome::Unsigned
+            | Outcome::Forged
+            | Outcome::Stale => Err(CallbackError::Refused),
+        }
+    }
+
+    /// The instance that was reached, if one was, and what became of the callback.
+    async fn received(
+        &self,
+        target: Option<&Target>,
+        callback: Callback,
+    ) -> Result<(Option<String>, Outcome), ServiceError> {
+        let Some(target) = target else { return Ok((None, Outcome::UnknownAddress)) };
+        let subject = match target {
+            Target::Job(id) => Subject::Job(*id),
+            Target::Instance(name) => Subject::of_instance(name),
+        };
+        let decision = self.ports.limiter.take(subject, Class::Callback, self.ports.clock.monotonic_ms());
+        if decision.retry_after.is_some() {
+            self.ports.meter.limit_refused(Class::Callback);
+            return Err(ServiceError::RateLimited(decision));
+        }
+        let Some(reached) = self.reach(target).await? else { return Ok((None, Outcome::Unexpected)) };
+        let instance = reached.instance.clone();
+        let outcome = self.deliver(reached, callback).await?;
+        Ok((Some(instance), outcome))
+    }
+
+    async fn reach(&self, target: &Target) -> Result<Option<Reached>, ServiceError> {
+        let (instance, job) = match target {
+            Target::Instance(name) => (name.as_str().to_owned(), None),
+            Target::Job(id) => match self.ports.jobs.called_back(*id).await? {
+                Some(job) => (job.request.instance().to_owned(), Some(job)),
+                None => return Ok(None),
+            },
+        };
+        let provider = self.ports.registry.provider(&instance);
+        Ok(provider.map(|provider| Reached { instance, provider, job }))
+    }
+
+    async fn deliver(&self, reached: Reached, callback: Callback) -> Result<Outcome, ServiceError> {
+        let delivery = match reached.provider.verify_callback(&callback) {
+            Ok(delivery) => delivery,
+            Err(refusal) => return Ok(refusal.into()),
+        };
+        if !delivery.is_signed {
+            // Anybody may have sent it: it is a reason to ask, and nothing else.
+            return self.wake(&reached, None).await;
+        }
+        let key = (reached.instance.clone(), delivery.id);
+        if !self.seen.entry(key.clone()).or_insert(()).is_fresh() {
+            return Ok(Outcome::Replayed);
+        }
+        if reached.job.as_ref().is_some_and(|job| job.state.is_final()) {
+            return Ok(Outcome::Unmatched);
+        }
+        let outcome = self.read(&reached, callback).await;
+        // What could not be done now may be delivered again.
+        if outcome.is_err() {
+            self.seen.invalidate(&key);
+        }
+        outcome
+    }
+
+    async fn read(&self, reached: &Reached, callback: Callback) -> Result<Outcome, ServiceError> {
+        if serde_json::from_slice::<serde::de::IgnoredAny>(&callback.body).is_err() {
+            return Ok(Outcome::Malformed);
+        }
+        let events = match reached.provider.parse_callback(context(reached), callback).await {
+            Ok(events) => events,
+            Err(error) if is_the_callbacks_fault(&error) => return Ok(Outcome::Malformed),
+            Err(error) => {
+                // It is genuine, whatever became of its plugin: the job is asked about.
+                tracing::warn!(instance = reached.instance, %error, "a callback could not be read");
+                return self.wake(reached, None).await;
+            }
+        };
+        let mut outcome = Outcome::Unmatched;
+        for event in events.into_iter().take(EVENTS_MAX) {
+            if self.wake(reached, Some(event)).await? == Outcome::Accepted {
+                outcome = Outcome::Accepted;
+            }
+        }
+        Ok(outcome)
+    }
+
+    /// Wakes the job that an event is about.
+    async fn wake(&self, reached: &Reached, event: Option<CallbackEvent>) -> Result<Outcome, ServiceError> {
+        let named = event.as_ref().and_then(|event| event.provider_id.as_deref());
+        let id = match (&reached.job, named) {
+            (Some(job), Some(named)) if job.is_another_at_its_provider(named) => None,
+            (Some(job), _) => Some(job.id),
+            (None, Some(named)) => self.ports.jobs.at_provider(&reached.instance, named),
+            (None, None) => None,
+        };
+        let is_woken = match id {
+            Some(id) => self.ports.jobs.wake(id, event).await?,
+            None => false,
+        };
+        Ok(if is_woken { Outcome::Accepted } else { Outcome::Unmatched })
+    }
+}
+
+fn context(reached: &Reached) -> CallContext {
+    let call = CallId::new();
+    CallContext {
+        call,
+        request_id: format!("callback-{call}").into(),
+        attempt: 1,
+        idempotency_key: String::new(),
+        budget: PARSE_BUDGET,
+        scope: reached.job.as_ref().map_or_else(|| "".into(), |job| crate::caller::scope_of(job.owner)),
+        callback_url: None,
+        depth: 0,
+        journal: None,
+    }
+}
+
+fn is_the_callbacks_fault(error: &atelier_domain::failure::ProviderError) -> bool {
+    use atelier_domain::failure::{FailureCode, ProviderError};
+    matches!(error, ProviderError::Reported { failure, .. } if failure.code == FailureCode::InvalidRequest)
+}

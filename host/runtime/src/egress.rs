@@ -10,6 +10,7 @@ mod connector;
 mod download;
 mod grants;
 mod incoming;
+mod refusal;
 mod scrub;
 mod secrets;
 mod signers;

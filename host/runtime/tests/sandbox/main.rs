@@ -8,6 +8,7 @@ mod limits;
 mod loading;
 mod logs;
 mod secrets;
+mod signed_calls;
 mod signers;
 mod streams;
 mod support;

@@ -54,33 +54,8 @@ fn invalid(message: impl Into<String>) -> HttpError {
 impl CallState {
     /// The contract's error for one of the egress; denials are remembered for the operator.
     pub fn http_error(&mut self, error: &EgressError) -> HttpError {
-        match error {
-            EgressError::Denied { host, reason } => self.refuse(ProviderError::EgressDenied {
-                instance: self.shared.name.clone(),
-                host: host.clone(),
-                reason: reason.clone(),
-            }),
-            EgressError::SecretMissing(secret) => self.refuse(ProviderError::SecretMissing {
-                instance: self.shared.name.clone(),
-                secret: secret.clone(),
-            }),
-            EgressError::SecretRefused { secret, reason } => self.refuse(ProviderError::SecretRefused {
-                instance: self.shared.name.clone(),
-                secret: secret.clone(),
-                reason: reason.clone(),
-            }),
-            EgressError::TokenUnavailable { .. } => self.refuse(ProviderError::Unavailable {
-                instance: self.shared.name.clone(),
-                reason: error.to_string(),
-                retry_after: None,
-            }),
-            EgressError::Invalid(_)
-            | EgressError::Dns(_)
-            | EgressError::Connect(_)
-            | EgressError::Tls(_)
-            | EgressError::Timeout { .. }
-            | EgressError::Reset(_)
-            | EgressError::TooLarge(_) => {}
+        if let Some(refusal) = error.refusal(&self.shared.name) {
+            self.refuse(refusal);
         }
         HttpError { code: error.code().to_owned(), message: error.to_string() }
     }

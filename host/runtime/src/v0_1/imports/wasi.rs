@@ -180,26 +180,14 @@ impl Door {
     }
 
     fn wasi_error(&self, error: &EgressError) -> Error {
-        let instance = || self.shared.name.clone();
+        if let Some(refusal) = error.refusal(&self.shared.name) {
+            return self.refuse(refusal);
+        }
         match error {
-            EgressError::Denied { host, reason } => self.refuse(ProviderError::EgressDenied {
-                instance: instance(),
-                host: host.clone(),
-                reason: reason.clone(),
-            }),
-            EgressError::SecretMissing(secret) => {
-                self.refuse(ProviderError::SecretMissing { instance: instance(), secret: secret.clone() })
-            }
-            EgressError::SecretRefused { secret, reason } => self.refuse(ProviderError::SecretRefused {
-                instance: instance(),
-                secret: secret.clone(),
-                reason: reason.clone(),
-            }),
-            EgressError::TokenUnavailable { .. } => self.refuse(ProviderError::Unavailable {
-                instance: instance(),
-                reason: error.to_string(),
-                retry_after: None,
-            }),
+            EgressError::Denied { .. }
+            | EgressError::SecretMissing(_)
+            | EgressError::SecretRefused { .. }
+            | EgressError::TokenUnavailable { .. } => Error::HttpRequestDenied,
             EgressError::Invalid(_) | EgressError::TooLarge(_) => Error::HttpProtocolError,
             EgressError::Dns(_) => Error::DestinationNotFound,
             EgressError::Connect(_) => Error::ConnectionRefused,

@@ -13,12 +13,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atelier_domain::blob::{Blob, BlobId, BlobStore};
+use atelier_domain::generation::media::Preview;
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::model::Task;
+use atelier_domain::provider::PreviewSink;
 use atelier_domain::store::JobStore;
 use atelier_domain::time::Clock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::caller::Caller;
 use crate::fetcher::Fetcher;
@@ -85,6 +87,20 @@ struct Inner {
     /// Jobs that this process has taken a step of: the others are resumed after a restart.
     known: Mutex<HashSet<JobId>>,
     waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
+    /// Who looks on while a job is made.
+    watchers: Mutex<HashMap<JobId, mpsc::Sender<Preview>>>,
+}
+
+/// Takes what a job shows to who looks on.
+#[derive(Debug)]
+struct Onlooker(mpsc::Sender<Preview>);
+
+impl PreviewSink for Onlooker {
+    fn show(&self, preview: Preview) {
+        if self.0.try_send(preview).is_err() {
+            tracing::debug!("nobody took an unfinished picture");
+        }
+    }
 }
 
 /// Jobs of all users.
@@ -109,6 +125,7 @@ impl Jobs {
             running: Mutex::default(),
             known: Mutex::default(),
             waiters: Mutex::default(),
+            watchers: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -202,6 +219,9 @@ impl Inner {
         let store = self.ports.store.clone();
         let changed = self.ports.pool.run(move || store.change_job(id, &change)).await?;
         let job = changed.ok_or(ServiceError::NotFound { what: "such generation" })?;
+        if job.state.is_final() {
+            lock(&self.watchers).remove(&id);
+        }
         let waiter = match job.state.is_final() {
             true => lock(&self.waiters).remove(&id),
             false => lock(&self.waiters).get(&id).cloned(),

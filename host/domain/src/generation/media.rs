@@ -29,6 +29,8 @@ pub struct MediaRequest {
     pub quality: Option<String>,
     pub format: Option<String>,
     pub background: Option<String>,
+    /// Unfinished pictures that the caller wants to see meanwhile, at most.
+    pub previews: u32,
     pub end_user: Option<String>,
     pub options: Json,
 }
@@ -41,7 +43,7 @@ pub struct Ticket {
     pub state_version: u32,
     pub poll_after_ms: u64,
     /// 0 to 1.
-    pub progress: Option<f32>,
+    pub progress: Option<f64>,
     pub accepts_webhook: bool,
     pub provider_id: Option<String>,
 }
@@ -56,6 +58,17 @@ pub enum OutputSource {
     Blob(Blob),
     /// To be fetched, without secrets, from the manifest's download hosts.
     Remote(String),
+    /// To be fetched with the instance's secret, from a host that the instance may reach.
+    Guarded(String),
+}
+
+/// An unfinished picture, shown while its job runs and then forgotten.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// From 0.
+    pub index: u32,
+    pub content_type: String,
+    pub bytes: bytes::Bytes,
 }
 
 #[derive(Clone, Debug)]
@@ -93,7 +106,7 @@ pub enum Step {
 #[derive(Clone, Debug)]
 pub enum Wake {
     Timer,
-    Webhook(Other),
+    Webhook(CallbackEvent),
     /// The host restarted.
     Resumed,
 }
@@ -127,6 +140,20 @@ pub struct TrainingRequest {
     pub options: Json,
 }
 
+/// Work that runs as a job.
+#[derive(Clone, Debug)]
+pub enum JobRequest {
+    Media(MediaRequest),
+    Training(TrainingRequest),
+}
+
+/// Which interface a job belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    Media,
+    Training,
+}
+
 /// A provider's callback, its signature already checked.
 #[derive(Clone, Debug)]
 pub struct Callback {
@@ -134,4 +161,14 @@ pub struct Callback {
     pub headers: Vec<(String, String)>,
     pub query: String,
     pub body: bytes::Bytes,
+}
+
+/// One event found in a provider's callback.
+#[derive(Clone, Debug)]
+pub struct CallbackEvent {
+    /// The provider's word for what happened.
+    pub kind: String,
+    /// The [`Ticket::provider_id`] of the job that it is about. Absent: the address that was called says which, or it is about none.
+    pub provider_id: Option<String>,
+    pub json: Json,
 }

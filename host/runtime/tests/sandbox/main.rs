@@ -10,4 +10,5 @@ mod secrets;
 mod streams;
 mod support;
 mod table_bomb;
+mod told;
 mod upstream;

@@ -6,14 +6,16 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{FailureCode, ProviderError};
-use atelier_domain::generation::media::{Cancellation, Outcome, Step, Ticket, Wake};
+use atelier_domain::generation::media::{
+    Cancellation, JobKind, JobRequest, Outcome, Step, Ticket, Wake,
+};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::{CallId, JobId};
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
-use atelier_domain::provider::{CallContext, ChargeJournal, Provider};
+use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
 use atelier_domain::store::StoreError;
 
-use super::{Inner, lock};
+use super::{Inner, Onlooker, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
 
@@ -96,6 +98,7 @@ impl Inner {
     }
 
     fn context(&self, job: &Job, budget: Duration, journal: Option<Arc<Journal>>) -> CallContext {
+        let onlooker = lock(&self.watchers).get(&job.id).cloned();
         CallContext {
             call: CallId::new(),
             request_id: format!("job-{}", job.id).into(),
@@ -107,6 +110,7 @@ impl Inner {
             callback_url: None,
             depth: 0,
             journal: journal.map(|journal| journal as Arc<dyn ChargeJournal>),
+            previews: onlooker.map(|sender| Arc::new(Onlooker(sender)) as Arc<dyn PreviewSink>),
         }
     }
 
@@ -127,7 +131,10 @@ impl Inner {
         let request = self.media_request(&job).await?;
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let budget = self.left(&job);
-        let call = provider.submit_media(self.context(&job, budget, Some(journal.clone())), request);
+        let call = provider.submit(
+            self.context(&job, budget, Some(journal.clone())),
+            JobRequest::Media(request),
+        );
         let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
@@ -148,8 +155,8 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let budget = self.left(&job);
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
-        let call =
-            provider.resume_media(self.context(&job, budget, Some(journal.clone())), ticket.state, wake);
+        let context = self.context(&job, budget, Some(journal.clone()));
+        let call = provider.resume(context, JobKind::Media, ticket.state, wake);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
@@ -194,7 +201,8 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let mut usage = Vec::new();
         if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
-            let call = provider.cancel_media(self.context(job, CANCEL_BUDGET, None), ticket.state.clone());
+            let context = self.context(job, CANCEL_BUDGET, None);
+            let call = provider.cancel(context, JobKind::Media, ticket.state.clone());
             match tokio::time::timeout(CANCEL_BUDGET, call).await {
                 Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
                 Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,

@@ -99,26 +99,6 @@ impl Media {
     }
 }
 
-impl chat::ToolResult {
-    /// What the tool answered, where that is text alone; else the place of what is not.
-    ///
-    /// # Errors
-    /// The index of the first piece that is no text.
-    pub fn text(&self) -> Result<std::borrow::Cow<'_, str>, usize> {
-        match self.content.as_slice() {
-            [] => Ok("".into()),
-            [chat::ToolContent::Text(text)] => Ok(text.into()),
-            pieces => {
-                let texts = pieces.iter().enumerate().map(|(index, piece)| match piece {
-                    chat::ToolContent::Text(text) => Ok(text.as_str()),
-                    _ => Err(index),
-                });
-                texts.collect::<Result<String, usize>>().map(Into::into)
-            }
-        }
-    }
-}
-
 /// The types of a capability as a module, and its trait under the capability's name at the root of the crate.
 macro_rules! capability {
     ($(#[$doc:meta])* $module:ident, $name:ident $({ $($own:ident),* })? $(, $shared:ident { $($borrowed:ident),* })?) => {

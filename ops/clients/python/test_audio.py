@@ -117,15 +117,6 @@ def test_speech_is_translated(openai, target):
     assert (verbose.text, verbose.language) == (HEARD, "english")
 
 
-def test_a_provider_that_tells_less_of_a_segment_leaves_its_members_at_what_says_nothing(host_openai):
-    answer = host_openai.audio.transcriptions.create(
-        model="eleven/mock-transcribe", file=SOUND, response_format="verbose_json"
-    )
-    segment = answer.segments[0]
-    assert (segment.seek, segment.tokens, segment.temperature) == (0, [], 0.0)
-    assert (segment.avg_logprob, segment.compression_ratio, segment.no_speech_prob) == (0.0, 1.0, 0.0)
-
-
 def test_a_transcript_tells_how_likely_each_token_was(openai, target):
     wish = {"model": target.model("gpt-4o-mini-transcribe"), "file": SOUND, "include": ["logprobs"]}
     whole = openai.audio.transcriptions.create(**wish)

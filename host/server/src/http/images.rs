@@ -7,24 +7,33 @@ mod response;
 mod stream;
 pub(super) mod variations;
 
+use std::sync::Arc;
+
 use atelier_domain::job::{Job, JobState};
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
+use atelier_service::caller::Caller;
 use atelier_service::jobs::time_for;
 
-use super::{ApiError, Call, Reply};
+use super::{ApiError, Reply};
+use crate::app::App;
 use request::Asked;
 
 /// Runs the job and answers with its images, or with events on the way to them. A caller that leaves does not stop it: its
 /// results are kept.
-async fn run(call: &Call, task: Task, asked: Asked) -> Result<Reply, ApiError> {
-    let (app, caller) = (&call.app, call.caller()?);
+async fn run(
+    app: &Arc<App>,
+    caller: &Caller,
+    request_id: &Arc<str>,
+    task: Task,
+    asked: Asked,
+) -> Result<Reply, ApiError> {
     let asked = asked.complete()?;
     let identifier = asked.request.end_user.clone();
     if asked.stream {
         let (job, previews) = app.jobs.admit_watched(caller, task, asked.request).await?;
         let script = stream::Script::new(task, &job, identifier);
-        return Ok(stream::reply(call, caller.clone(), job.id, previews, script));
+        return Ok(stream::reply(app, caller, request_id, job.id, previews, script));
     }
     let job = app.jobs.admit(caller, task, asked.request).await?;
     let job = app.jobs.wait(caller, job.id, time_for(task)).await?;

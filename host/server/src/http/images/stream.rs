@@ -22,7 +22,7 @@ use tokio::sync::mpsc;
 
 use super::response::{Usage, attribute, encoded, output_format};
 use crate::app::App;
-use crate::http::{ApiError, Call, Dialect, Reply, sse};
+use crate::http::{ApiError, Dialect, Reply, sse};
 
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(15);
 
@@ -138,15 +138,16 @@ impl Events {
 
 /// Answers with a job's events as they come.
 pub(super) fn reply(
-    call: &Call,
-    caller: Caller,
+    app: &Arc<App>,
+    caller: &Caller,
+    request_id: &Arc<str>,
     id: JobId,
     previews: mpsc::Receiver<Preview>,
     script: Script,
 ) -> Reply {
-    let (app, patience) = (Arc::clone(&call.app), time_for(script.task));
-    let waiting = Arc::clone(&app);
+    let (waiting, caller, patience) = (Arc::clone(app), caller.clone(), time_for(script.task));
     let job = async move { waiting.jobs.wait(&caller, id, patience).await }.boxed();
-    let events = Events { app, request_id: call.request_id.clone(), script, previews, job: Some(job) };
+    let (app, request_id) = (Arc::clone(app), Arc::clone(request_id));
+    let events = Events { app, request_id, script, previews, job: Some(job) };
     sse::reply(Body::from_stream(stream::unfold(events, Events::next)))
 }

@@ -69,7 +69,7 @@ pub(super) async fn transcribe(Extension(call): Extension<Arc<Call>>) -> Answer 
         "json" => {
             let mut body = json!({"text": text, "usage": usage});
             if wants_logprobs(&call) {
-                body["logprobs"] = answer::tokens(&call, &text).iter().map(logprob).collect();
+                body["logprobs"] = answer::tokens(&call, &text).iter().map(|token| logprob(token)).collect();
             }
             Reply::json(&body)
         }
@@ -101,7 +101,7 @@ fn wants_logprobs(call: &Call) -> bool {
     call.form.list("include").filter_map(|field| field.text()).any(|wanted| wanted == "logprobs")
 }
 
-fn logprob(token: &String) -> Value {
+fn logprob(token: &str) -> Value {
     json!({"token": token, "logprob": -0.25, "bytes": token.as_bytes()})
 }
 
@@ -126,7 +126,7 @@ fn transcript_events(call: &Call, text: &str) -> Vec<bytes::Bytes> {
     });
     let mut done = json!({"type": "transcript.text.done", "text": text, "usage": usage});
     if with_logprobs {
-        done["logprobs"] = tokens.iter().map(logprob).collect();
+        done["logprobs"] = tokens.iter().map(|token| logprob(token)).collect();
     }
     events.push(data(&done));
     events

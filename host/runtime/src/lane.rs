@@ -261,7 +261,9 @@ mod tests {
     #[test]
     fn one_plugin_never_takes_the_whole_lane_and_gives_back_what_it_took() {
         let mut places = Places { free: 16, taken: HashMap::new() };
-        let take_all = |places: &mut Places, plugin: &Arc<str>| std::iter::from_fn(|| places.take(plugin).then_some(())).count();
+        let take_all = |places: &mut Places, plugin: &Arc<str>| {
+            std::iter::from_fn(|| places.take(plugin).then_some(())).count()
+        };
         let plugins: Vec<Arc<str>> = ["a", "b", "c", "d", "e"].map(Arc::from).to_vec();
         let got: Vec<usize> = plugins.iter().map(|plugin| take_all(&mut places, plugin)).collect();
         assert_eq!(got, [8, 4, 2, 1, 1]);

@@ -35,7 +35,9 @@ impl Traffic {
     pub fn begin(self: &Arc<Self>, profile: &Profile) -> Result<OpenRequest, String> {
         let add = |count: &AtomicU32, max: u32| {
             count
-                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| (count < max).then_some(count + 1))
+                .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |count| {
+                    (count < max).then_some(count + 1)
+                })
                 .is_ok()
         };
         if !add(&self.open, profile.open_requests) {

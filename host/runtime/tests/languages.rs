@@ -8,7 +8,9 @@ use std::time::{Duration, Instant};
 use atelier_domain::blob::BlobStore;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::chat::ChatEvent;
-use atelier_domain::generation::media::{JobKind, JobRequest, MediaRequest, OutputSource, Step, Ticket, Wake};
+use atelier_domain::generation::media::{
+    JobKind, JobRequest, MediaRequest, OutputSource, Step, Ticket, Wake,
+};
 use atelier_domain::generation::media::{Outcome as Made, Output};
 use atelier_domain::plugin::{InstanceConfig, SecretValue};
 use atelier_domain::provider::Provider as _;

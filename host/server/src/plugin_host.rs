@@ -271,11 +271,13 @@ impl Fetcher for Downloads {
         };
         let grants = self.instances.download_grants(instance).await.map_err(unavailable)?;
         let (egress, store) = (self.instances.sandbox.egress(), Arc::clone(&self.blobs));
-        egress.download(url, &grants, &Secrets::default(), store, bytes_max).await.map_err(|error| match error {
-            EgressError::Denied { host, reason } => {
-                ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
-            }
-            other => unavailable(format!("its result could not be fetched: {other}")),
-        })
+        egress.download(url, &grants, &Secrets::default(), store, bytes_max).await.map_err(
+            |error| match error {
+                EgressError::Denied { host, reason } => {
+                    ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
+                }
+                other => unavailable(format!("its result could not be fetched: {other}")),
+            },
+        )
     }
 }

@@ -64,7 +64,12 @@ fn whole(seen: &str, sink: &ChatSink) -> Result<(), Failure> {
         ChatEvent::Text(text()),
         ChatEvent::Thinking(Thinking { text: text(), signature: Some(text()) }),
         ChatEvent::Refusal(text()),
-        ChatEvent::ToolCallStart(ToolCallStart { index: 0, id: text(), name: text(), signature: Some(text()) }),
+        ChatEvent::ToolCallStart(ToolCallStart {
+            index: 0,
+            id: text(),
+            name: text(),
+            signature: Some(text()),
+        }),
         ChatEvent::ToolCallDelta(ToolCallDelta { index: 0, arguments: text() }),
         ChatEvent::Logprobs(vec![TokenLogprob {
             token: text(),

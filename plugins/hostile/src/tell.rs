@@ -3,11 +3,13 @@
 
 use atelier_plugin_sdk::chat::{ChatRequest, TokenLogprob, TopLogprob};
 use atelier_plugin_sdk::http::Request;
-use atelier_plugin_sdk::job::{Cancellation, Estimate, Event, MediaOutput, Outcome, Output, OutputSource, Step, Ticket, Wake};
+use atelier_plugin_sdk::job::{
+    Cancellation, Estimate, Event, MediaOutput, Outcome, Output, OutputSource, Step, Ticket, Wake,
+};
 use atelier_plugin_sdk::transcription::{Segment, Transcript, TranscriptEvent, TranscriptSink, Word};
 use atelier_plugin_sdk::{
-    CallContext, Embedding, Failure, MediaJobs, Moderation, Other, TokenCount, Transcription, UsageLine, Webhook,
-    embedding, media, moderation, pair, transcription, webhook,
+    CallContext, Embedding, Failure, MediaJobs, Moderation, Other, TokenCount, Transcription, UsageLine,
+    Webhook, embedding, media, moderation, pair, transcription, webhook,
 };
 
 use crate::Hostile;
@@ -48,7 +50,11 @@ fn logprobs(seen: &str) -> Vec<TokenLogprob> {
 impl TokenCount for Hostile {
     fn count(context: CallContext, _: ChatRequest) -> Result<u64, Failure> {
         let seen = seen(&context)?;
-        Err(Failure { param: Some(seen.clone()), provider_detail: Some(quoted(&seen)), ..Failure::new("internal", seen) })
+        Err(Failure {
+            param: Some(seen.clone()),
+            provider_detail: Some(quoted(&seen)),
+            ..Failure::new("internal", seen)
+        })
     }
 }
 

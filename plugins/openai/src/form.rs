@@ -50,10 +50,7 @@ mod tests {
         options(r#"{"a":"x \"y\"","b":[1,"two"],"c":{"d":true},"e":null,"f":2.5}"#, &["model"], &mut fields)
             .unwrap();
         let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(
-            fields,
-            [("a", "x \"y\""), ("b[]", "1"), ("b[]", "two"), ("c[d]", "true"), ("f", "2.5")]
-        );
+        assert_eq!(fields, [("a", "x \"y\""), ("b[]", "1"), ("b[]", "two"), ("c[d]", "true"), ("f", "2.5")]);
     }
 
     #[test]

@@ -31,7 +31,14 @@ impl IncomingBody {
         content_type: Option<String>,
         idle: Duration,
     ) -> Self {
-        Self { body: Some(body), scrubber: Scrubber::new(patterns), ready: Bytes::new(), content_type, idle, open: None }
+        Self {
+            body: Some(body),
+            scrubber: Scrubber::new(patterns),
+            ready: Bytes::new(),
+            content_type,
+            idle,
+            open: None,
+        }
     }
 
     /// Keeps a request open for as long as its body is held.

@@ -5,7 +5,8 @@ use wasmtime::component::InstancePre;
 use super::bindings::{
     catalog::CatalogProviderPre, chat::ChatProviderPre, embedding::EmbeddingProviderPre,
     media::MediaProviderPre, moderation::ModerationProviderPre, speech::SpeechProviderPre,
-    token_count::TokenCountProviderPre, training::TrainingProviderPre, transcription::TranscriptionProviderPre, webhook::WebhookProviderPre,
+    token_count::TokenCountProviderPre, training::TrainingProviderPre,
+    transcription::TranscriptionProviderPre, webhook::WebhookProviderPre,
 };
 use crate::host_state::CallState;
 

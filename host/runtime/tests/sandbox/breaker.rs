@@ -97,10 +97,7 @@ async fn a_caller_in_a_hurry_says_nothing_of_the_plugin() {
         let request = question("relay", "/slow", Vec::new());
         let call = Arc::clone(&provider).chat(context(Duration::from_millis(30)), request);
         let error = collect(call).await.expect_error();
-        assert!(
-            matches!(&error, ProviderError::LimitReached { limit: Limit::CallerTime, .. }),
-            "{error}"
-        );
+        assert!(matches!(&error, ProviderError::LimitReached { limit: Limit::CallerTime, .. }), "{error}");
     }
     assert_eq!(provider.breaker(), BreakerState::Closed);
     assert_good(&provider).await;

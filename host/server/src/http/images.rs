@@ -48,9 +48,10 @@ fn succeeded(job: &Job, task: Task) -> Result<(), ServiceError> {
         (JobState::Failed, Some(error)) => {
             Err(ServiceError::JobFailed { code: error.code.clone(), message: error.message.clone() })
         }
-        (JobState::Canceled, _) => {
-            Err(ServiceError::JobFailed { code: "canceled".to_owned(), message: "it was canceled".to_owned() })
-        }
+        (JobState::Canceled, _) => Err(ServiceError::JobFailed {
+            code: "canceled".to_owned(),
+            message: "it was canceled".to_owned(),
+        }),
         (JobState::Queued | JobState::Processing | JobState::Failed, _) => {
             Err(ServiceError::TimedOut { what: "making the images", after: time_for(task) })
         }

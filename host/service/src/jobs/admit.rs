@@ -1,8 +1,8 @@
 //! Letting a job in.
 
 use atelier_domain::blob::{Blob, BlobData};
-use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
+use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
@@ -67,12 +67,7 @@ impl Jobs {
     }
 
     /// The job that a request becomes.
-    async fn checked(
-        &self,
-        caller: &Caller,
-        task: Task,
-        request: MediaRequest,
-    ) -> Result<Job, ServiceError> {
+    async fn checked(&self, caller: &Caller, task: Task, request: MediaRequest) -> Result<Job, ServiceError> {
         let inner = &self.inner;
         if !task.is_media() {
             return Err(ServiceError::Invalid {

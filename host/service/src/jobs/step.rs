@@ -6,9 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{FailureCode, ProviderError};
-use atelier_domain::generation::media::{
-    Cancellation, JobKind, JobRequest, Outcome, Step, Ticket, Wake,
-};
+use atelier_domain::generation::media::{Cancellation, JobKind, JobRequest, Outcome, Step, Ticket, Wake};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::{CallId, JobId};
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
@@ -131,10 +129,8 @@ impl Inner {
         let request = self.media_request(&job).await?;
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let budget = self.left(&job);
-        let call = provider.submit(
-            self.context(&job, budget, Some(journal.clone())),
-            JobRequest::Media(request),
-        );
+        let call =
+            provider.submit(self.context(&job, budget, Some(journal.clone())), JobRequest::Media(request));
         let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,

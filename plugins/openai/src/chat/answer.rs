@@ -1,7 +1,7 @@
 //! An answer that comes at once.
 
-use crate::usage::Usage;
 use super::logprobs::Logprobs;
+use crate::usage::Usage;
 use atelier_plugin_sdk::chat::{ChatEvent, FinishReason, Started, ToolCallDelta, ToolCallStart};
 use atelier_plugin_sdk::{Failure, Other, json};
 use serde::Deserialize;

@@ -1,8 +1,8 @@
 //! Transcripts, at once and in pieces.
 
 use super::{broken_off, read};
-use crate::fault;
 use crate::chat::logprobs::{self, Token};
+use crate::fault;
 use atelier_plugin_sdk::transcription::{Segment, Transcript, TranscriptEvent, Word};
 use atelier_plugin_sdk::usage::{self, meter};
 use atelier_plugin_sdk::{Failure, UsageLine, json};

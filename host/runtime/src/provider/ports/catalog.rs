@@ -48,8 +48,7 @@ pub(super) async fn model(
     let call = provider.call(context, |mut session| {
         Box::pin(async move {
             let context = session.context.clone();
-            let result =
-                catalog!(session, guest => guest.call_get_model(&mut session.store, &context, &id));
+            let result = catalog!(session, guest => guest.call_get_model(&mut session.store, &context, &id));
             let model = value!(session, result);
             let known = convert::catalog::model(model).and_then(|model| {
                 model.ok_or_else(|| "it gave a model without an id or a known task".to_owned())

@@ -40,10 +40,7 @@ fn part(part: domain::Part, state: &mut CallState) -> wasmtime::Result<wit::Part
     })
 }
 
-fn tool_content(
-    content: domain::ToolContent,
-    state: &mut CallState,
-) -> wasmtime::Result<wit::ToolContent> {
+fn tool_content(content: domain::ToolContent, state: &mut CallState) -> wasmtime::Result<wit::ToolContent> {
     Ok(match content {
         domain::ToolContent::Text(text) => wit::ToolContent::Text(text),
         domain::ToolContent::Image(image) => wit::ToolContent::Image(media(image, state)?),

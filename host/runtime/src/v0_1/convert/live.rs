@@ -7,8 +7,8 @@ use atelier_domain::generation::transcription as transcription_domain;
 
 use super::{chat, media, object, other, to_other, usage};
 use crate::host_state::CallState;
-use crate::v0_1::bindings::host::atelier::provider::transcription_types as transcript_wit;
 use crate::v0_1::bindings::embedding::exports::atelier::provider::embedding;
+use crate::v0_1::bindings::host::atelier::provider::transcription_types as transcript_wit;
 use crate::v0_1::bindings::moderation::exports::atelier::provider::moderation;
 use crate::v0_1::bindings::speech::exports::atelier::provider::speech;
 use crate::v0_1::bindings::transcription::exports::atelier::provider::transcription;
@@ -139,9 +139,7 @@ pub fn transcription_request(
 
 /// # Errors
 /// It carries malformed JSON.
-pub fn transcript(
-    transcript: transcription::Transcript,
-) -> Result<transcription_domain::Transcript, String> {
+pub fn transcript(transcript: transcription::Transcript) -> Result<transcription_domain::Transcript, String> {
     let words: Result<Vec<_>, String> = transcript.words.into_iter().map(word).collect();
     let segments: Result<Vec<_>, String> = transcript.segments.into_iter().map(segment).collect();
     Ok(transcription_domain::Transcript {
@@ -186,7 +184,9 @@ pub fn transcript_event(
     use transcription_domain::TranscriptionEvent;
     Ok(match event {
         transcript_wit::TranscriptEvent::Text(text) => TranscriptionEvent::Text(text),
-        transcript_wit::TranscriptEvent::Logprobs(tokens) => TranscriptionEvent::Logprobs(chat::logprobs(tokens)),
+        transcript_wit::TranscriptEvent::Logprobs(tokens) => {
+            TranscriptionEvent::Logprobs(chat::logprobs(tokens))
+        }
         transcript_wit::TranscriptEvent::Segment(piece) => TranscriptionEvent::Segment(segment(piece)?),
         transcript_wit::TranscriptEvent::Other(unknown) => TranscriptionEvent::Other(other(unknown)?),
     })

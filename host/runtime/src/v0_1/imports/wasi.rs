@@ -142,9 +142,10 @@ impl WasiHttpHooks for Door {
 
 impl Door {
     async fn pass(self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
-        let open = self.traffic.begin(&self.shared.profile).map_err(|budget| {
-            self.refuse(limit_error(&self.shared.name, Limit::OpenRequests, budget))
-        })?;
+        let open = self
+            .traffic
+            .begin(&self.shared.profile)
+            .map_err(|budget| self.refuse(limit_error(&self.shared.name, Limit::OpenRequests, budget)))?;
         let (mut head, body) = request.into_parts();
         let url = Url::parse(&head.uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
         let max = self.shared.profile.host_call_bytes;

@@ -163,7 +163,8 @@ impl Fields {
             return Err(ApiError::bug("an uploaded file is a blob"));
         };
         let speakers = self.format == Format::DiarizedJson;
-        let wants_segments = speakers || matches!(self.format, Format::Srt | Format::Vtt | Format::VerboseJson);
+        let wants_segments =
+            speakers || matches!(self.format, Format::Srt | Format::Vtt | Format::VerboseJson);
         let request = TranscriptionRequest {
             model: String::new(),
             audio,

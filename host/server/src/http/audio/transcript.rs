@@ -158,7 +158,8 @@ mod tests {
             no_speech_probability: None,
             extra: extra.map(|text| serde_json::from_str(text).expect("JSON")),
         };
-        let transcript = Transcript { segments: vec![segment(Some(told)), segment(None)], ..Transcript::default() };
+        let transcript =
+            Transcript { segments: vec![segment(Some(told)), segment(None)], ..Transcript::default() };
         let view = verbose(&transcript, false);
         assert_eq!(
             view["segments"][0],

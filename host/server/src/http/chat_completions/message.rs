@@ -149,10 +149,7 @@ impl MessageBody {
             Content::Parts(parts) => {
                 let texts = parts.into_iter().map(|part| part.text.map(ToolContent::Text));
                 texts.collect::<Option<Vec<_>>>().ok_or_else(|| {
-                    ApiError::invalid(
-                        format!("messages[{i}].content"),
-                        "a tool's answer has text parts only",
-                    )
+                    ApiError::invalid(format!("messages[{i}].content"), "a tool's answer has text parts only")
                 })?
             }
         };

@@ -203,7 +203,10 @@ fn check(body: &Body<'_>) -> Result<(), ApiError> {
         return Err(ApiError::invalid("n", format!("must be from 1 to {CHOICES_MAX}")));
     }
     if body.n.unwrap_or(1) > 1 && body.stream == Some(true) {
-        return Err(ApiError::invalid("n", "a stream has one answer: leave out `stream`, or send several requests"));
+        return Err(ApiError::invalid(
+            "n",
+            "a stream has one answer: leave out `stream`, or send several requests",
+        ));
     }
     for (param, given) in [("functions", body.functions), ("function_call", body.function_call)] {
         if given.is_some() {

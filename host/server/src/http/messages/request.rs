@@ -179,7 +179,9 @@ impl Wanted {
         options.hint("speed", body.speed);
         options.hint("diagnostics", body.diagnostics);
         options.want("container", body.container);
-        for (param, given) in [("user_profile_id", &body.user_profile_id), ("workspace_id", &body.workspace_id)] {
+        for (param, given) in
+            [("user_profile_id", &body.user_profile_id), ("workspace_id", &body.workspace_id)]
+        {
             if given.is_some() {
                 const WHOSE: &str = "names something in an account of Anthropic's; here the API key says who calls: leave it out";
                 return Err(ApiError::invalid(param, WHOSE));

@@ -207,8 +207,16 @@ fn refuse_state(body: &Body<'_>) -> Result<(), ApiError> {
     }
     let elsewhere = [
         ("access_programs", &body.access_programs, "belongs to an account of OpenAI's: leave it out"),
-        ("background_options", &body.background_options, "answers are not made in the background: leave it out"),
-        ("context_management", &body.context_management, "the conversation is passed on whole: shorten it yourself"),
+        (
+            "background_options",
+            &body.background_options,
+            "answers are not made in the background: leave it out",
+        ),
+        (
+            "context_management",
+            &body.context_management,
+            "the conversation is passed on whole: shorten it yourself",
+        ),
         ("image", &body.image, "images are passed on as they are: leave it out"),
         ("prompt", &body.prompt, "prompts kept at OpenAI are not known here: send the text as `input`"),
     ];

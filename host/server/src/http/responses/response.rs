@@ -53,8 +53,16 @@ struct Incomplete {
 #[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item {
-    Reasoning { id: String, summary: [Summary; 1] },
-    Message { id: String, status: &'static str, role: &'static str, content: Vec<Content> },
+    Reasoning {
+        id: String,
+        summary: [Summary; 1],
+    },
+    Message {
+        id: String,
+        status: &'static str,
+        role: &'static str,
+        content: Vec<Content>,
+    },
     FunctionCall {
         id: String,
         call_id: String,

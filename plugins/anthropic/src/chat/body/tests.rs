@@ -207,7 +207,12 @@ fn what_the_provider_cannot_take_is_refused_at_its_place() {
     }
     let image = said(Role::System, vec![Part::Image(link("https://x.example/i.png"))]);
     assert_eq!(sent(&request(vec![image])).unwrap_err().param.as_deref(), Some("messages.0.parts.0"));
-    let call = ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: "{\"broken\"".to_owned(), signature: None };
+    let call = ToolCall {
+        id: "c".to_owned(),
+        name: "f".to_owned(),
+        arguments: "{\"broken\"".to_owned(),
+        signature: None,
+    };
     let request = request(vec![said(Role::Assistant, vec![Part::ToolCall(call)])]);
     assert_eq!(sent(&request).unwrap_err().param.as_deref(), Some("messages.0.parts.0.arguments"));
 }

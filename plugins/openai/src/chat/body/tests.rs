@@ -142,8 +142,7 @@ fn images_by_url_and_content_of_the_provider_s_own_are_passed_on() {
     image.attributes.push(pair("detail", "low"));
     let own = Other { kind: "openai.part".to_owned(), json: r#"{"type":"x"}"#.to_owned() };
     let request = request(vec![message(Role::User, vec![Part::Image(image), Part::Other(own)])]);
-    let content =
-        json!([{"type": "image_url", "image_url": {"url": "https://x.example/i.png", "detail": "low"}}, {"type": "x"}]);
+    let content = json!([{"type": "image_url", "image_url": {"url": "https://x.example/i.png", "detail": "low"}}, {"type": "x"}]);
     assert_eq!(sent(OFFICIAL, &request).unwrap()["messages"][0]["content"], content);
 }
 

@@ -101,8 +101,7 @@ def test_a_documented_member_reaches_the_provider(host_openai, upstream, member)
     sent = json.loads(upstream.last_request()["body"])
     # A compatible server is told the end user's name by the older member.
     name = "user" if member == "safety_identifier" else member
-    if member != "output_format":
-        assert sent[name] == DOCUMENTED[member]
+    assert sent[name] == DOCUMENTED[member]
     if name == "user":
         assert answer.safety_identifier == "user-1"
 

@@ -23,6 +23,7 @@ const RESERVED: &[&str] = &[
     "background",
     "response_format",
     "user",
+    "safety_identifier",
     "image",
     "mask",
     "stream",
@@ -76,6 +77,11 @@ struct InputDetails {
 
 /// What a request asks for, as names and values that a JSON body and a form share.
 fn fields(api: &Api<'_>, request: &Request) -> Result<Vec<(String, String)>, Failure> {
+    let older = request.model.starts_with("dall-e");
+    if older && request.format.is_some() {
+        let message = "this model makes PNG alone: leave the format out";
+        return Err(Failure::unsupported(message).with_param("format"));
+    }
     let mut fields = Vec::with_capacity(8);
     let mut field = |name: &str, value: Option<&str>| {
         fields.extend(value.map(|value| (name.to_owned(), value.to_owned())));
@@ -84,13 +90,12 @@ fn fields(api: &Api<'_>, request: &Request) -> Result<Vec<(String, String)>, Fai
     field("size", size::wanted(request)?);
     field("quality", request.quality.as_deref());
     field("background", request.background.as_deref());
-    field("user", request.end_user.as_deref());
+    field(if api.official && !older { "safety_identifier" } else { "user" }, request.end_user.as_deref());
     // The older models answer with links unless asked, the newer ones know no other way and refuse to be asked.
-    if !api.official || request.model.starts_with("dall-e") {
+    if !api.official || older {
         field("response_format", Some("b64_json"));
-    } else {
-        field("output_format", request.format.as_deref());
     }
+    field("output_format", request.format.as_deref());
     Ok(fields)
 }
 

@@ -45,6 +45,7 @@ macro_rules! capability {
                     "atelier:provider/random@0.1.0": crate::bindings::host::atelier::provider::random,
                     "atelier:provider/cache@0.1.0": crate::bindings::host::atelier::provider::cache,
                     "atelier:provider/quota@0.1.0": crate::bindings::host::atelier::provider::quota,
+                    "atelier:provider/progress@0.1.0": crate::bindings::host::atelier::provider::progress,
                     $($interface: crate::bindings::host::atelier::provider::$shared,)*
                 },
                 generate_all,
@@ -57,6 +58,10 @@ macro_rules! capability {
 
 capability!(catalog, "catalog-provider");
 capability!(chat, "chat-provider", "atelier:provider/chat-types@0.1.0" => chat_types);
+capability!(
+    token_count, "token-count-provider",
+    "atelier:provider/chat-types@0.1.0" => chat_types
+);
 capability!(embedding, "embedding-provider");
 capability!(moderation, "moderation-provider");
 capability!(

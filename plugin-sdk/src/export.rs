@@ -3,7 +3,7 @@
 /// Export a plugin: `export!(Plugin: Catalog, Chat);` with the names of the traits it implements.
 ///
 /// The host takes a component's exports as the list of what it can do, so name all of them and no other. Every plugin exports
-/// `Catalog`. The names are `Catalog`, `Chat`, `Embedding`, `Moderation`, `Speech`, `Transcription`, `MediaJobs`, `Training` and
+/// `Catalog`. The names are `Catalog`, `Chat`, `TokenCount`, `Embedding`, `Moderation`, `Speech`, `Transcription`, `MediaJobs`, `Training` and
 /// `Webhook`.
 #[macro_export]
 macro_rules! export {
@@ -45,6 +45,9 @@ macro_rules! __export_capability {
     };
     (Chat $plugin:ident) => {
         $crate::bindings::chat::export!($plugin with_types_in $crate::bindings::chat);
+    };
+    (TokenCount $plugin:ident) => {
+        $crate::bindings::token_count::export!($plugin with_types_in $crate::bindings::token_count);
     };
     (Embedding $plugin:ident) => {
         $crate::bindings::embedding::export!($plugin with_types_in $crate::bindings::embedding);

@@ -124,7 +124,7 @@ pub mod usage;
 pub use crate::bindings::host::atelier::provider::types::{
     CallContext, Failure, Media, MediaSource, Other, Pair, UsageLine,
 };
-pub use crate::bindings::host::atelier::provider::{blobs, cache, clock, log, random};
+pub use crate::bindings::host::atelier::provider::{blobs, cache, clock, log, progress, random};
 #[doc(hidden)]
 pub use export::__STAMP;
 #[doc(hidden)]
@@ -138,6 +138,18 @@ pub const SDK_VERSION: &str = env!("CARGO_PKG_VERSION");
 /// A name and its value.
 pub fn pair(name: impl Into<String>, value: impl Into<String>) -> Pair {
     Pair { name: name.into(), value: value.into() }
+}
+
+impl Media {
+    /// A medium of which nothing more is known.
+    pub fn new(source: MediaSource, content_type: Option<String>) -> Self {
+        Self { source, content_type, name: None, attributes: Vec::new() }
+    }
+
+    /// The value of one of its attributes, e.g. `detail`.
+    pub fn attribute(&self, name: &str) -> Option<&str> {
+        self.attributes.iter().find(|pair| pair.name == name).map(|pair| pair.value.as_str())
+    }
 }
 
 /// The types of a capability as a module, and its trait under the capability's name at the root of the crate.
@@ -159,9 +171,14 @@ capability!(
 capability!(
     /// Conversations.
     chat, Chat, chat_types {
-        ChatEvent, ChatRequest, ChatSink, Closed, FinishReason, JsonSchema, Message, Part, ResponseFormat, Role, Started,
-        Thinking, TokenLogprob, Tool, ToolCall, ToolCallDelta, ToolCallStart, ToolChoice, ToolResult, TopLogprob
+        ChatEvent, ChatRequest, ChatSink, Closed, FinishReason, Function, JsonSchema, Message, Part, ResponseFormat, Role,
+        Started, Thinking, TokenLogprob, Tool, ToolCall, ToolCallDelta, ToolCallStart, ToolChoice, ToolContent, ToolResult,
+        TopLogprob
     }
+);
+capability!(
+    /// What a conversation will take, before it is sent.
+    token_count, TokenCount
 );
 capability!(
     /// Vectors of texts and images.
@@ -177,7 +194,7 @@ capability!(
 );
 capability!(
     /// Speech to text.
-    transcription, Transcription { Request, Segment, Transcript, Word }, transcription_types { TranscriptSink }
+    transcription, Transcription { Request, Transcript }, transcription_types { Segment, TranscriptEvent, TranscriptSink, Word }
 );
 /// What jobs of every kind have in common.
 pub mod job {

@@ -98,6 +98,8 @@ pub enum Limit {
     TableElements,
     CpuTime,
     WallTime,
+    /// What its caller had left, which was less than the wall time.
+    CallerTime,
     Stack,
     LogBytes,
     ResponseBytes,
@@ -117,6 +119,7 @@ impl Limit {
             Limit::TableElements => "table-elements",
             Limit::CpuTime => "cpu-time",
             Limit::WallTime => "wall-time",
+            Limit::CallerTime => "caller-time",
             Limit::Stack => "stack",
             Limit::LogBytes => "log-bytes",
             Limit::ResponseBytes => "response-bytes",
@@ -127,6 +130,13 @@ impl Limit {
             Limit::Handles => "handles",
             Limit::SlowLane => "slow-lane",
         }
+    }
+}
+
+impl Limit {
+    /// Whether a call that meets it has itself to blame: not others that fill the slow lane, nor its caller's hurry.
+    pub fn is_of_one_call(self) -> bool {
+        !matches!(self, Limit::SlowLane | Limit::CallerTime)
     }
 }
 
@@ -181,9 +191,8 @@ impl ProviderError {
     /// Whether the plugin itself is at fault, so that its breaker counts it.
     pub fn is_plugin_fault(&self) -> bool {
         match self {
-            ProviderError::LimitReached { .. }
-            | ProviderError::Forbidden { .. }
-            | ProviderError::Trapped { .. } => true,
+            ProviderError::LimitReached { limit, .. } => limit.is_of_one_call(),
+            ProviderError::Forbidden { .. } | ProviderError::Trapped { .. } => true,
             ProviderError::EgressDenied { .. }
             | ProviderError::SecretMissing { .. }
             | ProviderError::SecretRefused { .. }

@@ -36,6 +36,15 @@ pub struct Media {
     /// Found by content; absent for a URL.
     pub content_type: Option<String>,
     pub name: Option<String>,
+    /// How to look at it, e.g. `detail` = `low`.
+    pub attributes: Vec<(String, String)>,
+}
+
+impl Media {
+    /// A medium of which nothing more is known.
+    pub fn new(source: MediaSource, content_type: Option<String>) -> Self {
+        Self { source, content_type, name: None, attributes: Vec::new() }
+    }
 }
 
 /// What the contract has no shape for.

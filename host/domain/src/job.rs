@@ -50,6 +50,10 @@ pub struct StoredInput {
     pub role: String,
     pub source: StoredSource,
     pub content_type: Option<String>,
+    #[serde(default)]
+    pub name: Option<String>,
+    #[serde(default)]
+    pub attributes: Vec<(String, String)>,
 }
 
 /// What was asked for, as stored.
@@ -69,6 +73,10 @@ pub struct StoredRequest {
     pub quality: Option<String>,
     pub format: Option<String>,
     pub background: Option<String>,
+    #[serde(default)]
+    pub previews: u32,
+    #[serde(default)]
+    pub end_user: Option<String>,
     /// Provider-specific options: a JSON object as text.
     pub options: String,
 }
@@ -83,7 +91,16 @@ impl StoredRequest {
 /// A result of a job, kept in our own store.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub enum StoredOutput {
-    Media { blob: BlobId, size: u64, content_type: String, revised_prompt: Option<String>, seed: Option<i64> },
+    Media {
+        blob: BlobId,
+        size: u64,
+        content_type: String,
+        revised_prompt: Option<String>,
+        seed: Option<i64>,
+        /// What the provider says of it, e.g. `background` = `transparent`.
+        #[serde(default)]
+        attributes: Vec<(String, String)>,
+    },
     Text(String),
     Model(String),
 }
@@ -109,7 +126,7 @@ pub struct Job {
     /// When it ends whatever happens.
     pub deadline: Timestamp,
     /// 0 to 1.
-    pub progress: Option<f32>,
+    pub progress: Option<f64>,
     pub attempt: u32,
     /// A charging request may have left and its answer has not been recorded.
     pub charging: bool,

@@ -8,12 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use futures::Stream;
 
+use crate::blob::Blob;
 use crate::failure::ProviderError;
 use crate::generation::chat::{ChatEvent, ChatRequest};
 use crate::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use crate::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Step, TrainingRequest,
-    Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Preview, Step, Wake,
 };
 use crate::generation::moderation::{ModerationRequest, ModerationResponse};
 use crate::generation::speech::{SpeechEvent, SpeechRequest};
@@ -42,6 +42,14 @@ pub struct CallContext {
     pub depth: u32,
     /// For jobs: told before a charging request leaves.
     pub journal: Option<Arc<dyn ChargeJournal>>,
+    /// For jobs: shown unfinished pictures, if anybody waits for them.
+    pub previews: Option<Arc<dyn PreviewSink>>,
+}
+
+/// Takes unfinished pictures to whoever waits for them.
+pub trait PreviewSink: Send + Sync + fmt::Debug {
+    /// Shows one. It is dropped where nobody waits or somebody is slow: it must not hold up the job.
+    fn show(&self, preview: Preview);
 }
 
 /// Notes durably that a charging request is about to leave, so that after a crash the host knows "never left" from "may have
@@ -109,6 +117,8 @@ pub trait Provider: Send + Sync + fmt::Debug {
 
     /// Answers a conversation.
     fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent>;
+    /// Input tokens of a conversation, at no cost.
+    async fn count_tokens(&self, context: CallContext, request: ChatRequest) -> Result<u64, ProviderError>;
     /// Speaks a text.
     fn speak(self: Arc<Self>, context: CallContext, request: SpeechRequest) -> EventStream<SpeechEvent>;
     /// Writes down what is spoken.
@@ -130,44 +140,33 @@ pub trait Provider: Send + Sync + fmt::Debug {
         request: ModerationRequest,
     ) -> Result<ModerationResponse, ProviderError>;
 
-    /// The most a media job can use; empty if the provider does not say.
-    async fn estimate_media(
+    /// The most a job can use; empty if the provider does not say.
+    async fn estimate(
         &self,
         context: CallContext,
-        request: MediaRequest,
+        request: JobRequest,
     ) -> Result<Vec<UsageLine>, ProviderError>;
-    /// Begins a media job.
-    async fn submit_media(&self, context: CallContext, request: MediaRequest) -> Result<Step, ProviderError>;
-    /// Goes on with a media job.
-    async fn resume_media(
+    /// Begins a job.
+    async fn submit(&self, context: CallContext, request: JobRequest) -> Result<Step, ProviderError>;
+    /// Goes on with a job.
+    async fn resume(
         &self,
         context: CallContext,
+        kind: JobKind,
         state: Vec<u8>,
         wake: Wake,
     ) -> Result<Step, ProviderError>;
-    /// Stops a media job.
-    async fn cancel_media(&self, context: CallContext, state: Vec<u8>)
-    -> Result<Cancellation, ProviderError>;
-
-    /// Begins a training.
-    async fn submit_training(
+    /// Stops a job.
+    async fn cancel(
         &self,
         context: CallContext,
-        request: TrainingRequest,
-    ) -> Result<Step, ProviderError>;
-    /// Goes on with a training.
-    async fn resume_training(
-        &self,
-        context: CallContext,
-        state: Vec<u8>,
-        wake: Wake,
-    ) -> Result<Step, ProviderError>;
-    /// Stops a training.
-    async fn cancel_training(
-        &self,
-        context: CallContext,
+        kind: JobKind,
         state: Vec<u8>,
     ) -> Result<Cancellation, ProviderError>;
+    /// Fetches a result whose download wants the instance's secret ([`OutputSource::Guarded`]), `bytes_max` at most.
+    ///
+    /// [`OutputSource::Guarded`]: crate::generation::media::OutputSource::Guarded
+    async fn fetch(&self, url: &str, bytes_max: u64) -> Result<Blob, ProviderError>;
     /// Takes a provider's callback apart.
     async fn parse_callback(
         &self,

@@ -14,10 +14,13 @@ use futures::Stream;
 use tokio::sync::mpsc;
 use wasmtime::{Store, Trap};
 
+use crate::blank::Blank;
+use crate::egress::Patterns;
 use crate::host_state::{CallState, Shared, milliseconds};
 use crate::lane::{CpuMeter, Stopped, TwoLanes};
 use crate::limits::limit_error;
 use crate::sandbox::{LoadedPlugin, Sandbox};
+use crate::traffic::Traffic;
 use crate::v0_1::bindings::host::atelier::provider::log::Level;
 use crate::v0_1::bindings::host::atelier::provider::types as wit;
 use crate::v0_1::convert;
@@ -39,9 +42,11 @@ pub type Body<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>
 impl Session {
     fn new(plugin: Arc<LoadedPlugin>, shared: Arc<Shared>, context: CallContext, cpu: Arc<CpuMeter>) -> Self {
         let seen = convert::context(&context, &shared);
-        let wasi = plugin.package.needs_wasi.then(|| Box::new(Wasi::new(&shared, &context)));
+        let traffic = Arc::new(Traffic::default());
+        let wasi =
+            plugin.package.needs_wasi.then(|| Box::new(Wasi::new(&shared, &context, Arc::clone(&traffic))));
         let engine = plugin.exports.catalog.engine().clone();
-        let mut store = Store::new(&engine, CallState::new(shared, context, cpu, wasi));
+        let mut store = Store::new(&engine, CallState::new(shared, context, cpu, wasi, traffic));
         let host_call_bytes = store.data().shared.profile.host_call_bytes;
         store.set_hostcall_fuel(host_call_bytes);
         store.limiter(|state| &mut state.meter);
@@ -70,11 +75,33 @@ impl Session {
         Err(self.without_secrets(error))
     }
 
-    /// A guest's breach of the contract that shows only in its result.
-    pub fn forbidden(mut self, what: String) -> ProviderError {
+    /// The end of an export that gave a result: the result without secrets.
+    ///
+    /// # Errors
+    /// It breaks a rule of the contract, in the words of `converted`.
+    pub fn give<T: Blank>(mut self, converted: Result<T, String>) -> Result<T, ProviderError> {
         self.pass_on_output();
+        match converted {
+            Ok(mut value) => {
+                value.blank(&self.patterns());
+                Ok(value)
+            }
+            Err(what) => {
+                let instance = self.store.data().shared.name.clone();
+                Err(self.without_secrets(ProviderError::Forbidden { instance, what }))
+            }
+        }
+    }
+
+    /// The plugin has no such capability.
+    pub fn unsupported(&self, capability: &str) -> ProviderError {
         let instance = self.store.data().shared.name.clone();
-        self.without_secrets(ProviderError::Forbidden { instance, what })
+        ProviderError::Unsupported { instance, task: capability.replace('_', "-") }
+    }
+
+    /// What must not get out.
+    pub fn patterns(&self) -> Arc<Patterns> {
+        self.store.data().shared.secrets.patterns()
     }
 
     fn pass_on_output(&mut self) {
@@ -90,28 +117,27 @@ impl Session {
 
     /// Secrets are blanked before texts are cut to size: a cut could leave most of one.
     fn reported(&self, mut failure: wit::Failure) -> ProviderError {
-        let instance = self.store.data().shared.name.clone();
-        self.blank(&mut failure.message);
-        failure.param.iter_mut().for_each(|param| self.blank(param));
-        failure.provider_detail.iter_mut().for_each(|detail| self.blank(detail));
-        ProviderError::Reported { instance, failure: Box::new(convert::failure(failure)) }
-    }
-
-    fn blank(&self, text: &mut String) {
-        if let Some(blanked) = self.store.data().shared.secrets.patterns().blank_text(text) {
-            *text = blanked;
-        }
+        let state = self.store.data();
+        let patterns = self.patterns();
+        failure.message.blank(&patterns);
+        failure.param.blank(&patterns);
+        failure.provider_detail.blank(&patterns);
+        let mut failure = convert::failure(failure);
+        // What the plugin read from the answer's body says it best; the headers are read here, for all plugins.
+        failure.retry_after = failure.retry_after.or_else(|| state.traffic.retry_after());
+        ProviderError::Reported { instance: state.shared.name.clone(), failure: Box::new(failure) }
     }
 
     /// Blanks secrets in all that a guest can have put into an error.
     fn without_secrets(&self, mut error: ProviderError) -> ProviderError {
+        let patterns = self.patterns();
         match &mut error {
             ProviderError::EgressDenied { host, reason, .. } => {
-                self.blank(host);
-                self.blank(reason);
+                host.blank(&patterns);
+                reason.blank(&patterns);
             }
-            ProviderError::Forbidden { what, .. } => self.blank(what),
-            ProviderError::Trapped { detail, .. } => self.blank(detail),
+            ProviderError::Forbidden { what, .. } => what.blank(&patterns),
+            ProviderError::Trapped { detail, .. } => detail.blank(&patterns),
             ProviderError::Reported { .. }
             | ProviderError::LimitReached { .. }
             | ProviderError::SecretMissing { .. }
@@ -159,9 +185,11 @@ pub async fn run<T: Send + 'static>(
         });
     };
     let running = sandbox.engines.running();
+    let is_short = context.budget < shared.profile.wall;
     let wall = context.budget.min(shared.profile.wall);
     let cpu = Arc::new(CpuMeter::default());
     let report = Report { cpu: Arc::clone(&cpu), observer: &*sandbox.observer, instance: &name };
+    let plugin_id = Arc::clone(&plugin.id);
     let session = Session::new(plugin, shared, context, Arc::clone(&cpu));
     let body = body(session);
     // A call that is given up in the slow lane keeps its instance until its next pause: its place goes with it.
@@ -169,13 +197,15 @@ pub async fn run<T: Send + 'static>(
         let _held = (place, running);
         body.await
     };
-    let call = TwoLanes::new(call, cpu, Arc::clone(&sandbox.slow_lane));
+    let call = TwoLanes::new(call, cpu, Arc::clone(&sandbox.slow_lane), plugin_id);
     let result = match tokio::time::timeout(wall, call).await {
         Ok(Ok(result)) => result,
         Ok(Err(Stopped::LaneFull)) => {
             Err(limit_error(&name, Limit::SlowLane, format!("{} calls", sandbox.profile.slow_lane_calls)))
         }
         Ok(Err(Stopped::Lost(detail))) => Err(ProviderError::Trapped { instance: name.clone(), detail }),
+        // A caller's hurry says nothing of the plugin.
+        Err(_) if is_short => Err(limit_error(&name, Limit::CallerTime, milliseconds(wall))),
         Err(_) => Err(limit_error(&name, Limit::WallTime, milliseconds(wall))),
     };
     report.ended(result.as_ref().err());
@@ -240,6 +270,7 @@ pub async fn describe(
         callback_url: None,
         depth: 0,
         journal: None,
+        previews: None,
     };
     run(sandbox, Arc::clone(plugin), shared, context, |mut session| {
         Box::pin(async move {
@@ -248,9 +279,7 @@ pub async fn describe(
                 Err(error) => Err(error),
             };
             match result {
-                Ok(Ok(description)) => {
-                    convert::catalog::description(description).map_err(|what| session.forbidden(what))
-                }
+                Ok(Ok(description)) => session.give(convert::catalog::description(description)),
                 Ok(Err(failure)) => session.finish(Ok(Err(failure))),
                 Err(trap) => session.finish(Err(trap)),
             }

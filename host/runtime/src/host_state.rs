@@ -18,6 +18,7 @@ use crate::egress::{Egress, Grants, Secrets};
 use crate::engine::TICK;
 use crate::lane::CpuMeter;
 use crate::limits::{Meter, Profile, limit_error};
+use crate::traffic::Traffic;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::QuotaReport;
 use crate::v0_1::imports::random::Randomness;
@@ -57,8 +58,6 @@ pub struct Used {
     pub response_bytes: u64,
     pub blob_bytes: u64,
     pub log_bytes: usize,
-    pub requests: u32,
-    pub open_requests: u32,
     pub host_calls: u64,
 }
 
@@ -70,6 +69,7 @@ pub struct CallState {
     pub meter: Meter,
     pub cpu: Arc<CpuMeter>,
     pub used: Used,
+    pub traffic: Arc<Traffic>,
     pub wasi: Option<Box<Wasi>>,
     /// The runtime that the call began on.
     home: Handle,
@@ -83,6 +83,7 @@ impl CallState {
         context: CallContext,
         cpu: Arc<CpuMeter>,
         wasi: Option<Box<Wasi>>,
+        traffic: Arc<Traffic>,
     ) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.profile.handles);
@@ -94,6 +95,7 @@ impl CallState {
             meter,
             cpu,
             used: Used::default(),
+            traffic,
             wasi,
             home: Handle::current(),
             refusal: None,

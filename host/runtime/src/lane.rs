@@ -4,10 +4,11 @@
 //! within one poll has not paused for a millisecond: from then on its call runs in the slow lane, on threads
 //! of lower priority, where it can no longer delay its neighbours.
 
+use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -91,8 +92,38 @@ impl<T> Future for Metered<dyn Future<Output = T> + Send> {
 #[derive(Debug)]
 pub struct SlowLane {
     runtime: Option<Runtime>,
-    calls: AtomicUsize,
-    calls_max: usize,
+    places: Mutex<Places>,
+}
+
+/// Who is in the lane.
+#[derive(Debug)]
+struct Places {
+    free: usize,
+    /// By plugin.
+    taken: HashMap<Arc<str>, usize>,
+}
+
+impl Places {
+    /// Takes a place, if there is one for this plugin: it may hold as many as would stay free for others (the dynamic threshold of
+    /// shared packet buffers: Choudhury and Hahne, 1998). One plugin alone gets half of the lane, and however many it holds, others
+    /// find room.
+    fn take(&mut self, plugin: &Arc<str>) -> bool {
+        let held = self.taken.get(plugin).copied().unwrap_or(0);
+        if held >= self.free {
+            return false;
+        }
+        self.free -= 1;
+        self.taken.insert(Arc::clone(plugin), held + 1);
+        true
+    }
+
+    fn give_back(&mut self, plugin: &Arc<str>) {
+        self.free += 1;
+        match self.taken.get_mut(plugin) {
+            Some(held) if *held > 1 => *held -= 1,
+            _ => drop(self.taken.remove(plugin)),
+        }
+    }
 }
 
 impl SlowLane {
@@ -110,16 +141,16 @@ impl SlowLane {
             })
             .enable_all()
             .build()?;
-        Ok(Self { runtime: Some(runtime), calls: AtomicUsize::new(0), calls_max })
+        let places = Mutex::new(Places { free: calls_max, taken: HashMap::new() });
+        Ok(Self { runtime: Some(runtime), places })
     }
 
-    fn enter(self: &Arc<Self>) -> Option<InLane> {
-        self.calls
-            .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |calls| {
-                (calls < self.calls_max).then_some(calls + 1)
-            })
-            .ok()
-            .map(|_| InLane(Arc::clone(self)))
+    fn places(&self) -> MutexGuard<'_, Places> {
+        self.places.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn enter(self: &Arc<Self>, plugin: &Arc<str>) -> Option<InLane> {
+        self.places().take(plugin).then(|| InLane { lane: Arc::clone(self), plugin: Arc::clone(plugin) })
     }
 }
 
@@ -131,18 +162,21 @@ impl Drop for SlowLane {
     }
 }
 
-struct InLane(Arc<SlowLane>);
+struct InLane {
+    lane: Arc<SlowLane>,
+    plugin: Arc<str>,
+}
 
 impl Drop for InLane {
     fn drop(&mut self) {
-        self.0.calls.fetch_sub(1, Ordering::Relaxed);
+        self.lane.places().give_back(&self.plugin);
     }
 }
 
 /// Why a call ended without its own result.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Stopped {
-    /// The slow lane is full.
+    /// The slow lane has no place for this plugin.
     LaneFull,
     /// The lane's thread lost it: a panic in host code.
     Lost(String),
@@ -152,6 +186,7 @@ pub enum Stopped {
 pub struct TwoLanes<T: Send + 'static> {
     state: LaneState<T>,
     lane: Arc<SlowLane>,
+    plugin: Arc<str>,
 }
 
 enum LaneState<T> {
@@ -161,20 +196,21 @@ enum LaneState<T> {
 }
 
 impl<T: Send + 'static> TwoLanes<T> {
-    /// Wraps a call.
+    /// Wraps a call of a plugin.
     pub fn new(
         future: impl Future<Output = T> + Send + 'static,
         meter: Arc<CpuMeter>,
         lane: Arc<SlowLane>,
+        plugin: Arc<str>,
     ) -> Self {
-        Self { state: LaneState::Fast(Metered { meter, future: Box::pin(future) }), lane }
+        Self { state: LaneState::Fast(Metered { meter, future: Box::pin(future) }), lane, plugin }
     }
 
     fn move_to_slow_lane(&mut self) -> Result<(), Stopped> {
         let LaneState::Fast(call) = std::mem::replace(&mut self.state, LaneState::Done) else {
             return Ok(());
         };
-        let place = self.lane.enter().ok_or(Stopped::LaneFull)?;
+        let place = self.lane.enter(&self.plugin).ok_or(Stopped::LaneFull)?;
         let runtime = self.lane.runtime.as_ref().ok_or(Stopped::LaneFull)?;
         self.state = LaneState::Slow(runtime.spawn(async move {
             let _place = place;
@@ -215,5 +251,27 @@ impl<T: Send + 'static> Drop for TwoLanes<T> {
         if let LaneState::Slow(handle) = &self.state {
             handle.abort();
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn one_plugin_never_takes_the_whole_lane_and_gives_back_what_it_took() {
+        let mut places = Places { free: 16, taken: HashMap::new() };
+        let take_all = |places: &mut Places, plugin: &Arc<str>| {
+            std::iter::from_fn(|| places.take(plugin).then_some(())).count()
+        };
+        let plugins: Vec<Arc<str>> = ["a", "b", "c", "d", "e"].map(Arc::from).to_vec();
+        let got: Vec<usize> = plugins.iter().map(|plugin| take_all(&mut places, plugin)).collect();
+        assert_eq!(got, [8, 4, 2, 1, 1]);
+        for _ in 0..8 {
+            places.give_back(&plugins[0]);
+        }
+        assert_eq!((places.free, take_all(&mut places, &plugins[1])), (8, 2), "those that stay may grow");
+        let mut single = Places { free: 1, taken: HashMap::new() };
+        assert_eq!(take_all(&mut single, &plugins[0]), 1);
     }
 }

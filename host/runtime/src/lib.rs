@@ -5,6 +5,7 @@
 //! fresh instance with its own limits, two clocks, and one way out: [`egress`].
 
 mod artefact;
+mod blank;
 mod breaker;
 mod call;
 pub mod egress;
@@ -15,6 +16,7 @@ mod limits;
 mod package;
 mod provider;
 mod sandbox;
+mod traffic;
 mod v0_1;
 
 pub use artefact::{CompileError, CompileLimits, Compiler, compile_in_this_process};

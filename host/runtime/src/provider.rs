@@ -7,7 +7,8 @@ use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
-use atelier_domain::failure::{FailureCode, Limit, ProviderError};
+use atelier_domain::blob::Blob;
+use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::model::Description;
 use atelier_domain::plugin::InstanceConfig;
 use atelier_domain::provider::CallContext;
@@ -57,6 +58,8 @@ pub struct SandboxedProvider {
     /// The upstream's failures, but never those of a caller's own making.
     upstream: Breaker,
     callbacks: Callbacks,
+    /// The instance's grants and its plugin's download hosts.
+    downloads: Grants,
 }
 
 impl fmt::Debug for SandboxedProvider {
@@ -85,6 +88,8 @@ impl SandboxedProvider {
             return Err(invalid(format!("{} has no secret {unknown:?}", settings.manifest.id)));
         }
         let callbacks = Callbacks::new(&settings.manifest, config).map_err(invalid)?;
+        let downloads = settings.manifest.download_hosts.iter().filter_map(|host| HostPattern::parse(host));
+        let downloads = grants.clone().and(&Grants::new(downloads.collect(), Vec::new()));
         let mut profile = sandbox.profile.clone();
         if let Some(mib) = settings.manifest.limits.memory_mib {
             profile.memory_bytes = profile.memory_bytes.min((mib as usize) << 20);
@@ -115,6 +120,7 @@ impl SandboxedProvider {
             faults: Breaker::default(),
             upstream: Breaker::default(),
             callbacks,
+            downloads,
         }))
     }
 
@@ -162,10 +168,6 @@ impl SandboxedProvider {
             self.upstream.record(now, None);
             return;
         };
-        // A full slow lane is the doing of others.
-        if matches!(error, ProviderError::LimitReached { limit: Limit::SlowLane, .. }) {
-            return;
-        }
         if error.is_plugin_fault() {
             self.faults.record(now, Some(&error.to_string()));
         } else if let ProviderError::Reported { failure, .. } = error {
@@ -216,6 +218,19 @@ impl SandboxedProvider {
         result
     }
 
+    /// Fetches a result whose download wants the instance's secret.
+    async fn download(&self, url: &str, bytes_max: u64) -> Result<Blob, ProviderError> {
+        let (egress, store) = (&self.sandbox.egress, Arc::clone(&self.shared.blobs));
+        let fetched = egress.download(url, &self.downloads, &self.shared.secrets, store, bytes_max).await;
+        fetched.map_err(|error| {
+            error.refusal(&self.shared.name).unwrap_or_else(|| ProviderError::Unavailable {
+                instance: self.shared.name.clone(),
+                reason: format!("its result could not be fetched: {error}"),
+                retry_after: None,
+            })
+        })
+    }
+
     /// A context for calls that the host makes for itself.
     pub fn own_context(&self, budget: Duration) -> CallContext {
         CallContext {
@@ -228,6 +243,7 @@ impl SandboxedProvider {
             callback_url: None,
             depth: 0,
             journal: None,
+            previews: None,
         }
     }
 }

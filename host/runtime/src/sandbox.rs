@@ -65,6 +65,8 @@ pub enum SandboxError {
 #[derive(Debug)]
 pub struct LoadedPlugin {
     pub package: Package,
+    /// The id from its manifest.
+    pub(crate) id: Arc<str>,
     pub(crate) exports: Exports,
 }
 
@@ -139,7 +141,8 @@ impl Sandbox {
         let package = Package::read(bytes)?;
         let path = self.artefacts.compiled(&package.digest, bytes)?;
         let exports = self.link(&package, &path)?;
-        let plugin = Arc::new(LoadedPlugin { package, exports });
+        let id = Arc::from(package.manifest.id.as_str());
+        let plugin = Arc::new(LoadedPlugin { package, id, exports });
         *place = Arc::downgrade(&plugin);
         Ok(plugin)
     }

@@ -3,13 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::chat::{
-    ChatEvent, ChatRequest, ChatRole, FinishReason, Part, ResponseFormat, ToolChoice,
+    ChatEvent, ChatRequest, ChatRole, FinishReason, Part, ResponseFormat, ToolChoice, ToolContent,
 };
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, Cancellation, MediaRequest, Step, TrainingRequest, Wake,
+    Callback, CallbackEvent, Cancellation, JobKind, JobRequest, Step, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -91,6 +92,9 @@ impl Provider for LocalProvider {
     fn chat(self: Arc<Self>, _: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
         Box::pin(stream::unfold(Turn::Begin(self, Box::new(request)), Turn::next))
     }
+    async fn count_tokens(&self, _: CallContext, _: ChatRequest) -> Result<u64, ProviderError> {
+        Self::unsupported("token-count")
+    }
     fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
         Box::pin(stream::once(async { Self::unsupported("speech") }))
     }
@@ -111,31 +115,20 @@ impl Provider for LocalProvider {
     ) -> Result<ModerationResponse, ProviderError> {
         Self::unsupported("moderation")
     }
-    async fn estimate_media(
-        &self,
-        _: CallContext,
-        request: MediaRequest,
-    ) -> Result<Vec<UsageLine>, ProviderError> {
-        Self::unsupported(&request.task)
+    async fn estimate(&self, _: CallContext, request: JobRequest) -> Result<Vec<UsageLine>, ProviderError> {
+        Self::unsupported(job(&request))
     }
-    async fn submit_media(&self, _: CallContext, request: MediaRequest) -> Result<Step, ProviderError> {
-        Self::unsupported(&request.task)
+    async fn submit(&self, _: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
+        Self::unsupported(job(&request))
     }
-    async fn resume_media(&self, _: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
-        Self::unsupported("media")
+    async fn resume(&self, _: CallContext, _: JobKind, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
+        Self::unsupported("jobs")
     }
-    async fn cancel_media(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
-        Self::unsupported("media")
+    async fn cancel(&self, _: CallContext, _: JobKind, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+        Self::unsupported("jobs")
     }
-
-    async fn submit_training(&self, _: CallContext, _: TrainingRequest) -> Result<Step, ProviderError> {
-        Self::unsupported("training")
-    }
-    async fn resume_training(&self, _: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
-        Self::unsupported("training")
-    }
-    async fn cancel_training(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
-        Self::unsupported("training")
+    async fn fetch(&self, _: &str, _: u64) -> Result<Blob, ProviderError> {
+        Self::unsupported("downloads")
     }
     async fn parse_callback(&self, _: CallContext, _: Callback) -> Result<Vec<CallbackEvent>, ProviderError> {
         Self::unsupported("callbacks")
@@ -232,7 +225,14 @@ fn engine_request(request: ChatRequest) -> Result<inference::ChatRequest, Provid
         for part in message.parts {
             match part {
                 Part::Text(piece) | Part::Refusal(piece) => text.push_str(&piece),
-                Part::ToolResult(result) => text.push_str(&result.content),
+                Part::ToolResult(result) => {
+                    for content in result.content {
+                        let ToolContent::Text(piece) = content else {
+                            return cannot(&format!("messages[{i}].content"), "anything but text");
+                        };
+                        text.push_str(&piece);
+                    }
+                }
                 // Another model's thoughts are not this one's.
                 Part::Thinking(_) => {}
                 Part::Image(_) | Part::Audio(_) | Part::File(_) | Part::ToolCall(_) | Part::Other(_) => {
@@ -245,13 +245,20 @@ fn engine_request(request: ChatRequest) -> Result<inference::ChatRequest, Provid
     Ok(inference::ChatRequest {
         messages,
         max_tokens: request.max_output_tokens,
-        temperature: request.temperature.unwrap_or(USUAL_TEMPERATURE),
-        top_p: request.top_p.unwrap_or(USUAL_TOP_P),
+        temperature: request.temperature.map_or(USUAL_TEMPERATURE, |value| value as f32),
+        top_p: request.top_p.map_or(USUAL_TOP_P, |value| value as f32),
         seed: request.seed.map(i64::cast_unsigned),
         stop: request.stop,
-        frequency_penalty: request.frequency_penalty.unwrap_or(0.0),
-        presence_penalty: request.presence_penalty.unwrap_or(0.0),
+        frequency_penalty: request.frequency_penalty.unwrap_or(0.0) as f32,
+        presence_penalty: request.presence_penalty.unwrap_or(0.0) as f32,
     })
+}
+
+fn job(request: &JobRequest) -> &str {
+    match request {
+        JobRequest::Media(request) => &request.task,
+        JobRequest::Training(_) => "training",
+    }
 }
 
 fn reported(code: FailureCode, message: String, param: Option<&str>) -> ProviderError {

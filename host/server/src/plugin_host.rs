@@ -11,7 +11,7 @@ use atelier_domain::failure::ProviderError;
 use atelier_domain::model::Description;
 use atelier_domain::plugin::{InstalledPlugin, InstanceConfig};
 use atelier_domain::time::Clock;
-use atelier_runtime::egress::{EgressError, EgressTimeouts, Grants, HostPattern};
+use atelier_runtime::egress::{EgressError, EgressTimeouts, Grants, HostPattern, Secrets};
 use atelier_runtime::{
     CompileLimits, Compiler, InstanceSettings, Observer, Profile, Sandbox, SandboxConfig, SandboxedProvider,
 };
@@ -270,12 +270,14 @@ impl Fetcher for Downloads {
             retry_after: None,
         };
         let grants = self.instances.download_grants(instance).await.map_err(unavailable)?;
-        let egress = self.instances.sandbox.egress();
-        egress.download(url, &grants, Arc::clone(&self.blobs), bytes_max).await.map_err(|error| match error {
-            EgressError::Denied { host, reason } => {
-                ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
-            }
-            other => unavailable(format!("its result could not be fetched: {other}")),
-        })
+        let (egress, store) = (self.instances.sandbox.egress(), Arc::clone(&self.blobs));
+        egress.download(url, &grants, &Secrets::default(), store, bytes_max).await.map_err(
+            |error| match error {
+                EgressError::Denied { host, reason } => {
+                    ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
+                }
+                other => unavailable(format!("its result could not be fetched: {other}")),
+            },
+        )
     }
 }

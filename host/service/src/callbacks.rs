@@ -274,6 +274,7 @@ fn context(reached: &Reached) -> CallContext {
         callback_url: None,
         depth: 0,
         journal: None,
+        previews: None,
     }
 }
 

@@ -3,6 +3,7 @@
 pub mod answer;
 mod live;
 pub mod options;
+mod token_count;
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -78,23 +79,7 @@ impl Generations {
         resolved: Resolved,
         mut request: ChatRequest,
     ) -> Result<Live<ChatEvent>, ServiceError> {
-        for (i, message) in request.messages.iter().enumerate() {
-            for part in &message.parts {
-                let text = match part {
-                    Part::Text(text) => text,
-                    Part::ToolResult(result) => &result.content,
-                    Part::Image(_)
-                    | Part::Audio(_)
-                    | Part::File(_)
-                    | Part::ToolCall(_)
-                    | Part::Thinking(_)
-                    | Part::Refusal(_)
-                    | Part::Other(_) => continue,
-                };
-                check_chat_text(text)
-                    .map_err(|why| ServiceError::Prompt { param: format!("messages[{i}].content"), why })?;
-            }
-        }
+        check_conversation(&request)?;
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
         let context = context(caller, self.budget.chat);
@@ -156,7 +141,7 @@ impl Generations {
         for (i, input) in request.inputs.iter().enumerate() {
             match input {
                 EmbeddingInput::Text(text) => check_text(&format!("input[{i}]"), text)?,
-                EmbeddingInput::Tokens(_) | EmbeddingInput::Media(_) => {}
+                EmbeddingInput::Tokens(_) | EmbeddingInput::Media(_) | EmbeddingInput::Other(_) => {}
             }
         }
         resolved.model.options().check(&request.options)?;
@@ -185,7 +170,7 @@ impl Generations {
             match input {
                 ModerationInput::Text(text) => check_chat_text(text)
                     .map_err(|why| ServiceError::Prompt { param: format!("input[{i}]"), why })?,
-                ModerationInput::Image(_) => {}
+                ModerationInput::Image(_) | ModerationInput::Other(_) => {}
             }
         }
         resolved.model.options().check(&request.options)?;
@@ -240,7 +225,31 @@ pub(crate) fn context(caller: &Caller, budget: Duration) -> CallContext {
         callback_url: None,
         depth: caller.depth,
         journal: None,
+        previews: None,
     }
+}
+
+fn check_conversation(request: &ChatRequest) -> Result<(), ServiceError> {
+    for (i, message) in request.messages.iter().enumerate() {
+        for part in &message.parts {
+            let texts = match part {
+                Part::Text(text) => vec![text.as_str()],
+                Part::ToolResult(result) => result.texts().collect(),
+                Part::Image(_)
+                | Part::Audio(_)
+                | Part::File(_)
+                | Part::ToolCall(_)
+                | Part::Thinking(_)
+                | Part::Refusal(_)
+                | Part::Other(_) => continue,
+            };
+            texts
+                .into_iter()
+                .try_for_each(check_chat_text)
+                .map_err(|why| ServiceError::Prompt { param: format!("messages[{i}].content"), why })?;
+        }
+    }
+    Ok(())
 }
 
 fn check_text(param: &str, text: &str) -> Result<(), ServiceError> {

@@ -14,13 +14,14 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use atelier_domain::blob::{Blob, BlobId, BlobStore};
-use atelier_domain::generation::media::CallbackEvent;
+use atelier_domain::generation::media::{CallbackEvent, Preview};
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::model::Task;
+use atelier_domain::provider::PreviewSink;
 use atelier_domain::store::JobStore;
 use atelier_domain::time::Clock;
-use tokio::sync::{Notify, Semaphore};
+use tokio::sync::{Notify, Semaphore, mpsc};
 
 use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
@@ -94,6 +95,20 @@ struct Inner {
     at_providers: Mutex<HashMap<(String, String), JobId>>,
     /// Open jobs that were called back and have not taken a step since, with the newest event.
     called_back: Mutex<HashMap<JobId, Option<CallbackEvent>>>,
+    /// Who looks on while a job is made.
+    watchers: Mutex<HashMap<JobId, mpsc::Sender<Preview>>>,
+}
+
+/// Takes what a job shows to who looks on.
+#[derive(Debug)]
+struct Onlooker(mpsc::Sender<Preview>);
+
+impl PreviewSink for Onlooker {
+    fn show(&self, preview: Preview) {
+        if self.0.try_send(preview).is_err() {
+            tracing::debug!("nobody took an unfinished picture");
+        }
+    }
 }
 
 /// Jobs of all users.
@@ -120,6 +135,7 @@ impl Jobs {
             waiters: Mutex::default(),
             at_providers: Mutex::default(),
             called_back: Mutex::default(),
+            watchers: Mutex::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -213,6 +229,9 @@ impl Inner {
         let store = self.ports.store.clone();
         let changed = self.ports.pool.run(move || store.change_job(id, &change)).await?;
         let job = changed.ok_or(ServiceError::NotFound { what: "such generation" })?;
+        if job.state.is_final() {
+            lock(&self.watchers).remove(&id);
+        }
         let waiter = match job.state.is_final() {
             true => lock(&self.waiters).remove(&id),
             false => lock(&self.waiters).get(&id).cloned(),

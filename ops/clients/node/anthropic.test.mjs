@@ -69,6 +69,15 @@ for (const [target, model] of subjects) {
       assert.equal(message.content[0].text, "Hello from the mock: What is this? (with 1 image)");
     });
 
+    test("tokens are counted before a message is sent", async () => {
+      const { max_tokens: _, ...counted } = wish;
+      const { input_tokens: tokens } = await client.messages.countTokens(counted);
+      assert.ok(tokens > 0);
+      const longer = { role: "user", content: "and one more question, which is longer than the first" };
+      const both = await client.messages.countTokens({ ...counted, messages: [...counted.messages, longer] });
+      assert.ok(both.input_tokens > tokens);
+    });
+
     test("failures are the client's own errors", async () => {
       await assert.rejects(client.messages.create({ ...wish, messages: [] }), Anthropic.BadRequestError);
       await assert.rejects(target.anthropic("sk-bad").messages.create(wish), Anthropic.AuthenticationError);

@@ -45,6 +45,13 @@ for (const target of targets) {
       isPng(await answer.arrayBuffer());
     });
 
+    test("an image is shown unfinished while it is made", async () => {
+      const wish = { model: target.model("gpt-image-1"), prompt: "A grey square", stream: true, partial_images: 1 };
+      const events = await collected(await client.images.generate(wish));
+      assert.deepEqual(events.map(({ type }) => type), ["image_generation.partial_image", "image_generation.completed"]);
+      for (const event of events) isPng(Buffer.from(event.b64_json, "base64"));
+    });
+
     test("an image is edited", async () => {
       const [image, mask] = [await picture(), await picture()];
       const wish = { model: target.model("gpt-image-1"), prompt: "Greyer", image, mask };
@@ -69,6 +76,12 @@ for (const target of targets) {
       const deltas = events.filter((event) => event.type === "transcript.text.delta");
       assert.equal(deltas.map((event) => event.delta).join(""), events.at(-1).text);
       assert.match((await translations.create({ model, file: await sound() })).text, HEARD);
+    });
+
+    test("a transcript tells how likely each token was", async () => {
+      const wish = { model: target.model("gpt-4o-mini-transcribe"), include: ["logprobs"], chunking_strategy: "auto" };
+      const { logprobs, text } = await client.audio.transcriptions.create({ ...wish, file: await sound() });
+      assert.equal(logprobs.map(({ token }) => token).join(""), text);
     });
 
     test("a text is moderated", async () => {

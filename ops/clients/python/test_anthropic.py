@@ -147,3 +147,23 @@ def test_a_key_may_come_as_a_bearer_token_too(target, model):
         with client.with_options(api_key=None, auth_token=target.key) as bearer:
             message = bearer.messages.create(model=model, max_tokens=100, messages=MESSAGES)
     assert json.loads(message.to_json())["content"][0]["text"] == ANSWER
+
+
+def test_tokens_are_counted_before_a_message_is_sent(client, model):
+    def count(text, **more):
+        messages = [{"role": "user", "content": text}]
+        return client.messages.count_tokens(model=model, messages=messages, **more).input_tokens
+
+    assert count(QUESTION) > 0
+    assert count(f"{QUESTION} {QUESTION}") > count(QUESTION)
+    assert count(QUESTION, system="Be brief, and say only what you are sure of.") >= count(QUESTION)
+
+
+def test_a_provider_that_counts_is_asked(host, upstream):
+    with host.anthropic() as client:
+        counted = client.messages.count_tokens(model=host.model("mock-chat", "claude"), messages=MESSAGES)
+    assert counted.input_tokens == len(QUESTION.split())
+    request = upstream.last_request()
+    assert request["path"].endswith("/messages/count_tokens")
+    assert "max_tokens" not in json.loads(request["body"])
+    assert upstream.charges() == 0

@@ -108,15 +108,15 @@ def test_sampling_settings_reach_the_provider(openai, target, upstream):
     openai.chat.completions.create(
         model=target.model("mock-chat"),
         messages=MESSAGES,
-        temperature=0.5,
-        top_p=0.25,
+        temperature=0.7,
+        top_p=0.95,
         seed=7,
-        frequency_penalty=0.5,
-        presence_penalty=-0.5,
+        frequency_penalty=0.1,
+        presence_penalty=-0.3,
     )
     sent = json.loads(upstream.last_request()["body"])
     settings = ("temperature", "top_p", "seed", "frequency_penalty", "presence_penalty")
-    assert [sent.get(name) for name in settings] == [0.5, 0.25, 7, 0.5, -0.5]
+    assert [sent.get(name) for name in settings] == [0.7, 0.95, 7, 0.1, -0.3]
 
 
 # Members of the request as the client documents them, beside those that other tests send.
@@ -165,3 +165,18 @@ def test_the_caller_s_key_never_reaches_the_provider(host, host_openai, upstream
     headers = dict(request["headers"])
     assert headers["authorization"].startswith("Bearer sk-")
     assert host.key not in str(request)
+
+
+def test_several_answers_come_with_one_question(openai, target):
+    answer = openai.chat.completions.create(model=target.model("mock-chat"), messages=MESSAGES, n=3)
+    assert [choice.index for choice in answer.choices] == [0, 1, 2]
+    assert all(choice.message.content and choice.finish_reason == "stop" for choice in answer.choices)
+    assert answer.usage.completion_tokens > 0
+
+
+def test_a_verdict_on_what_was_said_comes_with_the_answer(openai, target):
+    answer = openai.chat.completions.create(
+        model=target.model("mock-chat"), messages=MESSAGES, moderation={"model": "omni-moderation-latest"}
+    )
+    assert answer.moderation.input.type == "moderation_results"
+    assert not answer.moderation.output.results[0].flagged

@@ -33,6 +33,22 @@ def test_a_picture_reaches_the_model(openai, target, upstream, source):
     assert sent in body
 
 
+@pytest.mark.parametrize("detail", ["low", "high", "auto"])
+def test_how_closely_to_look_reaches_the_provider(openai, target, upstream, detail):
+    picture = {"type": "image_url", "image_url": {"url": SOURCES["url"], "detail": detail}}
+    openai.chat.completions.create(
+        model=target.model("mock-chat"), messages=[{"role": "user", "content": [picture]}]
+    )
+    (part,) = json.loads(upstream.last_request()["body"])["messages"][0]["content"]
+    assert part["image_url"]["detail"] == detail
+
+
+def test_how_closely_to_look_reaches_the_provider_from_a_response_too(host_openai, upstream):
+    picture = {"type": "input_image", "image_url": SOURCES["url"], "detail": "low"}
+    host_openai.responses.create(model="mock/mock-chat", input=[{"role": "user", "content": [picture]}])
+    assert '"detail":"low"' in upstream.last_request()["body"]
+
+
 def test_an_answer_follows_a_schema_and_is_parsed(openai, target):
     answer = openai.chat.completions.parse(
         model=target.model("mock-chat"),

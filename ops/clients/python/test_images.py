@@ -1,4 +1,5 @@
 import base64
+import json
 
 import httpx2
 import pytest
@@ -82,25 +83,59 @@ def test_a_hub_s_image_comes_the_same_way(host_openai):
 # Members of the request as the client documents them, beside those that other tests send.
 DOCUMENTED = {
     "background": "opaque",
+    "moderation": "low",
+    "output_compression": 80,
     "output_format": "png",
     "quality": "low",
+    "safety_identifier": "user-1",
     "user": "user-1",
 }
 
 
 @pytest.mark.parametrize("member", DOCUMENTED)
-def test_a_documented_member_is_taken(host_openai, member):
+def test_a_documented_member_reaches_the_provider(host_openai, upstream, member):
     answer = host_openai.images.generate(
         model="mock/gpt-image-1", prompt=PROMPT, extra_body={member: DOCUMENTED[member]}
     )
     assert samples.png_size(pixels(answer.data[0]))
+    sent = json.loads(upstream.last_request()["body"])
+    # A compatible server is told the end user's name by the older member.
+    name = "user" if member == "safety_identifier" else member
+    assert sent[name] == DOCUMENTED[member]
+    if name == "user":
+        assert answer.safety_identifier == "user-1"
 
 
-@pytest.mark.parametrize("target", ["mock"], indirect=True)
-def test_a_streamed_image_comes_whole_in_its_last_event(openai):
+def test_an_answer_tells_how_its_images_look(openai, target):
+    answer = openai.images.generate(model=target.model("gpt-image-1"), prompt=PROMPT, n=2, size="1024x1024")
+    assert len(answer.data) == 2
+    assert (answer.background, answer.output_format, answer.size) == ("opaque", "png", "1024x1024")
+    assert answer.usage.input_tokens_details.text_tokens == answer.usage.input_tokens
+
+
+@pytest.mark.parametrize("partials", [0, 2])
+def test_a_streamed_image_is_shown_unfinished_and_comes_whole_in_its_last_event(openai, target, partials):
     stream = openai.images.generate(
-        model="gpt-image-1", prompt=PROMPT, size="1024x1024", stream=True, partial_images=1
+        model=target.model("gpt-image-1"), prompt=PROMPT, size="1024x1024", stream=True, partial_images=partials
     )
-    events = list(stream)
-    assert events[-1].type == "image_generation.completed"
-    assert samples.png_size(pixels(events[-1])) == (1024, 1024)
+    *shown, whole = list(stream)
+    assert [event.type for event in shown] == ["image_generation.partial_image"] * partials
+    assert [event.partial_image_index for event in shown] == list(range(partials))
+    assert whole.type == "image_generation.completed"
+    assert {samples.png_size(pixels(event)) for event in [*shown, whole]} == {(1024, 1024)}
+    assert (whole.size, whole.output_format) == ("1024x1024", "png")
+    assert whole.usage.total_tokens > 0
+
+
+def test_a_streamed_edit_has_events_of_its_own(openai, target):
+    stream = openai.images.edit(
+        model=target.model("gpt-image-1"), image=PICTURE, prompt=PROMPT, stream=True, partial_images=1
+    )
+    assert [event.type for event in stream] == ["image_edit.partial_image", "image_edit.completed"]
+
+
+def test_a_provider_that_shows_nothing_on_the_way_gives_the_whole_image_alone(host_openai):
+    stream = host_openai.images.generate(model="replicate/mock/image", prompt=PROMPT, stream=True, partial_images=2)
+    (whole,) = list(stream)
+    assert whole.type == "image_generation.completed"
+    assert samples.png_size(pixels(whole))

@@ -7,7 +7,7 @@ use atelier_plugin_sdk::{CallContext, Chat, Failure, http::Events};
 
 mod answer;
 mod block;
-mod body;
+pub mod body;
 mod delta;
 mod part;
 mod thinking;

@@ -12,10 +12,11 @@ mod catalog;
 mod chat;
 mod fault;
 mod rate_limit;
+mod token_count;
 mod usage;
 
 /// The plugin.
 #[derive(Debug)]
 pub struct Anthropic;
 
-atelier_plugin_sdk::export!(Anthropic: Catalog, Chat);
+atelier_plugin_sdk::export!(Anthropic: Catalog, Chat, TokenCount);

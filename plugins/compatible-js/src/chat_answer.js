@@ -108,13 +108,14 @@ function texts(message, events) {
 
 function toolCallStart(index, call) {
   // Results have to name their call: one without an id gets one.
-  return { tag: "tool-call-start", val: { index, id: call.id || `call_${index}`, name: call.function?.name ?? "" } };
+  const [id, name] = [call.id || `call_${index}`, call.function?.name ?? ""];
+  return { tag: "tool-call-start", val: { index, id, name, signature: call.extra_content?.google?.thought_signature } };
 }
 
 function tokenLogprobs(logprobs, events) {
   const tokens = [...(logprobs?.content ?? []), ...(logprobs?.refusal ?? [])];
   if (tokens.length === 0) return;
-  const plain = ({ token, logprob }) => ({ token, logprob });
+  const plain = ({ token, logprob }) => ({ token, logprob, bytes: undefined });
   events.push({
     tag: "logprobs",
     val: tokens.map((token) => ({ ...plain(token), top: (token.top_logprobs ?? []).map(plain) })),

@@ -21,28 +21,18 @@ export function chatBody(request, settings) {
     ...tools(request),
     response_format: responseFormat(request.responseFormat),
     max_tokens: request.maxOutputTokens,
-    temperature: rounded(request.temperature),
-    top_p: rounded(request.topP),
+    temperature: request.temperature,
+    top_p: request.topP,
     stop: request.stop.length > 0 ? request.stop : undefined,
     seed: request.seed,
-    frequency_penalty: rounded(request.frequencyPenalty),
-    presence_penalty: rounded(request.presencePenalty),
+    frequency_penalty: request.frequencyPenalty,
+    presence_penalty: request.presencePenalty,
     logprobs: request.topLogprobs === undefined ? undefined : true,
     top_logprobs: request.topLogprobs,
     reasoning_effort: request.reasoningEffort,
     user: request.endUser,
     ...openOptions(request.options, RESERVED),
   };
-}
-
-/** An `f32` as the shortest decimal that means it: as a JavaScript number 0.7 would be 0.699999988079071. */
-function rounded(value) {
-  if (value === undefined) return undefined;
-  for (let digits = 1; digits < 9; digits += 1) {
-    const short = Number(value.toPrecision(digits));
-    if (Math.fround(short) === value) return short;
-  }
-  return value;
 }
 
 /** One message of the contract is one message of the provider's for each tool result, and one for the rest. */
@@ -54,7 +44,9 @@ function messages(message, path) {
   if (message.role === "tool" && (content.length > 0 || calls.length > 0)) {
     throw invalid(`${path}.parts`, "a message of the role `tool` holds tool results only");
   }
-  const answered = results.map(({ val }) => ({ role: "tool", tool_call_id: val.toolCallId, content: val.content }));
+  const answered = results.map(({ val }) => {
+    return { role: "tool", tool_call_id: val.toolCallId, content: toolText(val.content, `${path}.parts`) };
+  });
   if (message.role === "tool" || (results.length > 0 && content.length === 0 && calls.length === 0)) return answered;
   const rest = {
     // Compatible servers rarely know `developer`.
@@ -64,6 +56,14 @@ function messages(message, path) {
     tool_calls: calls.length > 0 ? calls.map(toolCall) : undefined,
   };
   return [...answered, rest];
+}
+
+/** What a tool answered: text is all that this API takes from tools. */
+function toolText(content, path) {
+  if (content.some(({ tag }) => tag !== "text")) {
+    throw unsupported("this provider takes text alone from tools: say it in a user's message", path);
+  }
+  return content.map(({ val }) => val).join("");
 }
 
 function contents(parts, hasCalls, path) {
@@ -79,10 +79,14 @@ function piece({ tag, val }, path) {
     case "refusal":
       return { type: "refusal", refusal: val };
     case "image":
-      return { type: "image_url", image_url: { url: address(val) } };
+      return { type: "image_url", image_url: { url: address(val), detail: attribute(val, "detail") } };
     default:
       throw unsupported(`this plugin sends text and images, not \`${tag}\``, path);
   }
+}
+
+function attribute(media, name) {
+  return media.attributes.find((pair) => pair.name === name)?.value;
 }
 
 function address(media) {
@@ -92,7 +96,14 @@ function address(media) {
 }
 
 function toolCall({ val }) {
-  return { id: val.id, type: "function", function: { name: val.name, arguments: val.arguments } };
+  const signature = val.signature;
+  return {
+    id: val.id,
+    type: "function",
+    function: { name: val.name, arguments: val.arguments },
+    // Where Google's compatible API keeps a call's proof of origin.
+    extra_content: signature === undefined ? undefined : { google: { thought_signature: signature } },
+  };
 }
 
 function tools(request) {
@@ -105,17 +116,22 @@ function tools(request) {
     "named": { type: "function", function: { name: choice.val } },
   };
   return {
-    tools: request.tools.map((tool) => ({
-      type: "function",
-      function: {
-        name: tool.name,
-        description: tool.description,
-        parameters: new RawJson(tool.parameters),
-        strict: tool.strict || undefined,
-      },
-    })),
+    tools: request.tools.map(tool),
     tool_choice: choices[choice.tag],
     parallel_tool_calls: request.parallelToolCalls,
+  };
+}
+
+function tool({ tag, val }, place) {
+  if (tag !== "function") throw unsupported("this plugin sends functions alone as tools", `tools.${place}`);
+  return {
+    type: "function",
+    function: {
+      name: val.name,
+      description: val.description,
+      parameters: new RawJson(val.parameters),
+      strict: val.strict || undefined,
+    },
   };
 }
 
@@ -125,6 +141,8 @@ function responseFormat({ tag, val }) {
       return undefined;
     case "json-object":
       return { type: "json_object" };
+    case "other":
+      throw unsupported("this plugin knows no such answers", "response_format");
     default: {
       const { name, description, schema, strict } = val;
       return { type: "json_schema", json_schema: { name, description, schema: new RawJson(schema), strict } };

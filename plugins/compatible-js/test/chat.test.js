@@ -35,7 +35,7 @@ function events(...data) {
 const chunk = (delta, finish_reason = null) => ({ id: "c", model: "m", choices: [{ index: 0, delta, finish_reason }] });
 
 test("a request is a chat completion's body, its numbers as they were written", () => {
-  const body = JSON.parse(sent({ ...REQUEST, temperature: Math.fround(0.7), seed: 9007199254740993n, maxOutputTokens: 9 }));
+  const body = JSON.parse(sent({ ...REQUEST, temperature: 0.7, seed: 9007199254740993n, maxOutputTokens: 9 }));
   assert.deepEqual(body.messages, [{ role: "user", content: "hi" }]);
   assert.deepEqual(body.stream_options, { include_usage: true });
   assert.equal(body.temperature, 0.7);
@@ -45,22 +45,23 @@ test("a request is a chat completion's body, its numbers as they were written", 
 
 test("an image stays with the host and is named in the body", () => {
   const source = { tag: "blob", val: { name: "cat", contentType: () => "image/png" } };
-  const parts = [{ tag: "text", val: "what is this?" }, { tag: "image", val: { source } }];
+  const parts = [{ tag: "text", val: "what is this?" }, { tag: "image", val: { source, attributes: [{ name: "detail", value: "low" }] } }];
   const body = sent({ ...REQUEST, messages: [{ role: "user", parts }] });
-  assert.equal(JSON.parse(body).messages[0].content[1].image_url.url, "data:image/png;base64,<cat>");
+  assert.deepEqual(JSON.parse(body).messages[0].content[1].image_url, { url: "data:image/png;base64,<cat>", detail: "low" });
 });
 
 test("tools, their calls and their results take the provider's shapes", () => {
   const schema = '{"type":"object","properties":{"x":{"const":12345678901234567890}}}';
   const messages = [
-    { role: "assistant", parts: [{ tag: "tool-call", val: { id: "1", name: "f", arguments: "{}" } }] },
-    { role: "tool", parts: [{ tag: "tool-result", val: { toolCallId: "1", content: "sunny", isError: false } }] },
+    { role: "assistant", parts: [{ tag: "tool-call", val: { id: "1", name: "f", arguments: "{}", signature: "s" } }] },
+    { role: "tool", parts: [{ tag: "tool-result", val: { toolCallId: "1", content: [{ tag: "text", val: "sunny" }], isError: false } }] },
   ];
-  const tools = [{ name: "f", parameters: schema, strict: true }];
+  const tools = [{ tag: "function", val: { name: "f", parameters: schema, strict: true } }];
   const text = sent({ ...REQUEST, messages, tools, toolChoice: { tag: "named", val: "f" } });
   assert.ok(text.includes(schema), "a schema is passed on as it is");
   const body = JSON.parse(text);
   assert.deepEqual(body.messages[0].content, null);
+  assert.deepEqual(body.messages[0].tool_calls[0].extra_content, { google: { thought_signature: "s" } });
   assert.deepEqual(body.messages[1], { role: "tool", tool_call_id: "1", content: "sunny" });
   assert.deepEqual(body.tool_choice, { type: "function", function: { name: "f" } });
 });
@@ -69,6 +70,8 @@ test("what the plugin cannot send is refused by its place", () => {
   const parts = [{ tag: "audio", val: {} }, { tag: "text", val: "x" }];
   const wrong = { ...REQUEST, messages: [{ role: "user", parts }] };
   assert.throws(() => sent(wrong), { code: "unsupported", param: "messages.0.parts.0" });
+  const tools = [{ tag: "other", val: { kind: "gemini.tool", json: "{}" } }];
+  assert.throws(() => sent({ ...REQUEST, tools }), { code: "unsupported", param: "tools.0" });
   assert.throws(() => sent({ ...REQUEST, options: '{"model":"other"}' }), { code: "invalid-request", param: "options.model" });
   assert.throws(() => sent({ ...REQUEST, options: '{"big":9007199254740993}' }), { param: "options.big" });
 });

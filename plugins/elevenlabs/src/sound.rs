@@ -108,6 +108,7 @@ mod tests {
             quality: None,
             format: None,
             background: None,
+            previews: 0,
             end_user: None,
             options: r#"{"loop":true}"#.to_owned(),
         }

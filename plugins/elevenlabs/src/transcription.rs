@@ -3,7 +3,7 @@
 use crate::ElevenLabs;
 use crate::api::Api;
 use atelier_plugin_sdk::http::Multipart;
-use atelier_plugin_sdk::transcription::{Request, Transcript, TranscriptSink};
+use atelier_plugin_sdk::transcription::{Request, Transcript, TranscriptEvent, TranscriptSink};
 use atelier_plugin_sdk::{CallContext, Failure, Transcription, json};
 use serde_json::value::RawValue;
 
@@ -40,10 +40,10 @@ impl Transcription for ElevenLabs {
         let transcript = answer::transcript(
             &response.bytes(ANSWER_BYTES_MAX)?,
             request.word_times,
-            request.segment_times,
+            request.segment_times || request.speakers,
         )?;
         if request.stream {
-            sink.send(&transcript.text)?;
+            sink.send(&[TranscriptEvent::Text(transcript.text.clone())])?;
         }
         Ok(transcript)
     }
@@ -54,6 +54,9 @@ fn fields(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     let refused = |param: &str, message: &str| Err(Failure::unsupported(message).with_param(param));
     if request.translate {
         return refused("translate", "this provider writes what it hears, it does not translate");
+    }
+    if request.logprobs {
+        return refused("logprobs", "this provider does not say how likely its tokens are: leave it out");
     }
     if request.prompt.is_some() {
         return refused("prompt", "this provider takes no prompt: leave it out");
@@ -69,6 +72,9 @@ fn fields(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     // Segments and the length of the sound are read off the words.
     fields.push(("timestamps_granularity".to_owned(), "word".to_owned()));
     options(&request.options, &mut fields)?;
+    if request.speakers && !fields.iter().any(|(name, _)| name == "diarize") {
+        fields.push(("diarize".to_owned(), "true".to_owned()));
+    }
     Ok(fields)
 }
 

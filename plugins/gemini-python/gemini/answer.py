@@ -78,21 +78,23 @@ class Answer:
         if part.get("thought") is True:
             events.append(("thinking", (text, signature)))
             return
+        if "functionCall" in part:
+            self._take_call(_object(part, "functionCall"), signature, events)
+            return
         if signature:
             # It goes back with the part that follows.
             events.append(("thinking", ("", signature)))
-        if "functionCall" in part:
-            self._take_call(_object(part, "functionCall"), events)
-        elif text:
+        if text:
             events.append(("text", text))
         elif "text" not in part:
             events.append(("other", ("gemini.part", json.dumps(part))))
 
-    def _take_call(self, call, events):
+    def _take_call(self, call, signature, events):
         index = self._calls
         self._calls += 1
         # Results have to name their call: one without an id gets one.
-        events.append(("tool-call-start", (index, _text(call, "id") or f"call_{index}", _text(call, "name"))))
+        start = (index, _text(call, "id") or f"call_{index}", _text(call, "name"), signature)
+        events.append(("tool-call-start", start))
         events.append(("tool-call-delta", (index, json.dumps(call.get("args") or {}))))
 
 

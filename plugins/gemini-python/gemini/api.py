@@ -68,20 +68,14 @@ def _error_document(body):
         return b""
 
 
-def location(response):
-    """Where a redirect leads; `None` if the response is none."""
-    if response.status < 300:
-        return None
-    headers = {pair.name: pair.value for pair in response.headers}
-    if "location" not in headers:
-        raise bad_response("the provider answered with a redirect that leads nowhere")
-    return headers["location"]
+def _refuse_redirect(response):
+    if response.status >= 300:
+        raise bad_response("the provider answered with a redirect: ask the operator to check the base URL")
 
 
 def text(response):
     """The whole body of a success."""
-    if location(response) is not None:
-        raise bad_response("the provider answered with a redirect: ask the operator to check the base URL")
+    _refuse_redirect(response)
     with hosted():
         return response.body.read_all(JSON_BYTES_MAX)
 
@@ -92,8 +86,7 @@ def value(response):
 
 def event_groups(response):
     """The data of server-sent events, in groups as they arrive."""
-    if location(response) is not None:
-        raise bad_response("the provider answered with a redirect: ask the operator to check the base URL")
+    _refuse_redirect(response)
     decoder = sse.Decoder(EVENT_BYTES_MAX)
     while True:
         with hosted():

@@ -103,21 +103,35 @@ def _part(part, path, names):
         case "ToolCall":
             names[value.id] = value.name
             call = {"name": value.name, "args": _arguments(value.arguments, path), "id": value.id or None}
-            return {"functionCall": call}
+            return {"functionCall": call, "thoughtSignature": value.signature}
         case "ToolResult":
             if value.tool_call_id not in names:
                 raise invalid(path, f"no message before this one calls a tool with the id {value.tool_call_id!r}")
-            outcome = {"error" if value.is_error else "output": value.content}
+            text, found = _tool_content(value.content, path)
             return {
                 "functionResponse": {
                     "name": names[value.tool_call_id],
-                    "response": outcome,
+                    "response": {"error" if value.is_error else "output": text},
+                    "parts": found or None,
                     "id": value.tool_call_id,
                 }
             }
         case "Other" if value.kind == "gemini.part":
             return json_text.options(value.json, [])
     raise unsupported(f"this provider has no content of the kind {case(part)}", path)
+
+
+def _tool_content(content, path):
+    """What a tool answered: its text, and its media as parts."""
+    text, found = "", []
+    for place, piece in enumerate(content):
+        if case(piece) == "Text":
+            text += piece.value
+        elif case(piece) in ("Image", "File"):
+            found.append(media(piece.value))
+        else:
+            raise unsupported("this provider has no content of this kind", f"{path}.content.{place}")
+    return text, found
 
 
 def media(medium):
@@ -142,35 +156,44 @@ def _arguments(text, path):
 def _tools(request):
     if not request.tools:
         return {}
+    functions = [tool.value for tool in request.tools if case(tool) == "Function"]
     declarations = [
         {
-            "name": tool.name,
-            "description": tool.description,
-            "parametersJsonSchema": json_text.Raw(tool.parameters),
+            "name": function.name,
+            "description": function.description,
+            "parametersJsonSchema": json_text.Raw(function.parameters),
         }
-        for tool in request.tools
+        for function in functions
     ]
-    strict = any(tool.strict for tool in request.tools)
+    strict = any(function.strict for function in functions)
+    tools = [{"functionDeclarations": declarations}] if declarations else []
+    for place, tool in enumerate(request.tools):
+        if case(tool) == "Other":
+            if not tool.value.kind.startswith("gemini."):
+                raise unsupported("this provider has no tool of this kind", f"tools.{place}")
+            tools.append(json_text.options(tool.value.json, []))
     modes = {"Automatic": "VALIDATED" if strict else None, "None": "NONE", "Required": "ANY", "Named": "ANY"}
     mode = modes[case(request.tool_choice)]
     named = [request.tool_choice.value] if case(request.tool_choice) == "Named" else None
     calling = {"functionCallingConfig": {"mode": mode, "allowedFunctionNames": named}} if mode else None
-    return {"tools": [{"functionDeclarations": declarations}], "toolConfig": calling}
+    return {"tools": tools, "toolConfig": calling}
 
 
 def _generation(request):
     config = {
         "stopSequences": request.stop or None,
         "maxOutputTokens": request.max_output_tokens,
-        "temperature": json_text.rounded(request.temperature),
-        "topP": json_text.rounded(request.top_p),
+        "temperature": request.temperature,
+        "topP": request.top_p,
         "seed": request.seed,
-        "presencePenalty": json_text.rounded(request.presence_penalty),
-        "frequencyPenalty": json_text.rounded(request.frequency_penalty),
+        "presencePenalty": request.presence_penalty,
+        "frequencyPenalty": request.frequency_penalty,
         "responseLogprobs": True if request.top_logprobs is not None else None,
         "logprobs": request.top_logprobs,
         "thinkingConfig": _thinking(request.model, request.reasoning_effort),
     }
+    if case(request.response_format) == "Other":
+        raise unsupported("this provider has no answers of this kind", "response_format")
     if case(request.response_format) != "Text":
         config["responseMimeType"] = "application/json"
     if case(request.response_format) == "JsonSchema":

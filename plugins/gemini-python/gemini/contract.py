@@ -61,7 +61,7 @@ def _finished(reason):
 
 def _logprobs(rows):
     return [
-        chat_types.TokenLogprob(token, logprob, [chat_types.TopLogprob(*item) for item in top])
+        chat_types.TokenLogprob(token, logprob, None, [chat_types.TopLogprob(*item, None) for item in top])
         for token, logprob, top in rows
     ]
 

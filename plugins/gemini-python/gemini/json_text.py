@@ -1,7 +1,6 @@
 """JSON: texts of the provider's and of callers, and bodies whose blobs stay with the host."""
 
 import json
-import struct
 
 from .failure import bad_response, invalid
 
@@ -83,14 +82,3 @@ def pieces(value):
     write(value)
     flush()
     return found
-
-
-def rounded(value):
-    """An `f32` as the shortest decimal that means it: as a Python number 0.7 would be 0.699999988079071."""
-    if value is None:
-        return None
-    for digits in range(1, 9):
-        short = float(f"{value:.{digits}g}")
-        if struct.pack("<f", short) == struct.pack("<f", value):
-            return short
-    return value

@@ -6,7 +6,7 @@ from wit_world.imports.job_types import (
     Cancellation_Canceled,
     Cancellation_Finished,
     Cancellation_Unsupported,
-    OutputSource_Blob,
+    OutputSource_Guarded,
     OutputSource_Remote,
     Step_Done,
 )
@@ -14,10 +14,9 @@ from wit_world.imports.job_types import (
 from . import api, contents, contract, models, veo
 from .answer import Answer
 from .contract import exported
-from .failure import Failure, bad_response, invalid
+from .failure import Failure, invalid
 
 PAGE_SIZE = 1000
-REDIRECTS_MAX = 2
 TOKEN_CHARACTERS = frozenset("ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-._~")
 
 
@@ -122,23 +121,14 @@ def _step(context, job, operation):
 
 
 def _outcome(context, job, addresses):
-    return contract.outcome([_fetched(context, url) for url in addresses], job.used(len(addresses)))
+    return contract.outcome([_made(context, url) for url in addresses], job.used(len(addresses)))
 
 
-def _fetched(context, url):
-    """The provider's own host wants the key, so the plugin fetches from there; anything else the host can fetch."""
-    attributes = {"uri": url}
-    for _ in range(REDIRECTS_MAX + 1):
-        if veo.origin(url) != veo.origin(context.base_url):
-            return contract.video(OutputSource_Remote(url), "video/mp4", attributes)
-        with api.get(url) as response:
-            further = api.location(response)
-            if further is None:
-                with api.hosted():
-                    blob = response.body.save(None)
-                return contract.video(OutputSource_Blob(blob), blob.content_type(), attributes)
-            url = veo.redirect(url, further)
-    raise bad_response("the provider's video leads from one redirect to the next")
+def _made(context, url):
+    """The provider's own host wants the key for its download; anything else is there for all. The host fetches both."""
+    is_own = veo.origin(url) == veo.origin(context.base_url)
+    source = OutputSource_Guarded(url) if is_own else OutputSource_Remote(url)
+    return contract.video(source, "video/mp4", {"uri": url})
 
 
 def _escaped(text):

@@ -182,12 +182,3 @@ def _uri(sample):
 def origin(url):
     """Scheme, host and port of an address."""
     return "/".join(url.split("/", 3)[:3])
-
-
-def redirect(url, location):
-    """Where a redirect from `url` leads (RFC 3986 §5), as far as providers write them: absolute, or from the root."""
-    if location.startswith("/") and not location.startswith("//"):
-        return origin(url) + location
-    if location.startswith(("https://", "http://")):
-        return location
-    raise bad_response("the provider's redirect leads nowhere")

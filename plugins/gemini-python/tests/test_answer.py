@@ -48,10 +48,9 @@ class Stream(unittest.TestCase):
             found[1:],
             [
                 ("thinking", ("hm", None)),
-                ("thinking", ("", "c2ln")),
-                ("tool-call-start", (0, "call_0", "f")),
+                ("tool-call-start", (0, "call_0", "f", "c2ln")),
                 ("tool-call-delta", (0, '{"x": 1}')),
-                ("tool-call-start", (1, "own", "g")),
+                ("tool-call-start", (1, "own", "g", None)),
                 ("tool-call-delta", (1, "{}")),
                 ("finished", "tool-calls"),
             ],

@@ -1,5 +1,4 @@
 import json
-import struct
 import unittest
 
 from gemini import contents, json_text
@@ -23,6 +22,10 @@ def said(text):
     return message(Role.USER, shapes.Part_Text(text))
 
 
+def result(id, *content, is_error=False):
+    return shapes.Part_ToolResult(record(tool_call_id=id, content=list(content), is_error=is_error))
+
+
 class Body(unittest.TestCase):
     def refused(self, code, param, request):
         with self.assertRaises(Failure) as raised:
@@ -37,8 +40,7 @@ class Body(unittest.TestCase):
         self.assertNotIn("tools", found)
 
     def test_numbers_go_as_they_were_written(self):
-        f32 = struct.unpack("<f", struct.pack("<f", 0.7))[0]
-        text = sent(shapes.chat(said("hi"), temperature=f32, seed=9007199254740993))
+        text = sent(shapes.chat(said("hi"), temperature=0.7, seed=9007199254740993))
         self.assertIn('"temperature":0.7,', text)
         self.assertIn('"seed":9007199254740993', text)
 
@@ -51,23 +53,28 @@ class Body(unittest.TestCase):
 
     def test_calls_go_back_with_their_proof_and_results_with_the_name_of_their_tool(self):
         thinking = shapes.Part_Thinking(record(text="hm", signature="c2ln"))
-        calls = [shapes.Part_ToolCall(record(id=id, name="weather", arguments='{"x":1}')) for id in "ab"]
+        calls = [
+            shapes.Part_ToolCall(record(id=id, name="weather", arguments='{"x":1}', signature=signature))
+            for id, signature in (("a", None), ("b", "b3du"))
+        ]
+        seen = shapes.ToolContent_Image(shapes.media(shapes.Blob("sky")))
         results = [
-            message(Role.TOOL, shapes.Part_ToolResult(record(tool_call_id=id, content="sun", is_error=id == "b")))
-            for id in "ab"
+            message(Role.TOOL, result("a", shapes.ToolContent_Text("sun"))),
+            message(Role.TOOL, result("b", shapes.ToolContent_Text("sun"), seen, is_error=True)),
         ]
         turns = body(shapes.chat(said("?"), message(Role.ASSISTANT, thinking, *calls), *results))["contents"]
         self.assertEqual([turn["role"] for turn in turns], ["user", "model", "user"])
         call = {"name": "weather", "args": {"x": 1}, "id": "a"}
         self.assertEqual(turns[1]["parts"][0], {"functionCall": call, "thoughtSignature": "c2ln"})
-        self.assertNotIn("thoughtSignature", turns[1]["parts"][1])
+        self.assertEqual(turns[1]["parts"][1]["thoughtSignature"], "b3du")
         responses = [part["functionResponse"] for part in turns[2]["parts"]]
         self.assertEqual(responses[0], {"name": "weather", "response": {"output": "sun"}, "id": "a"})
         self.assertEqual(responses[1]["response"], {"error": "sun"})
+        self.assertEqual(responses[1]["parts"], [{"inlineData": {"mimeType": "image/png", "data": "<sky>"}}])
 
     def test_tools_and_schemas_are_passed_on_as_they_are(self):
         schema = '{"type":"object","properties":{"x":{"const":12345678901234567890.50}}}'
-        tool = record(name="f", description=None, parameters=schema, strict=True)
+        tool = shapes.Tool_Function(record(name="f", description=None, parameters=schema, strict=True))
         format = shapes.ResponseFormat_JsonSchema(record(name="n", description=None, schema=schema, strict=True))
         text = sent(shapes.chat(said("hi"), tools=[tool], response_format=format))
         self.assertIn(f'"parametersJsonSchema":{schema}', text)
@@ -78,6 +85,10 @@ class Body(unittest.TestCase):
         self.assertEqual(body(named)["toolConfig"], {"functionCallingConfig": calling})
         none = shapes.chat(said("hi"), tools=[tool], tool_choice=shapes.ToolChoice_None_())
         self.assertEqual(body(none)["toolConfig"], {"functionCallingConfig": {"mode": "NONE"}})
+        own = shapes.Tool_Other(record(kind="gemini.tool", json='{"googleSearch":{}}'))
+        self.assertEqual(body(shapes.chat(said("hi"), tools=[own]))["tools"], [{"googleSearch": {}}])
+        foreign = shapes.Tool_Other(record(kind="openai.tool", json="{}"))
+        self.refused("unsupported", "tools.0", shapes.chat(said("hi"), tools=[foreign]))
 
     def test_an_effort_is_a_budget_or_a_level(self):
         def thinking(model, effort):
@@ -98,9 +109,9 @@ class Body(unittest.TestCase):
         self.refused("invalid-request", "options.generationConfig.seed", nested)
 
     def test_what_cannot_be_sent_is_refused_by_its_place(self):
-        stray = message(Role.TOOL, shapes.Part_ToolResult(record(tool_call_id="x", content="", is_error=False)))
+        stray = message(Role.TOOL, result("x"))
         self.refused("invalid-request", "messages.0.parts.0", shapes.chat(stray))
-        broken = shapes.Part_ToolCall(record(id="a", name="f", arguments="{"))
+        broken = shapes.Part_ToolCall(record(id="a", name="f", arguments="{", signature=None))
         self.refused(
             "invalid-request", "messages.0.parts.0.arguments", shapes.chat(message(Role.ASSISTANT, broken))
         )

@@ -64,12 +64,18 @@ fn whole(seen: &str, sink: &ChatSink) -> Result<(), Failure> {
         ChatEvent::Text(text()),
         ChatEvent::Thinking(Thinking { text: text(), signature: Some(text()) }),
         ChatEvent::Refusal(text()),
-        ChatEvent::ToolCallStart(ToolCallStart { index: 0, id: text(), name: text() }),
+        ChatEvent::ToolCallStart(ToolCallStart {
+            index: 0,
+            id: text(),
+            name: text(),
+            signature: Some(text()),
+        }),
         ChatEvent::ToolCallDelta(ToolCallDelta { index: 0, arguments: text() }),
         ChatEvent::Logprobs(vec![TokenLogprob {
             token: text(),
             logprob: 0.0,
-            top: vec![TopLogprob { token: text(), logprob: 0.0 }],
+            bytes: Some(text().into_bytes()),
+            top: vec![TopLogprob { token: text(), logprob: 0.0, bytes: Some(text().into_bytes()) }],
         }]),
         ChatEvent::Other(Other { kind: text(), json: quoted(seen) }),
         ChatEvent::Usage(vec![UsageLine {
@@ -81,7 +87,8 @@ fn whole(seen: &str, sink: &ChatSink) -> Result<(), Failure> {
     Ok(())
 }
 
-fn quoted(text: &str) -> String {
+/// A text as JSON.
+pub fn quoted(text: &str) -> String {
     let mut json = String::from("\"");
     for c in text.chars() {
         match c {

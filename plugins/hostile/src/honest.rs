@@ -32,6 +32,12 @@ pub fn think_then_fetch(context: &CallContext, path: &str, sink: &ChatSink) -> R
     super::answer(sink, String::from_utf8_lossy(&bytes))
 }
 
+/// Reports an upstream's refusal, but not how long it asked to wait.
+pub fn silent_on_waiting(context: &CallContext, path: &str) -> Result<(), Failure> {
+    let response = Request::get(format!("{}{path}", context.base_url)).send()?;
+    Err(Failure { http_status: Some(response.status), ..Failure::new("rate-limited", "it is busy") })
+}
+
 fn blobs(request: &ChatRequest) -> Vec<&Blob> {
     let media = request.messages.iter().flat_map(|message| &message.parts).filter_map(|part| match part {
         Part::Image(media) | Part::Audio(media) | Part::File(media) => Some(media),

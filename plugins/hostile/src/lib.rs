@@ -7,13 +7,16 @@ mod dump;
 mod egress;
 mod flood;
 mod honest;
+mod tell;
 
 use atelier_plugin_sdk::chat::{ChatEvent, ChatRequest, ChatSink, FinishReason, Message, Part, Started};
 use atelier_plugin_sdk::{CallContext, Chat, Failure};
 
 struct Hostile;
 
-atelier_plugin_sdk::export!(Hostile: Catalog, Chat);
+atelier_plugin_sdk::export!(
+    Hostile: Catalog, Chat, TokenCount, Embedding, Moderation, Transcription, MediaJobs, Webhook
+);
 
 impl Chat for Hostile {
     fn generate(context: CallContext, request: ChatRequest, sink: ChatSink) -> Result<(), Failure> {
@@ -22,6 +25,7 @@ impl Chat for Hostile {
             "good" => answer(&sink, "hello"),
             "relay" => honest::relay(&context, argument, &sink),
             "send-blob" => honest::send_blob(&context, &request, &sink),
+            "silent-on-waiting" => honest::silent_on_waiting(&context, argument),
             "save" => honest::save(&context, argument, &sink),
             "multipart" => honest::multipart(&context, &request, &sink),
             "think-then-fetch" => honest::think_then_fetch(&context, argument, &sink),

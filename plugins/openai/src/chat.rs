@@ -8,6 +8,7 @@ use atelier_plugin_sdk::{CallContext, Chat, Failure};
 mod answer;
 mod body;
 mod delta;
+pub mod logprobs;
 
 /// The largest answer read at once, in bytes.
 const ANSWER_BYTES_MAX: u32 = 16 * 1024 * 1024;

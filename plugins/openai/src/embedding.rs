@@ -51,7 +51,7 @@ fn body<'r>(api: &Api<'_>, request: &'r Request) -> Result<json::Text<'r>, Failu
         match input {
             Input::Text(text) if first_is_text => body.value(text),
             Input::Tokens(tokens) if !first_is_text => body.value(tokens),
-            Input::Media(_) => {
+            Input::Media(_) | Input::Other(_) => {
                 return Err(Failure::unsupported("this provider embeds text only").with_param(path()));
             }
             Input::Text(_) | Input::Tokens(_) => {

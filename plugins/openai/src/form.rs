@@ -3,7 +3,8 @@
 use atelier_plugin_sdk::{Failure, json};
 use serde_json::value::RawValue;
 
-/// Add the members of `options` to a form's fields: strings as they are, lists as repeated `name[]`, all else as JSON.
+/// Add the members of `options` to a form's fields as OpenAI's own client libraries write them: strings as they are, lists as
+/// repeated `name[]`, objects as `name[member]`, all else as JSON.
 ///
 /// # Errors
 /// `invalid-request` if `options` is no object, or has one of the `reserved` members.
@@ -22,6 +23,10 @@ pub fn options(options: &str, reserved: &[&str], fields: &mut Vec<(String, Strin
             let name = [&member.name, "[]"].concat();
             for item in items {
                 fields.push((name.clone(), plain(item.get())));
+            }
+        } else if let Some(members) = json::members(member.value) {
+            for inner in members {
+                fields.push(([&member.name, "[", &inner.name, "]"].concat(), plain(inner.value)));
             }
         } else if member.value != "null" {
             fields.push((member.name.into_owned(), plain(member.value)));
@@ -45,10 +50,7 @@ mod tests {
         options(r#"{"a":"x \"y\"","b":[1,"two"],"c":{"d":true},"e":null,"f":2.5}"#, &["model"], &mut fields)
             .unwrap();
         let fields: Vec<_> = fields.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
-        assert_eq!(
-            fields,
-            [("a", "x \"y\""), ("b[]", "1"), ("b[]", "two"), ("c", r#"{"d":true}"#), ("f", "2.5")]
-        );
+        assert_eq!(fields, [("a", "x \"y\""), ("b[]", "1"), ("b[]", "two"), ("c[d]", "true"), ("f", "2.5")]);
     }
 
     #[test]

@@ -96,6 +96,7 @@ pub mod tests {
             quality: None,
             format: None,
             background: None,
+            previews: 0,
             end_user: None,
             options: "{}".to_owned(),
         }
@@ -106,8 +107,7 @@ pub mod tests {
         let mut unknown = request("gpt-image-1", "image-generation");
         unknown.seed = Some(1);
         assert_eq!(refuse_unknown_fields(&unknown).unwrap_err().param.as_deref(), Some("seed"));
-        let link =
-            Media { source: MediaSource::Url("https://x.example".into()), content_type: None, name: None };
+        let link = Media::new(MediaSource::Url("https://x.example".into()), None);
         assert_eq!(file(&link).unwrap_err().code, "unsupported");
     }
 }

@@ -44,7 +44,7 @@ impl Moderation for OpenAi {
 
 /// Texts are judged one by one; with an image among them, all inputs are judged together.
 fn body(request: &Request) -> Result<json::Text<'_>, Failure> {
-    let together = request.inputs.iter().any(|input| matches!(input, Input::Image(_)));
+    let together = request.inputs.iter().any(|input| !matches!(input, Input::Text(_)));
     let mut body = json::Text::new();
     body.begin_object().field("model", &request.model).key("input").begin_array();
     for input in &request.inputs {
@@ -68,6 +68,13 @@ fn body(request: &Request) -> Result<json::Text<'_>, Failure> {
                     }
                 };
                 body.end_object().end_object();
+            }
+            Input::Other(other) if other.kind.starts_with("openai.") => {
+                body.raw(&other.json);
+            }
+            Input::Other(other) => {
+                let message = ["there is no content of the kind ", &other.kind, " at this provider"].concat();
+                return Err(Failure::unsupported(message).with_param("inputs"));
             }
         }
     }
@@ -105,7 +112,7 @@ fn verdict(judged: &Judged<'_>) -> Result<Verdict, Failure> {
             name: member.name.into_owned(),
         });
     }
-    Ok(Verdict { flagged: judged.flagged, categories })
+    Ok(Verdict { flagged: judged.flagged, categories, extra: None })
 }
 
 fn members(object: &RawValue) -> Result<Vec<json::Member<'_>>, Failure> {
@@ -130,11 +137,7 @@ mod tests {
             written(vec![Input::Text("a".into()), Input::Text("b".into())]),
             r#"{"model":"omni-moderation-latest","input":["a","b"]}"#
         );
-        let image = Media {
-            source: MediaSource::Url("https://x.example/i.png".into()),
-            content_type: None,
-            name: None,
-        };
+        let image = Media::new(MediaSource::Url("https://x.example/i.png".into()), None);
         assert_eq!(
             written(vec![Input::Text("a".into()), Input::Image(image)]),
             r#"{"model":"omni-moderation-latest","input":[{"type":"text","text":"a"},{"type":"image_url","image_url":{"url":"https://x.example/i.png"}}]}"#

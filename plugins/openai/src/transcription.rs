@@ -3,7 +3,7 @@
 use crate::OpenAi;
 use crate::api::Api;
 use atelier_plugin_sdk::http::{Events, Multipart};
-use atelier_plugin_sdk::transcription::{Request, Transcript, TranscriptSink};
+use atelier_plugin_sdk::transcription::{Request, Transcript, TranscriptEvent, TranscriptSink};
 use atelier_plugin_sdk::{CallContext, Failure, Transcription, failure::code, json};
 
 mod answer;
@@ -16,6 +16,7 @@ const RESERVED: &[&str] = &[
     "response_format",
     "temperature",
     "timestamp_granularities",
+    "include",
     "stream",
 ];
 const ANSWER_BYTES_MAX: u32 = 16 * 1024 * 1024;
@@ -41,7 +42,7 @@ impl Transcription for OpenAi {
         }
         let transcript = answer::transcript(&response.bytes(ANSWER_BYTES_MAX)?)?;
         if request.stream {
-            sink.send(&transcript.text)?;
+            sink.send(&[TranscriptEvent::Text(transcript.text.clone())])?;
         }
         Ok(transcript)
     }
@@ -59,6 +60,14 @@ fn fields(request: &Request) -> Result<Vec<(String, String)>, Failure> {
     if plain && (request.word_times || (request.segment_times && !diarizes)) {
         let param = if request.word_times { "word_times" } else { "segment_times" };
         return Err(Failure::unsupported("this model gives no times: use whisper-1").with_param(param));
+    }
+    if request.speakers && !diarizes {
+        let message = "this model does not tell speakers apart: use one that diarizes";
+        return Err(Failure::unsupported(message).with_param("speakers"));
+    }
+    if request.logprobs && (!plain || diarizes || request.translate) {
+        let message = "this model does not say how likely its words are: use gpt-4o-transcribe";
+        return Err(Failure::unsupported(message).with_param("logprobs"));
     }
     let mut fields = Vec::with_capacity(8);
     let mut field = |name: &str, value: &str| fields.push((name.to_owned(), value.to_owned()));
@@ -86,6 +95,9 @@ fn fields(request: &Request) -> Result<Vec<(String, String)>, Failure> {
         if plain && request.stream {
             field("stream", "true");
         }
+        if request.logprobs {
+            field("include[]", "logprobs");
+        }
     }
     if let Some(prompt) = &request.prompt {
         field("prompt", prompt);
@@ -101,8 +113,9 @@ fn fields(request: &Request) -> Result<Vec<(String, String)>, Failure> {
 fn stream(mut events: Events, sink: &TranscriptSink) -> Result<Transcript, Failure> {
     let mut state = answer::Streamed::default();
     while let Some(event) = events.next_event()? {
-        if let Some(piece) = state.take(event.data)? {
-            sink.send(&piece)?;
+        let made = state.take(event.data)?;
+        if !made.is_empty() {
+            sink.send(&made)?;
         }
     }
     state.end()

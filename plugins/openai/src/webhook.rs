@@ -17,11 +17,17 @@ fn event(body: Vec<u8>) -> Result<Event, Failure> {
     struct Envelope {
         #[serde(rename = "type")]
         kind: String,
+        data: Option<Subject>,
+    }
+    #[derive(Deserialize)]
+    struct Subject {
+        id: Option<String>,
     }
     let malformed = |_| Failure::invalid("body", "the callback is no event of OpenAI's");
     let json = String::from_utf8(body).map_err(|_| Failure::invalid("body", "the callback is not UTF-8"))?;
     let envelope: Envelope = serde_json::from_str(&json).map_err(malformed)?;
-    Ok(Event { kind: envelope.kind, json })
+    let provider_id = envelope.data.and_then(|subject| subject.id);
+    Ok(Event { kind: envelope.kind, provider_id, json })
 }
 
 #[cfg(test)]
@@ -33,6 +39,7 @@ mod tests {
         let body = r#"{"id":"evt_1","object":"event","created_at":1758941485,"type":"video.completed","data":{"id":"video_1"}}"#;
         let event = event(body.as_bytes().to_vec()).unwrap();
         assert_eq!((event.kind.as_str(), event.json.as_str()), ("video.completed", body));
+        assert_eq!(event.provider_id.as_deref(), Some("video_1"));
     }
 
     #[test]

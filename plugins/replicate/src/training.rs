@@ -131,7 +131,7 @@ mod tests {
 
     fn request(options: &str) -> Request {
         let source = MediaSource::Url("https://x.example/data.zip".to_owned());
-        let media = Media { source, content_type: None, name: None };
+        let media = Media::new(source, None);
         Request {
             model: "ostris/trainer:5c7d".to_owned(),
             datasets: vec![Dataset { role: "training".to_owned(), media }],

@@ -18,7 +18,8 @@ fn event(body: Vec<u8>) -> Result<Event, Failure> {
     let prediction: Prediction<'_> = serde_json::from_str(&json)
         .map_err(|_| Failure::invalid("body", "the callback is no prediction of Replicate's"))?;
     let kind = ["prediction.", &prediction.status].concat();
-    Ok(Event { kind, json })
+    let provider_id = Some(prediction.id.to_string());
+    Ok(Event { kind, provider_id, json })
 }
 
 #[cfg(test)]
@@ -30,6 +31,7 @@ mod tests {
         let body = r#"{"id":"p1","status":"succeeded","output":["https://replicate.delivery/x.png"],"metrics":{"predict_time":1.5}}"#;
         let event = event(body.as_bytes().to_vec()).unwrap();
         assert_eq!((event.kind.as_str(), event.json.as_str()), ("prediction.succeeded", body));
+        assert_eq!(event.provider_id.as_deref(), Some("p1"));
     }
 
     #[test]

@@ -18,13 +18,34 @@ pub struct ToolCall {
     pub name: String,
     /// A JSON object as text; a model may have made it malformed.
     pub arguments: String,
+    /// The provider's proof that its model made this call.
+    pub signature: Option<String>,
+}
+
+/// A piece of what a tool answered.
+#[derive(Clone, Debug)]
+pub enum ToolContent {
+    Text(String),
+    Image(Media),
+    File(Media),
+    Other(Other),
 }
 
 #[derive(Clone, Debug)]
 pub struct ToolResult {
     pub tool_call_id: String,
-    pub content: String,
+    pub content: Vec<ToolContent>,
     pub is_error: bool,
+}
+
+impl ToolResult {
+    /// Its texts.
+    pub fn texts(&self) -> impl Iterator<Item = &str> {
+        self.content.iter().filter_map(|content| match content {
+            ToolContent::Text(text) => Some(text.as_str()),
+            ToolContent::Image(_) | ToolContent::File(_) | ToolContent::Other(_) => None,
+        })
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -54,13 +75,21 @@ pub struct Message {
     pub name: Option<String>,
 }
 
+/// A tool that the caller runs.
 #[derive(Clone, Debug)]
-pub struct Tool {
+pub struct Function {
     pub name: String,
     pub description: Option<String>,
     /// JSON Schema of the arguments.
     pub parameters: Json,
     pub strict: bool,
+}
+
+#[derive(Clone, Debug)]
+pub enum Tool {
+    Function(Function),
+    /// One that the provider runs, or of a shape of its own: as its API writes it.
+    Other(Other),
 }
 
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
@@ -86,6 +115,7 @@ pub enum ResponseFormat {
     Text,
     JsonObject,
     JsonSchema(JsonSchemaFormat),
+    Other(Other),
 }
 
 /// One question with all that led to it.
@@ -101,12 +131,12 @@ pub struct ChatRequest {
     pub parallel_tool_calls: Option<bool>,
     pub response_format: ResponseFormat,
     pub max_output_tokens: Option<u32>,
-    pub temperature: Option<f32>,
-    pub top_p: Option<f32>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
     pub stop: Vec<String>,
     pub seed: Option<i64>,
-    pub frequency_penalty: Option<f32>,
-    pub presence_penalty: Option<f32>,
+    pub frequency_penalty: Option<f64>,
+    pub presence_penalty: Option<f64>,
     pub top_logprobs: Option<u32>,
     pub reasoning_effort: Option<String>,
     pub end_user: Option<String>,
@@ -141,10 +171,21 @@ impl ChatRequest {
 }
 
 #[derive(Clone, Debug)]
+pub struct TopLogprob {
+    pub token: String,
+    pub logprob: f64,
+    /// The token's bytes where they are no whole characters.
+    pub bytes: Option<Vec<u8>>,
+}
+
+#[derive(Clone, Debug)]
 pub struct TokenLogprob {
     pub token: String,
-    pub logprob: f32,
-    pub top: Vec<(String, f32)>,
+    pub logprob: f64,
+    /// The token's bytes where they are no whole characters.
+    pub bytes: Option<Vec<u8>>,
+    /// The likeliest tokens there.
+    pub top: Vec<TopLogprob>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -172,6 +213,7 @@ pub enum ChatEvent {
         index: u32,
         id: String,
         name: String,
+        signature: Option<String>,
     },
     /// The next piece of a call's arguments.
     ToolCallDelta {

@@ -1,7 +1,7 @@
 //! Embeddings.
 
 use super::usage::UsageLine;
-use super::{Json, Media};
+use super::{Json, Media, Other};
 
 #[derive(Clone, Debug)]
 pub enum EmbeddingInput {
@@ -9,6 +9,7 @@ pub enum EmbeddingInput {
     /// Already split by the model's own tokenizer.
     Tokens(Vec<u32>),
     Media(Media),
+    Other(Other),
 }
 
 #[derive(Clone, Debug)]

@@ -29,6 +29,8 @@ pub struct MediaRequest {
     pub quality: Option<String>,
     pub format: Option<String>,
     pub background: Option<String>,
+    /// Unfinished pictures that the caller wants to see meanwhile, at most.
+    pub previews: u32,
     pub end_user: Option<String>,
     pub options: Json,
 }
@@ -41,7 +43,7 @@ pub struct Ticket {
     pub state_version: u32,
     pub poll_after_ms: u64,
     /// 0 to 1.
-    pub progress: Option<f32>,
+    pub progress: Option<f64>,
     pub accepts_webhook: bool,
     pub provider_id: Option<String>,
 }
@@ -56,6 +58,17 @@ pub enum OutputSource {
     Blob(Blob),
     /// To be fetched, without secrets, from the manifest's download hosts.
     Remote(String),
+    /// To be fetched with the instance's secret, from a host that the instance may reach.
+    Guarded(String),
+}
+
+/// An unfinished picture, shown while its job runs and then forgotten.
+#[derive(Clone, Debug)]
+pub struct Preview {
+    /// From 0.
+    pub index: u32,
+    pub content_type: String,
+    pub bytes: bytes::Bytes,
 }
 
 #[derive(Clone, Debug)]
@@ -125,6 +138,20 @@ pub struct TrainingRequest {
     pub seed: Option<i64>,
     pub hyperparameters: Json,
     pub options: Json,
+}
+
+/// Work that runs as a job.
+#[derive(Clone, Debug)]
+pub enum JobRequest {
+    Media(MediaRequest),
+    Training(TrainingRequest),
+}
+
+/// Which interface a job belongs to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum JobKind {
+    Media,
+    Training,
 }
 
 /// A provider's callback, its signature already checked.

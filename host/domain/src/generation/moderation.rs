@@ -1,12 +1,13 @@
 //! Moderation.
 
 use super::usage::UsageLine;
-use super::{Json, Media};
+use super::{Json, Media, Other};
 
 #[derive(Clone, Debug)]
 pub enum ModerationInput {
     Text(String),
     Image(Media),
+    Other(Other),
 }
 
 #[derive(Clone, Debug)]
@@ -30,6 +31,8 @@ pub struct ModerationCategory {
 pub struct Verdict {
     pub flagged: bool,
     pub categories: Vec<ModerationCategory>,
+    /// The provider's other fields, an object.
+    pub extra: Option<Json>,
 }
 
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ pub struct SpeechRequest {
     pub voice: String,
     /// `mp3`, `wav`, `opus`, `flac`, `aac`, `pcm`
     pub format: String,
-    pub speed: Option<f32>,
+    pub speed: Option<f64>,
     pub instructions: Option<String>,
     pub language: Option<String>,
     pub options: Json,

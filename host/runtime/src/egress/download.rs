@@ -1,4 +1,4 @@
-//! Fetches a result from where a provider put it: without secrets, only from granted hosts, into a blob.
+//! Fetches a result from where a provider put it, only from granted hosts, into a blob.
 
 use std::sync::Arc;
 
@@ -14,7 +14,8 @@ const REDIRECTS_MAX: usize = 3;
 const READ_BYTES: usize = 256 * 1024;
 
 impl Egress {
-    /// Downloads the body at `url` into `store`, `bytes_max` at most.
+    /// Downloads the body at `url` into `store`, `bytes_max` at most. A secret goes only to the hosts that may have it, however
+    /// redirects lead.
     ///
     /// # Errors
     /// Refused by the grants, failed on the way, too large, or an answer other than 200.
@@ -22,6 +23,7 @@ impl Egress {
         &self,
         url: &str,
         grants: &Grants,
+        secrets: &Secrets,
         store: Arc<dyn BlobStore>,
         bytes_max: u64,
     ) -> Result<Blob, EgressError> {
@@ -36,7 +38,7 @@ impl Egress {
                 request_id: None,
                 depth: 0,
             };
-            let mut received = self.send(request, grants, &Secrets::default()).await?;
+            let mut received = self.send(request, grants, secrets).await?;
             if received.status.is_redirection() {
                 url = redirected(&url, &received.headers)?;
                 continue;

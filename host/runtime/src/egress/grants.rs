@@ -60,6 +60,14 @@ impl Grants {
         Self { public, private }
     }
 
+    /// These and those.
+    #[must_use]
+    pub fn and(mut self, others: &Self) -> Self {
+        self.public.extend_from_slice(&others.public);
+        self.private.extend_from_slice(&others.private);
+        self
+    }
+
     /// How a URL may be reached, or why it may not.
     ///
     /// # Errors

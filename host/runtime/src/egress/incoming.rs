@@ -9,6 +9,7 @@ use hyper::body::Incoming;
 
 use super::client::EgressError;
 use super::scrub::{Patterns, Scrubber};
+use crate::traffic::OpenRequest;
 
 /// A body on its way in. Dropped before its end, it closes the connection, which tells the upstream to stop.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub struct IncomingBody {
     ready: Bytes,
     content_type: Option<String>,
     idle: Duration,
+    /// Counts as open until the body is dropped.
+    open: Option<OpenRequest>,
 }
 
 impl IncomingBody {
@@ -28,7 +31,19 @@ impl IncomingBody {
         content_type: Option<String>,
         idle: Duration,
     ) -> Self {
-        Self { body: Some(body), scrubber: Scrubber::new(patterns), ready: Bytes::new(), content_type, idle }
+        Self {
+            body: Some(body),
+            scrubber: Scrubber::new(patterns),
+            ready: Bytes::new(),
+            content_type,
+            idle,
+            open: None,
+        }
+    }
+
+    /// Keeps a request open for as long as its body is held.
+    pub fn keep(&mut self, open: OpenRequest) {
+        self.open = Some(open);
     }
 
     /// The answer's media type.

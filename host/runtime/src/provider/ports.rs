@@ -1,14 +1,19 @@
-//! The capabilities, one port each: look up the export, hand over the request, convert what comes back.
+//! The capabilities behind the domain's port: look up the export, hand over the request, convert what comes back and blank out the
+//! secrets in it.
+
+mod catalog;
+mod jobs;
+mod live;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
+use atelier_domain::blob::Blob;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Step, TrainingRequest,
-    Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Step, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -16,23 +21,19 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
-use tokio::sync::mpsc;
 
 use super::SandboxedProvider;
-use crate::call::{EVENT_BATCHES_MAX, LiveStream, Session};
-use crate::v0_1::convert;
-use crate::v0_1::imports::sinks::{AudioSink, ChatSink, TranscriptSink};
 
-/// Runs `$call` on the capability's export and gives its typed result: `Ok(value)`, or the error that the end means.
+/// Runs `$call` on the capability's export and gives its typed result, or the error that there is no such export.
 macro_rules! export {
-    ($plugin:ident $session:ident, $pre:ident, $accessor:ident, $bindings:ident => $call:expr) => {{
-        let Some(pre) = &$plugin.exports.$pre else {
-            let instance = $session.store.data().shared.name.clone();
-            return Err(ProviderError::Unsupported { instance, task: stringify!($pre).to_owned() });
+    ($session:ident, $pre:ident, $accessor:ident, $guest:ident => $call:expr) => {{
+        let plugin = std::sync::Arc::clone(&$session.plugin);
+        let Some(pre) = &plugin.exports.$pre else {
+            return Err($session.unsupported(stringify!($pre)));
         };
         match pre.instantiate_async(&mut $session.store).await {
             Ok(bindings) => {
-                let $bindings = bindings.$accessor();
+                let $guest = bindings.$accessor();
                 $call.await
             }
             Err(error) => Err(error),
@@ -61,19 +62,7 @@ macro_rules! value {
     };
 }
 
-/// Runs `$call` on the catalog, which every plugin has.
-macro_rules! catalog {
-    ($session:ident, $bindings:ident => $call:expr) => {{
-        let plugin = Arc::clone(&$session.plugin);
-        match plugin.exports.catalog.instantiate_async(&mut $session.store).await {
-            Ok(bindings) => {
-                let $bindings = bindings.atelier_provider_catalog();
-                $call.await
-            }
-            Err(error) => Err(error),
-        }
-    }};
-}
+pub(super) use {converted, export, value};
 
 impl SandboxedProvider {
     fn this(&self) -> Arc<Self> {
@@ -96,37 +85,11 @@ impl Provider for SandboxedProvider {
         context: CallContext,
         cursor: Option<String>,
     ) -> Result<Page<ModelInfo>, ProviderError> {
-        self.this()
-            .call(context, |mut session| {
-                Box::pin(async move {
-                    let context = session.context.clone();
-                    let result = catalog!(session, guest => guest.call_discover(&mut session.store, &context, cursor.as_deref()));
-                    let page = value!(session, result);
-                    convert::catalog::page(page).map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+        catalog::discover(self.this(), context, cursor).await
     }
 
     async fn model(&self, context: CallContext, id: &str) -> Result<ModelInfo, ProviderError> {
-        let id = id.to_owned();
-        self.this()
-            .call(context, |mut session| {
-                Box::pin(async move {
-                    let context = session.context.clone();
-                    let result =
-                        catalog!(session, guest => guest.call_get_model(&mut session.store, &context, &id));
-                    let model = value!(session, result);
-                    match convert::catalog::model(model) {
-                        Ok(Some(model)) => Ok(model),
-                        Ok(None) => {
-                            Err(session.forbidden("it gave a model without an id or a known task".to_owned()))
-                        }
-                        Err(what) => Err(session.forbidden(what)),
-                    }
-                })
-            })
-            .await
+        catalog::model(self.this(), context, id.to_owned()).await
     }
 
     async fn voices(
@@ -135,61 +98,23 @@ impl Provider for SandboxedProvider {
         model: &str,
         cursor: Option<String>,
     ) -> Result<Page<Voice>, ProviderError> {
-        let model = model.to_owned();
-        self.this()
-            .call(context, |mut session| {
-                Box::pin(async move {
-                    let context = session.context.clone();
-                    let result = catalog!(session, guest => guest.call_voices(&mut session.store, &context, &model, cursor.as_deref()));
-                    Ok(convert::catalog::voices(value!(session, result)))
-                })
-            })
-            .await
+        catalog::voices(self.this(), context, model.to_owned(), cursor).await
     }
 
     async fn check(&self, context: CallContext) -> Result<(), ProviderError> {
-        self.this()
-            .call(context, |mut session| {
-                Box::pin(async move {
-                    let context = session.context.clone();
-                    let result = catalog!(session, guest => guest.call_check(&mut session.store, &context));
-                    session.finish(result)
-                })
-            })
-            .await
+        catalog::check(self.this(), context).await
     }
 
     fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
-        let (sender, events) = mpsc::channel(EVENT_BATCHES_MAX);
-        let call = self.call(context, move |mut session: Session| {
-            Box::pin(async move {
-                let state = session.store.data_mut();
-                let sink = ChatSink::new(sender, &state.shared.secrets.patterns());
-                let sink = converted!(session, session.store.data_mut().push(sink));
-                let request = converted!(session, convert::chat::request(request, session.store.data_mut()));
-                let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                let result = export!(plugin session, chat, atelier_provider_chat, guest =>
-                    guest.call_generate(&mut session.store, &context, &request, sink));
-                session.finish(result.map(|result| result.map(|()| Vec::new())))
-            })
-        });
-        Box::pin(LiveStream::new(events, Box::pin(call)))
+        live::chat(self, context, request)
+    }
+
+    async fn count_tokens(&self, context: CallContext, request: ChatRequest) -> Result<u64, ProviderError> {
+        live::count_tokens(self.this(), context, request).await
     }
 
     fn speak(self: Arc<Self>, context: CallContext, request: SpeechRequest) -> EventStream<SpeechEvent> {
-        let (sender, events) = mpsc::channel(EVENT_BATCHES_MAX);
-        let call = self.call(context, move |mut session: Session| {
-            Box::pin(async move {
-                let sink = converted!(session, session.store.data_mut().push(AudioSink::new(sender)));
-                let request = convert::live::speech_request(request);
-                let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                let result = export!(plugin session, speech, atelier_provider_speech, guest =>
-                    guest.call_synthesize(&mut session.store, &context, &request, sink));
-                let usage = convert::usage(value!(session, result));
-                session.finish(Ok(Ok(vec![SpeechEvent::Finished(usage)])))
-            })
-        });
-        Box::pin(LiveStream::new(events, Box::pin(call)))
+        live::speak(self, context, request)
     }
 
     fn transcribe(
@@ -197,22 +122,7 @@ impl Provider for SandboxedProvider {
         context: CallContext,
         request: TranscriptionRequest,
     ) -> EventStream<TranscriptionEvent> {
-        let (sender, events) = mpsc::channel(EVENT_BATCHES_MAX);
-        let call = self.call(context, move |mut session: Session| {
-            Box::pin(async move {
-                let sink = converted!(session, session.store.data_mut().push(TranscriptSink::new(sender)));
-                let request = converted!(
-                    session,
-                    convert::live::transcription_request(request, session.store.data_mut())
-                );
-                let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                let result = export!(plugin session, transcription, atelier_provider_transcription, guest =>
-                    guest.call_transcribe(&mut session.store, &context, &request, sink));
-                let transcript = convert::live::transcript(value!(session, result));
-                session.finish(Ok(Ok(vec![TranscriptionEvent::Finished(Box::new(transcript))])))
-            })
-        });
-        Box::pin(LiveStream::new(events, Box::pin(call)))
+        live::transcribe(self, context, request)
     }
 
     async fn embed(
@@ -220,20 +130,7 @@ impl Provider for SandboxedProvider {
         context: CallContext,
         request: EmbeddingRequest,
     ) -> Result<EmbeddingResponse, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let request = converted!(
-                        session,
-                        convert::live::embedding_request(request, session.store.data_mut())
-                    );
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, embedding, atelier_provider_embedding, guest =>
-                        guest.call_embed(&mut session.store, &context, &request));
-                    Ok(convert::live::embedding_response(value!(session, result)))
-                })
-            })
-            .await
+        live::embed(self.this(), context, request).await
     }
 
     async fn moderate(
@@ -241,159 +138,42 @@ impl Provider for SandboxedProvider {
         context: CallContext,
         request: ModerationRequest,
     ) -> Result<ModerationResponse, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let request = converted!(
-                        session,
-                        convert::live::moderation_request(request, session.store.data_mut())
-                    );
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, moderation, atelier_provider_moderation, guest =>
-                        guest.call_moderate(&mut session.store, &context, &request));
-                    Ok(convert::live::moderation_response(value!(session, result)))
-                })
-            })
-            .await
+        live::moderate(self.this(), context, request).await
     }
 
-    async fn estimate_media(
+    async fn estimate(
         &self,
         context: CallContext,
-        request: MediaRequest,
+        request: JobRequest,
     ) -> Result<Vec<UsageLine>, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let request =
-                        converted!(session, convert::jobs::media_request(request, session.store.data_mut()));
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, media, atelier_provider_media, guest =>
-                        guest.call_estimate_usage(&mut session.store, &context, &request));
-                    Ok(convert::usage(value!(session, result)))
-                })
-            })
-            .await
+        jobs::estimate(self.this(), context, request).await
     }
 
-    async fn submit_media(&self, context: CallContext, request: MediaRequest) -> Result<Step, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let request =
-                        converted!(session, convert::jobs::media_request(request, session.store.data_mut()));
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, media, atelier_provider_media, guest =>
-                        guest.call_submit(&mut session.store, &context, &request));
-                    let step = value!(session, result);
-                    convert::jobs::step(step, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+    async fn submit(&self, context: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
+        jobs::submit(self.this(), context, request).await
     }
 
-    async fn resume_media(
+    async fn resume(
         &self,
         context: CallContext,
+        kind: JobKind,
         state: Vec<u8>,
         wake: Wake,
     ) -> Result<Step, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let wake = convert::jobs::wake(wake);
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, media, atelier_provider_media, guest =>
-                        guest.call_resume(&mut session.store, &context, &state, &wake));
-                    let step = value!(session, result);
-                    convert::jobs::step(step, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+        jobs::resume(self.this(), context, kind, state, wake).await
     }
 
-    async fn cancel_media(
+    async fn cancel(
         &self,
         context: CallContext,
+        kind: JobKind,
         state: Vec<u8>,
     ) -> Result<Cancellation, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, media, atelier_provider_media, guest =>
-                        guest.call_cancel(&mut session.store, &context, &state));
-                    let end = value!(session, result);
-                    convert::jobs::cancellation(end, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+        jobs::cancel(self.this(), context, kind, state).await
     }
 
-    async fn submit_training(
-        &self,
-        context: CallContext,
-        request: TrainingRequest,
-    ) -> Result<Step, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let request = converted!(
-                        session,
-                        convert::jobs::training_request(request, session.store.data_mut())
-                    );
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, training, atelier_provider_training, guest =>
-                        guest.call_submit(&mut session.store, &context, &request));
-                    let step = value!(session, result);
-                    convert::jobs::step(step, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
-    }
-
-    async fn resume_training(
-        &self,
-        context: CallContext,
-        state: Vec<u8>,
-        wake: Wake,
-    ) -> Result<Step, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let wake = convert::jobs::wake(wake);
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, training, atelier_provider_training, guest =>
-                        guest.call_resume(&mut session.store, &context, &state, &wake));
-                    let step = value!(session, result);
-                    convert::jobs::step(step, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
-    }
-
-    async fn cancel_training(
-        &self,
-        context: CallContext,
-        state: Vec<u8>,
-    ) -> Result<Cancellation, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, training, atelier_provider_training, guest =>
-                        guest.call_cancel(&mut session.store, &context, &state));
-                    let end = value!(session, result);
-                    convert::jobs::cancellation(end, session.store.data_mut())
-                        .map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+    async fn fetch(&self, url: &str, bytes_max: u64) -> Result<Blob, ProviderError> {
+        self.download(url, bytes_max).await
     }
 
     async fn parse_callback(
@@ -401,18 +181,7 @@ impl Provider for SandboxedProvider {
         context: CallContext,
         callback: Callback,
     ) -> Result<Vec<CallbackEvent>, ProviderError> {
-        self.this()
-            .call(context, move |mut session| {
-                Box::pin(async move {
-                    let callback = convert::jobs::callback(callback);
-                    let (plugin, context) = (Arc::clone(&session.plugin), session.context.clone());
-                    let result = export!(plugin session, webhook, atelier_provider_webhook, guest =>
-                        guest.call_parse(&mut session.store, &context, &callback));
-                    let events = value!(session, result);
-                    convert::jobs::events(events).map_err(|what| session.forbidden(what))
-                })
-            })
-            .await
+        jobs::parse_callback(self.this(), context, callback).await
     }
 
     fn takes_callbacks(&self) -> bool {

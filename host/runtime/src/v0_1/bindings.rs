@@ -21,6 +21,7 @@ pub mod host {
             "atelier:provider/random": trappable,
             "atelier:provider/cache": trappable,
             "atelier:provider/quota": trappable,
+            "atelier:provider/progress": trappable,
             default: async | trappable,
         },
         with: {
@@ -49,6 +50,7 @@ macro_rules! export_world {
 
 export_world!(catalog, "catalog-provider");
 export_world!(chat, "chat-provider");
+export_world!(token_count, "token-count-provider");
 export_world!(embedding, "embedding-provider");
 export_world!(moderation, "moderation-provider");
 export_world!(speech, "speech-provider");

@@ -79,6 +79,25 @@ pub fn json(text: String) -> Result<Json, String> {
     RawValue::from_string(text).map_err(|error| format!("it sent malformed JSON: {error}"))
 }
 
+/// A guest's JSON object, if it gave one.
+///
+/// # Errors
+/// It is no JSON object.
+pub fn object(text: Option<String>) -> Result<Option<Json>, String> {
+    let object = text.map(json).transpose()?;
+    match &object {
+        Some(object) if !object.get().starts_with('{') => {
+            Err("it sent JSON that is not the object it should be".to_owned())
+        }
+        _ => Ok(object),
+    }
+}
+
+/// Content that the contract has no shape for, for a guest.
+pub fn to_other(other: Other) -> wit::Other {
+    wit::Other { kind: other.kind, json: Box::<str>::from(other.json).into() }
+}
+
 /// A guest's `other`.
 ///
 /// # Errors
@@ -96,5 +115,6 @@ pub fn media(media: Media, state: &mut CallState) -> wasmtime::Result<wit::Media
         MediaSource::Blob(blob) => wit::MediaSource::Blob(state.push(blob)?),
         MediaSource::Url(url) => wit::MediaSource::Url(url),
     };
-    Ok(wit::Media { source, content_type: media.content_type, name: media.name })
+    let attributes = media.attributes.into_iter().map(|(name, value)| wit::Pair { name, value }).collect();
+    Ok(wit::Media { source, content_type: media.content_type, name: media.name, attributes })
 }

@@ -5,7 +5,8 @@ use wasmtime::component::InstancePre;
 use super::bindings::{
     catalog::CatalogProviderPre, chat::ChatProviderPre, embedding::EmbeddingProviderPre,
     media::MediaProviderPre, moderation::ModerationProviderPre, speech::SpeechProviderPre,
-    training::TrainingProviderPre, transcription::TranscriptionProviderPre, webhook::WebhookProviderPre,
+    token_count::TokenCountProviderPre, training::TrainingProviderPre,
+    transcription::TranscriptionProviderPre, webhook::WebhookProviderPre,
 };
 use crate::host_state::CallState;
 
@@ -17,6 +18,7 @@ pub const VERSION: &str = "0.1.0";
 pub struct Exports {
     pub catalog: CatalogProviderPre<CallState>,
     pub chat: Option<ChatProviderPre<CallState>>,
+    pub token_count: Option<TokenCountProviderPre<CallState>>,
     pub embedding: Option<EmbeddingProviderPre<CallState>>,
     pub moderation: Option<ModerationProviderPre<CallState>>,
     pub speech: Option<SpeechProviderPre<CallState>>,
@@ -41,6 +43,7 @@ impl Exports {
         Ok(Self {
             catalog: CatalogProviderPre::new(pre.clone())?,
             chat: optional!("chat", ChatProviderPre),
+            token_count: optional!("token-count", TokenCountProviderPre),
             embedding: optional!("embedding", EmbeddingProviderPre),
             moderation: optional!("moderation", ModerationProviderPre),
             speech: optional!("speech", SpeechProviderPre),

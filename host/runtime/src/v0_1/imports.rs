@@ -3,6 +3,7 @@
 pub mod blobs;
 pub mod cache;
 pub mod http;
+pub mod progress;
 pub mod quota;
 pub mod random;
 pub mod sinks;

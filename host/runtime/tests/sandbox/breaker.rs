@@ -3,14 +3,14 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use atelier_domain::failure::ProviderError;
+use atelier_domain::failure::{Limit, ProviderError};
 use atelier_domain::provider::{BreakerState, Provider as _};
 use atelier_domain::time::Clock;
 use atelier_runtime::Compiler;
 
 use crate::clock::StoppedClock;
-use crate::support::{Host, assert_good, chat, profile};
-use crate::upstream::{Script, Upstream, response};
+use crate::support::{Host, assert_good, chat, collect, context, profile, question};
+use crate::upstream::{Script, Upstream, chunked_head, response};
 
 fn stopped() -> (Host, Arc<StoppedClock>) {
     let clock = Arc::new(StoppedClock::default());
@@ -67,4 +67,33 @@ async fn an_upstream_that_keeps_failing_opens_the_breaker_and_a_callers_mistakes
     let error = chat(&provider, "relay", "/broken").await.expect_error();
     assert!(matches!(error, ProviderError::Unavailable { retry_after: Some(_), .. }), "{error}");
     assert_eq!(upstream.arrived().len(), before, "nothing was sent");
+}
+
+#[tokio::test]
+async fn a_caller_in_a_hurry_says_nothing_of_the_plugin() {
+    let upstream = Upstream::start([("/slow", Script::ThenSilence(chunked_head()))]).await;
+    let (host, _clock) = stopped();
+    let provider = host.instance(&upstream.address);
+    for _ in 0..8 {
+        let request = question("relay", "/slow", Vec::new());
+        let call = Arc::clone(&provider).chat(context(Duration::from_millis(30)), request);
+        let error = collect(call).await.expect_error();
+        assert!(matches!(&error, ProviderError::LimitReached { limit: Limit::CallerTime, .. }), "{error}");
+    }
+    assert_eq!(provider.breaker(), BreakerState::Closed);
+    assert_good(&provider).await;
+}
+
+#[tokio::test]
+async fn how_long_to_wait_is_read_from_the_answer_where_the_plugin_does_not() {
+    let soon = response("429 Slow down", "retry-after-ms: 1500\r\n", b"{}");
+    let upstream = Upstream::start([("/busy", Script::Answer(soon))]).await;
+    let (host, _clock) = stopped();
+    let provider = host.instance(&upstream.address);
+    match chat(&provider, "silent-on-waiting", "/busy").await.expect_error() {
+        ProviderError::Reported { failure, .. } => {
+            assert_eq!(failure.retry_after, Some(Duration::from_millis(1500)), "{failure:?}");
+        }
+        error => panic!("{error}"),
+    }
 }

@@ -175,7 +175,7 @@ async fn the_callers_own_budget_ends_a_call_before_the_profiles_wall_time() {
         .clone()
         .chat(context(Duration::from_millis(300)), question("read-everything", "/drip", Vec::new()));
     let error = collect(stream).await.expect_error();
-    assert!(matches!(error, ProviderError::LimitReached { limit: Limit::WallTime, .. }), "{error}");
+    assert!(matches!(error, ProviderError::LimitReached { limit: Limit::CallerTime, .. }), "{error}");
     assert!(started.elapsed() < Duration::from_secs(5));
 }
 

@@ -13,4 +13,5 @@ mod signers;
 mod streams;
 mod support;
 mod table_bomb;
+mod told;
 mod upstream;

@@ -170,6 +170,7 @@ pub fn context(budget: Duration) -> CallContext {
         callback_url: None,
         depth: 0,
         journal: None,
+        previews: None,
     }
 }
 
@@ -177,7 +178,7 @@ pub fn context(budget: Duration) -> CallContext {
 pub fn question(model: &str, argument: &str, files: Vec<Blob>) -> ChatRequest {
     let media = |blob: Blob| {
         let content_type = Some(blob.content_type.clone());
-        Part::File(Media { source: MediaSource::Blob(blob), content_type, name: None })
+        Part::File(Media::new(MediaSource::Blob(blob), content_type))
     };
     let parts =
         std::iter::once(Part::Text(argument.to_owned())).chain(files.into_iter().map(media)).collect();

@@ -3,4 +3,5 @@
 mod form;
 pub(super) mod speech;
 mod subtitles;
+mod transcript;
 pub(super) mod transcriptions;

@@ -1,5 +1,6 @@
 //! `POST /v1/chat/completions` (OpenAI API, chat completions).
 
+pub(super) mod extra;
 mod message;
 pub(super) mod options;
 mod request;
@@ -9,6 +10,7 @@ mod stream;
 use atelier_domain::model::Task;
 use atelier_service::generation::answer::ChatAnswer;
 use bytes::Bytes;
+use futures::future::try_join_all;
 
 use super::{ApiError, Call, Reply, answer, sse};
 use request::Wanted;
@@ -26,15 +28,19 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let mut request = wanted.request;
     request.options = wanted.options.merge(resolved.model.options())?;
     let (model, is_stream) = (resolved.model.clone(), request.stream);
-    let live = app.generations.chat(caller, resolved, request)?;
     if is_stream {
-        let live = live.begin().await?;
+        let live = app.generations.chat(caller, resolved, request)?.begin().await?;
         let script = stream::Chunks::new(model.id.as_str(), app.clock.now(), wanted.include_usage);
         return Ok(sse::stream(live, script, call.request_id.clone(), app.config.server.stream_idle_max));
     }
-    let whole = ChatAnswer::read(live).await?;
-    let reply = answer::json(&response::completion(&whole, model.id.as_str(), app.clock.now()))?;
-    Ok(reply.after(whole.provider_time))
+    let mut answering = Vec::with_capacity(wanted.choices as usize);
+    for _ in 1..wanted.choices {
+        answering.push(ChatAnswer::read(app.generations.chat(caller, resolved.clone(), request.clone())?));
+    }
+    answering.push(ChatAnswer::read(app.generations.chat(caller, resolved, request)?));
+    let answers = try_join_all(answering).await?;
+    let reply = answer::json(&response::completion(&answers, model.id.as_str(), app.clock.now()))?;
+    Ok(reply.after(answers.iter().map(|whole| whole.provider_time).max().unwrap_or_default()))
 }
 
 /// Reads a body, on a blocking thread if it is large.

@@ -4,10 +4,12 @@ pub(super) mod edits;
 pub(super) mod generations;
 mod request;
 mod response;
+mod stream;
 pub(super) mod variations;
 
-use atelier_domain::generation::media::MediaRequest;
-use atelier_domain::job::JobState;
+use std::sync::Arc;
+
+use atelier_domain::job::{Job, JobState};
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
 use atelier_service::caller::Caller;
@@ -15,30 +17,43 @@ use atelier_service::jobs::time_for;
 
 use super::{ApiError, Reply};
 use crate::app::App;
-use request::Form;
+use request::Asked;
 
-/// Runs the job and answers with its images. A caller that leaves does not stop it: its results are kept.
+/// Runs the job and answers with its images, or with events on the way to them. A caller that leaves does not stop it: its
+/// results are kept.
 async fn run(
-    app: &App,
+    app: &Arc<App>,
     caller: &Caller,
+    request_id: &Arc<str>,
     task: Task,
-    request: MediaRequest,
-    form: Form,
+    asked: Asked,
 ) -> Result<Reply, ApiError> {
-    let job = app.jobs.admit(caller, task, request).await?;
+    let asked = asked.complete()?;
+    let identifier = asked.request.end_user.clone();
+    if asked.stream {
+        let (job, previews) = app.jobs.admit_watched(caller, task, asked.request).await?;
+        let script = stream::Script::new(task, &job, identifier);
+        return Ok(stream::reply(app, caller, request_id, job.id, previews, script));
+    }
+    let job = app.jobs.admit(caller, task, asked.request).await?;
     let job = app.jobs.wait(caller, job.id, time_for(task)).await?;
+    succeeded(&job, task)?;
+    response::write(app, &job, asked.form, identifier.as_deref()).await
+}
+
+/// Why a job that was awaited has no images, if it has none.
+fn succeeded(job: &Job, task: Task) -> Result<(), ServiceError> {
     match (job.state, &job.error) {
-        (JobState::Succeeded, _) => response::write(app, &job, form).await,
+        (JobState::Succeeded, _) => Ok(()),
         (JobState::Failed, Some(error)) => {
-            let (code, message) = (error.code.clone(), error.message.clone());
-            Err(ServiceError::JobFailed { code, message }.into())
+            Err(ServiceError::JobFailed { code: error.code.clone(), message: error.message.clone() })
         }
-        (JobState::Canceled, _) => {
-            let message = "it was canceled".to_owned();
-            Err(ServiceError::JobFailed { code: "canceled".to_owned(), message }.into())
-        }
+        (JobState::Canceled, _) => Err(ServiceError::JobFailed {
+            code: "canceled".to_owned(),
+            message: "it was canceled".to_owned(),
+        }),
         (JobState::Queued | JobState::Processing | JobState::Failed, _) => {
-            Err(ServiceError::TimedOut { what: "making the images", after: time_for(task) }.into())
+            Err(ServiceError::TimedOut { what: "making the images", after: time_for(task) })
         }
     }
 }

@@ -5,6 +5,7 @@ use atelier_domain::generation::{Media, MediaSource};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
+use serde::Deserialize;
 
 use super::ApiError;
 
@@ -35,6 +36,29 @@ impl Kind {
     }
 }
 
+/// How closely a model looks at an image.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub(super) enum Detail {
+    Auto,
+    Low,
+    High,
+    Original,
+}
+
+impl Detail {
+    /// As a medium's attribute (see `wit/`).
+    pub(super) fn attribute(self) -> (String, String) {
+        let word = match self {
+            Detail::Auto => "auto",
+            Detail::Low => "low",
+            Detail::High => "high",
+            Detail::Original => "original",
+        };
+        ("detail".to_owned(), word.to_owned())
+    }
+}
+
 /// A `data:` URL (RFC 2397), or an `http(s)` address that is passed on.
 pub(super) fn url(param: &str, text: &str, kind: Kind) -> Result<Media, ApiError> {
     if let Some(data) = text.strip_prefix("data:") {
@@ -51,7 +75,7 @@ pub(super) fn url(param: &str, text: &str, kind: Kind) -> Result<Media, ApiError
     if text.len() > URL_BYTES_MAX || text.chars().any(|c| c.is_control() || c == ' ') {
         return Err(ApiError::invalid(param, "the URL is too long or malformed"));
     }
-    Ok(Media { source: MediaSource::Url(text.to_owned()), content_type: None, name: None })
+    Ok(Media::new(MediaSource::Url(text.to_owned()), None))
 }
 
 /// Base64 (RFC 4648 §4) of a medium.
@@ -73,7 +97,7 @@ pub(super) fn media(param: &str, bytes: Bytes, kind: Kind, name: Option<String>)
         return Err(ApiError::invalid(param, format!("the content is {content_type}, not {}", kind.word())));
     }
     let blob = Blob::in_memory(content_type, bytes);
-    Ok(Media { source: MediaSource::Blob(blob), content_type: Some(content_type.to_owned()), name })
+    Ok(Media { name, ..Media::new(MediaSource::Blob(blob), Some(content_type.to_owned())) })
 }
 
 /// The media type that the content shows.

@@ -131,6 +131,8 @@ fn entries() -> Vec<Entry> {
         post("/v1/chat/completions", Chat, OpenAi, chat_completions::create).body(Media::Json, WITH_MEDIA),
         post("/v1/responses", Chat, OpenAi, responses::create).body(Media::Json, WITH_MEDIA),
         post("/v1/messages", Chat, Anthropic, messages::create).body(Media::Json, WITH_MEDIA),
+        post("/v1/messages/count_tokens", Chat, Anthropic, messages::count_tokens)
+            .body(Media::Json, WITH_MEDIA),
         post("/v1/embeddings", Analysis, OpenAi, embeddings::create),
         post("/v1/moderations", Analysis, OpenAi, moderations::create).body(Media::Json, WITH_MEDIA),
         post("/v1/audio/speech", Generation, OpenAi, audio::speech::create),

@@ -60,7 +60,12 @@ pub(super) fn stream<T: LiveEvent, S: Script<T>>(
     let now = Instant::now();
     let timer = Box::pin(tokio::time::sleep(HEARTBEAT_AFTER.min(idle_max)));
     let events = Events { live: Some(live), script, request_id, idle_max, wrote: now, heard: now, timer };
-    let mut response = Response::new(Body::from_stream(events));
+    reply(Body::from_stream(events))
+}
+
+/// An answer whose body is events.
+pub(super) fn reply(body: Body) -> Reply {
+    let mut response = Response::new(body);
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("text/event-stream; charset=utf-8"));
     headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-cache"));

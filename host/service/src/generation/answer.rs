@@ -63,9 +63,9 @@ impl ChatAnswer {
                 }
             }
             ChatEvent::Refusal(text) => append(&mut self.refusal, text),
-            ChatEvent::ToolCallStart { index, id, name } => {
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
                 let call = self.tool_call(index)?;
-                (call.id, call.name) = (id, name);
+                (call.id, call.name, call.signature) = (id, name, signature);
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
                 append(&mut self.tool_call(index)?.arguments, arguments);
@@ -90,6 +90,7 @@ impl ChatAnswer {
                 id: String::new(),
                 name: String::new(),
                 arguments: String::new(),
+                signature: None,
             });
         }
         Ok(&mut self.tool_calls[index])

@@ -1,19 +1,22 @@
 //! Letting a job in.
 
 use atelier_domain::blob::{Blob, BlobData};
-use atelier_domain::generation::MediaSource;
-use atelier_domain::generation::media::{MediaInput, MediaRequest};
+use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
+use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
 use atelier_domain::text::check_media_prompt;
+use tokio::sync::mpsc;
 
-use super::{Inner, Jobs, time_for};
+use super::{Inner, Jobs, lock, time_for};
 use crate::ServiceError;
 use crate::caller::Caller;
 
 /// The feature of a model that takes words of any length.
 const LONG_WORDS: &str = "long-words";
+/// Unfinished pictures that wait for who looks on.
+const PREVIEWS_HELD_MAX: usize = 4;
 /// Bytes copied at once.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -28,6 +31,43 @@ impl Jobs {
         task: Task,
         request: MediaRequest,
     ) -> Result<Job, ServiceError> {
+        let job = self.checked(caller, task, request).await?;
+        self.create(job).await
+    }
+
+    /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
+    /// that are not taken in time are lost.
+    ///
+    /// # Errors
+    /// As [`Jobs::admit`].
+    pub async fn admit_watched(
+        &self,
+        caller: &Caller,
+        task: Task,
+        request: MediaRequest,
+    ) -> Result<(Job, mpsc::Receiver<Preview>), ServiceError> {
+        let job = self.checked(caller, task, request).await?;
+        let (sender, previews) = mpsc::channel(PREVIEWS_HELD_MAX);
+        lock(&self.inner.watchers).insert(job.id, sender);
+        let id = job.id;
+        match self.create(job).await {
+            Ok(job) => Ok((job, previews)),
+            Err(error) => {
+                lock(&self.inner.watchers).remove(&id);
+                Err(error)
+            }
+        }
+    }
+
+    async fn create(&self, job: Job) -> Result<Job, ServiceError> {
+        let (store, row) = (self.inner.ports.store.clone(), job.clone());
+        self.inner.ports.pool.run(move || store.create_job(&row)).await?;
+        self.inner.due.notify_one();
+        Ok(job)
+    }
+
+    /// The job that a request becomes.
+    async fn checked(&self, caller: &Caller, task: Task, request: MediaRequest) -> Result<Job, ServiceError> {
         let inner = &self.inner;
         if !task.is_media() {
             return Err(ServiceError::Invalid {
@@ -56,7 +96,7 @@ impl Jobs {
             inputs.push(inner.keep_input(input).await?);
         }
         let now = inner.ports.clock.now();
-        let job = Job {
+        Ok(Job {
             id: JobId::new(),
             owner,
             state: JobState::Queued,
@@ -74,6 +114,8 @@ impl Jobs {
                 quality: request.quality,
                 format: request.format,
                 background: request.background,
+                previews: request.previews,
+                end_user: request.end_user,
                 options: request.options.get().to_owned(),
             },
             created: now,
@@ -89,24 +131,21 @@ impl Jobs {
             outputs: Vec::new(),
             usage: Vec::new(),
             error: None,
-        };
-        let (store, row) = (inner.ports.store.clone(), job.clone());
-        inner.ports.pool.run(move || store.create_job(&row)).await?;
-        inner.due.notify_one();
-        Ok(job)
+        })
     }
 }
 
 impl Inner {
     async fn keep_input(&self, input: MediaInput) -> Result<StoredInput, ServiceError> {
-        let source = match input.media.source {
+        let source = match input.media.source.clone() {
             MediaSource::Url(url) => StoredSource::Url(url),
             MediaSource::Blob(blob) => {
                 let kept = self.keep(blob).await?;
                 StoredSource::Blob { id: kept.id, size: kept.size }
             }
         };
-        Ok(StoredInput { role: input.role, source, content_type: input.media.content_type })
+        let Media { content_type, name, attributes, .. } = input.media;
+        Ok(StoredInput { role: input.role, source, content_type, name, attributes })
     }
 
     /// Copies a blob into the store, unless it is there.

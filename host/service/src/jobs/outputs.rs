@@ -15,6 +15,14 @@ const FETCHES_MAX: u32 = 3;
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
 const OUTPUTS_MAX: usize = 256;
 
+/// Where a result is.
+#[derive(Clone, Copy)]
+enum Address<'a> {
+    Public(&'a str),
+    /// Where the instance's secret is wanted.
+    Guarded(&'a str),
+}
+
 impl Inner {
     pub(super) async fn media_request(&self, job: &Job) -> Result<MediaRequest, ServiceError> {
         let stored = job.request.clone();
@@ -32,7 +40,8 @@ impl Inner {
                         })?)
                     }
                 };
-            let media = Media { source, content_type: input.content_type, name: None };
+            let (content_type, name, attributes) = (input.content_type, input.name, input.attributes);
+            let media = Media { source, content_type, name, attributes };
             inputs.push(MediaInput { role: input.role, media });
         }
         let options: Json = serde_json::value::RawValue::from_string(stored.options)
@@ -52,7 +61,8 @@ impl Inner {
             quality: stored.quality,
             format: stored.format,
             background: stored.background,
-            end_user: None,
+            previews: stored.previews,
+            end_user: stored.end_user,
             options,
         })
     }
@@ -76,7 +86,8 @@ impl Inner {
                 Output::Media(media) => {
                     let blob = match media.source {
                         OutputSource::Blob(blob) => blob,
-                        OutputSource::Remote(url) => self.fetch(instance, &url).await?,
+                        OutputSource::Remote(url) => self.fetch(instance, Address::Public(&url)).await?,
+                        OutputSource::Guarded(url) => self.fetch(instance, Address::Guarded(&url)).await?,
                     };
                     let content_type = media.content_type.unwrap_or_else(|| blob.content_type.clone());
                     let blob = self.keep(blob).await?;
@@ -86,6 +97,7 @@ impl Inner {
                         content_type,
                         revised_prompt: media.revised_prompt,
                         seed: media.seed,
+                        attributes: media.attributes,
                     });
                 }
                 Output::Text(text) => kept.push(StoredOutput::Text(text)),
@@ -98,12 +110,18 @@ impl Inner {
         Ok(kept)
     }
 
-    async fn fetch(&self, instance: &str, url: &str) -> Result<Blob, ServiceError> {
+    async fn fetch(&self, instance: &str, address: Address<'_>) -> Result<Blob, ServiceError> {
         let mut attempt = 1;
         loop {
-            match self.ports.fetcher.fetch(instance, url, self.limits.output_bytes_max).await {
+            match self.fetch_once(instance, address).await {
                 Ok(blob) => return Ok(blob),
-                Err(error @ ProviderError::EgressDenied { .. }) => return Err(error.into()),
+                Err(
+                    error @ (ProviderError::EgressDenied { .. }
+                    | ProviderError::SecretMissing { .. }
+                    | ProviderError::SecretRefused { .. }),
+                ) => {
+                    return Err(error.into());
+                }
                 Err(error) if attempt == FETCHES_MAX => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(instance, attempt, %error, "a result could not be fetched; trying again")
@@ -111,6 +129,21 @@ impl Inner {
             }
             tokio::time::sleep(FETCH_PAUSE * attempt).await;
             attempt += 1;
+        }
+    }
+
+    async fn fetch_once(&self, instance: &str, address: Address<'_>) -> Result<Blob, ProviderError> {
+        let bytes_max = self.limits.output_bytes_max;
+        match address {
+            Address::Public(url) => self.ports.fetcher.fetch(instance, url, bytes_max).await,
+            Address::Guarded(url) => match self.ports.registry.provider(instance) {
+                Some(provider) => provider.fetch(url, bytes_max).await,
+                None => Err(ProviderError::Unavailable {
+                    instance: instance.to_owned(),
+                    reason: "it is not configured any more".to_owned(),
+                    retry_after: None,
+                }),
+            },
         }
     }
 }

@@ -6,14 +6,14 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{FailureCode, ProviderError};
-use atelier_domain::generation::media::{Cancellation, Outcome, Step, Ticket, Wake};
+use atelier_domain::generation::media::{Cancellation, JobKind, JobRequest, Outcome, Step, Ticket, Wake};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::{CallId, JobId};
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
-use atelier_domain::provider::{CallContext, ChargeJournal, Provider};
+use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
 use atelier_domain::store::StoreError;
 
-use super::{Inner, lock};
+use super::{Inner, Onlooker, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
 
@@ -101,6 +101,7 @@ impl Inner {
         budget: Duration,
         journal: Option<Arc<Journal>>,
     ) -> CallContext {
+        let onlooker = lock(&self.watchers).get(&job.id).cloned();
         CallContext {
             call: CallId::new(),
             request_id: format!("job-{}", job.id).into(),
@@ -112,6 +113,7 @@ impl Inner {
             callback_url: self.callback_url(job, provider),
             depth: 0,
             journal: journal.map(|journal| journal as Arc<dyn ChargeJournal>),
+            previews: onlooker.map(|sender| Arc::new(Onlooker(sender)) as Arc<dyn PreviewSink>),
         }
     }
 
@@ -133,7 +135,7 @@ impl Inner {
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let budget = self.left(&job);
         let call =
-            provider.submit_media(self.context(&job, &*provider, budget, Some(journal.clone())), request);
+            provider.submit(self.context(&job, &*provider, budget, Some(journal.clone())), JobRequest::Media(request));
         let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
@@ -155,7 +157,7 @@ impl Inner {
         let budget = self.left(&job);
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let context = self.context(&job, &*provider, budget, Some(journal.clone()));
-        let call = provider.resume_media(context, ticket.state, wake);
+        let call = provider.resume(context, JobKind::Media, ticket.state, wake);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
@@ -203,7 +205,7 @@ impl Inner {
         let mut usage = Vec::new();
         if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
             let context = self.context(job, &*provider, CANCEL_BUDGET, None);
-            let call = provider.cancel_media(context, ticket.state.clone());
+            let call = provider.cancel(context, JobKind::Media, ticket.state.clone());
             match tokio::time::timeout(CANCEL_BUDGET, call).await {
                 Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
                 Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,

@@ -27,6 +27,7 @@ pub(super) fn context(purpose: &str, budget: Duration) -> CallContext {
         callback_url: None,
         depth: 0,
         journal: None,
+        previews: None,
     }
 }
 

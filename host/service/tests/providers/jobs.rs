@@ -103,6 +103,7 @@ fn painting() -> MediaRequest {
         quality: None,
         format: None,
         background: None,
+        previews: 0,
         end_user: None,
         options: empty_object(),
     }

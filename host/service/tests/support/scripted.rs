@@ -4,13 +4,14 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
+use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, MediaRequest, Outcome, Output, Step,
-    Ticket, TrainingRequest, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Outcome, Output, Step,
+    Ticket, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -196,10 +197,13 @@ impl Provider for Scripted {
     ) -> Result<ModerationResponse, ProviderError> {
         unsupported()
     }
-    async fn estimate_media(&self, _: CallContext, _: MediaRequest) -> Result<Vec<UsageLine>, ProviderError> {
+    async fn count_tokens(&self, _: CallContext, _: ChatRequest) -> Result<u64, ProviderError> {
         unsupported()
     }
-    async fn submit_media(&self, context: CallContext, _: MediaRequest) -> Result<Step, ProviderError> {
+    async fn estimate(&self, _: CallContext, _: JobRequest) -> Result<Vec<UsageLine>, ProviderError> {
+        unsupported()
+    }
+    async fn submit(&self, context: CallContext, _: JobRequest) -> Result<Step, ProviderError> {
         {
             let mut seen = self.seen.lock().expect("no panic");
             seen.submissions += 1;
@@ -207,9 +211,10 @@ impl Provider for Scripted {
         }
         self.act(&context).await
     }
-    async fn resume_media(
+    async fn resume(
         &self,
         context: CallContext,
+        _: JobKind,
         _: Vec<u8>,
         wake: Wake,
     ) -> Result<Step, ProviderError> {
@@ -225,17 +230,11 @@ impl Provider for Scripted {
         }
         self.act(&context).await
     }
-    async fn cancel_media(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+    async fn cancel(&self, _: CallContext, _: JobKind, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
         self.seen.lock().expect("no panic").cancellations += 1;
         Ok(Cancellation::Canceled(Vec::new()))
     }
-    async fn submit_training(&self, _: CallContext, _: TrainingRequest) -> Result<Step, ProviderError> {
-        unsupported()
-    }
-    async fn resume_training(&self, _: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
-        unsupported()
-    }
-    async fn cancel_training(&self, _: CallContext, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+    async fn fetch(&self, _: &str, _: u64) -> Result<Blob, ProviderError> {
         unsupported()
     }
     /// A callback is `{"kind": …, "provider_id": …}`; of another kind of JSON it says that it is the caller's mistake.

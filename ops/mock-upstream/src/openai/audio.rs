@@ -66,7 +66,18 @@ pub(super) async fn transcribe(Extension(call): Extension<Arc<Call>>) -> Answer 
     let usage = json!({"type": "duration", "seconds": end_s.ceil() as u64});
     let plain = |kind: &str, body: String| Reply::bytes(StatusCode::OK, kind, body);
     let reply = match call.text("response_format").unwrap_or("json") {
-        "json" => Reply::json(&json!({"text": text, "usage": usage})),
+        "json" => {
+            let mut body = json!({"text": text, "usage": usage});
+            if wants_logprobs(&call) {
+                body["logprobs"] = answer::tokens(&call, &text).iter().map(|token| logprob(token)).collect();
+            }
+            Reply::json(&body)
+        }
+        "diarized_json" => Reply::json(&json!({
+            "task": "transcribe", "duration": end_s, "text": text, "usage": usage,
+            "segments": [{"type": "transcript.text.segment", "id": "seg_0", "speaker": "A", "start": 0.0,
+                "end": end_s, "text": text}],
+        })),
         "text" => plain("text/plain; charset=utf-8", format!("{text}\n")),
         "srt" => {
             let end = clock(end_s, ',');
@@ -86,8 +97,23 @@ pub(super) async fn transcribe(Extension(call): Extension<Arc<Call>>) -> Answer 
     Ok(reply.charged())
 }
 
+fn wants_logprobs(call: &Call) -> bool {
+    call.form.list("include").filter_map(|field| field.text()).any(|wanted| wanted == "logprobs")
+}
+
+fn logprob(token: &str) -> Value {
+    json!({"token": token, "logprob": -0.25, "bytes": token.as_bytes()})
+}
+
 fn transcript_events(call: &Call, text: &str) -> Vec<bytes::Bytes> {
-    let delta = |token: &String| data(&json!({"type": "transcript.text.delta", "delta": token}));
+    let with_logprobs = wants_logprobs(call);
+    let delta = |token: &String| {
+        let mut event = json!({"type": "transcript.text.delta", "delta": token});
+        if with_logprobs {
+            event["logprobs"] = json!([logprob(token)]);
+        }
+        data(&event)
+    };
     let tokens = answer::tokens(call, text);
     let mut events: Vec<_> = tokens.iter().map(delta).collect();
     let (input, output) = (14, tokens.len());
@@ -98,7 +124,11 @@ fn transcript_events(call: &Call, text: &str) -> Vec<bytes::Bytes> {
         "output_tokens": output,
         "total_tokens": input + output,
     });
-    events.push(data(&json!({"type": "transcript.text.done", "text": text, "usage": usage})));
+    let mut done = json!({"type": "transcript.text.done", "text": text, "usage": usage});
+    if with_logprobs {
+        done["logprobs"] = tokens.iter().map(|token| logprob(token)).collect();
+    }
+    events.push(data(&done));
     events
 }
 

@@ -37,7 +37,7 @@ pub(super) async fn create(Extension(call): Extension<Arc<Call>>) -> Answer {
         return Ok(Reply::events(chat_stream::events(&completion, with_usage)).charged());
     }
     let choices: Vec<Value> = (0..completion.choices).map(|index| choice(&completion, index)).collect();
-    Ok(Reply::json(&json!({
+    let mut body = json!({
         "id": completion.id,
         "object": "chat.completion",
         "created": completion.created,
@@ -46,8 +46,20 @@ pub(super) async fn create(Extension(call): Extension<Arc<Call>>) -> Answer {
         "usage": completion.usage,
         "service_tier": "default",
         "system_fingerprint": "fp_mock",
-    }))
-    .charged())
+    });
+    if let Some(model) = call.json["moderation"]["model"].as_str() {
+        body["moderation"] = json!({"input": judged(model), "output": judged(model)});
+    }
+    Ok(Reply::json(&body).charged())
+}
+
+/// A verdict that finds nothing.
+fn judged(model: &str) -> Value {
+    let result = json!({
+        "type": "moderation_result", "model": model, "flagged": false, "categories": {"violence": false},
+        "category_scores": {"violence": 0.01}, "category_applied_input_types": {"violence": ["text"]},
+    });
+    json!({"type": "moderation_results", "model": model, "results": [result]})
 }
 
 fn complete(call: &Call) -> Result<Completion, Reply> {

@@ -53,7 +53,7 @@ fn take_block(raw: &RawValue, calls: &mut u32, events: &mut Vec<ChatEvent>) -> R
         "tool_use" => {
             let (index, id, name) = (*calls, found.id, found.name);
             let arguments = found.input.map_or("{}", RawValue::get).to_owned();
-            events.push(ChatEvent::ToolCallStart(ToolCallStart { index, id, name }));
+            events.push(ChatEvent::ToolCallStart(ToolCallStart { index, id, name, signature: None }));
             events.push(ChatEvent::ToolCallDelta(ToolCallDelta { index, arguments }));
             *calls += 1;
         }

@@ -4,7 +4,9 @@ use super::part;
 use super::thinking::{self, Wish};
 use crate::api::Api;
 use crate::catalog::known;
-use atelier_plugin_sdk::chat::{ChatRequest, Message, Part, ResponseFormat, Role, Tool, ToolChoice};
+use atelier_plugin_sdk::chat::{
+    ChatRequest, Function, Message, Part, ResponseFormat, Role, Tool, ToolChoice,
+};
 use atelier_plugin_sdk::{Failure, json};
 
 /// Fields that the request decides, not its options.
@@ -33,7 +35,7 @@ pub fn message<'r>(api: &Api<'_>, request: &'r ChatRequest) -> Result<json::Text
     if request.stream {
         body.field("stream", &true);
     }
-    write_tools(&mut body, request);
+    write_tools(&mut body, request)?;
     let mut reserved = RESERVED.to_vec();
     let wish = thinking::wish(api, request, max_tokens)?;
     write_thinking(&mut body, &wish, &mut reserved);
@@ -52,9 +54,24 @@ pub fn message<'r>(api: &Api<'_>, request: &'r ChatRequest) -> Result<json::Text
     Ok(body)
 }
 
+/// The body of a request to count a message's tokens: what goes in, without what shapes the answer.
+pub fn count<'r>(api: &Api<'_>, request: &'r ChatRequest) -> Result<json::Text<'r>, Failure> {
+    let mut body = json::Text::new();
+    body.begin_object().field("model", &request.model);
+    write_system(&mut body, &request.messages)?;
+    write_turns(&mut body, &request.messages)?;
+    write_tools(&mut body, request)?;
+    let mut reserved = RESERVED.to_vec();
+    let wish = thinking::wish(api, request, max_tokens(api, request))?;
+    write_thinking(&mut body, &wish, &mut reserved);
+    write_output_config(&mut body, &wish, &request.response_format, &mut reserved)?;
+    body.merge(&request.options, &reserved)?.end_object();
+    Ok(body)
+}
+
 /// What this API has no field for is refused, not dropped.
 fn refuse_unknown_fields(request: &ChatRequest) -> Result<(), Failure> {
-    let penalty = |value: Option<f32>| value.is_some_and(|value| value != 0.0);
+    let penalty = |value: Option<f64>| value.is_some_and(|value| value != 0.0);
     let given = if request.seed.is_some() {
         "seed"
     } else if penalty(request.frequency_penalty) {
@@ -160,23 +177,36 @@ fn located(mut failure: Failure, message: usize, part: usize) -> Failure {
     failure.with_param(path)
 }
 
-fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) {
+fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) -> Result<(), Failure> {
     if request.tools.is_empty() {
-        return;
+        return Ok(());
     }
     body.key("tools").begin_array();
-    for Tool { name, description, parameters, strict } in &request.tools {
-        body.begin_object().field("name", name).optional("description", description.as_ref());
-        body.key("input_schema").raw(parameters);
-        if *strict {
-            body.field("strict", &true);
+    for (index, tool) in request.tools.iter().enumerate() {
+        match tool {
+            Tool::Function(Function { name, description, parameters, strict }) => {
+                body.begin_object().field("name", name).optional("description", description.as_ref());
+                body.key("input_schema").raw(parameters);
+                if *strict {
+                    body.field("strict", &true);
+                }
+                body.end_object();
+            }
+            // One that runs at the provider.
+            Tool::Other(other) if other.kind.starts_with("anthropic.") => {
+                body.raw(&other.json);
+            }
+            Tool::Other(other) => {
+                let message = ["there is no tool of the kind ", &other.kind, " at this provider"].concat();
+                let path = ["tools.", &index.to_string()].concat();
+                return Err(Failure::unsupported(message).with_param(path));
+            }
         }
-        body.end_object();
     }
     body.end_array();
     let one_at_a_time = request.parallel_tool_calls == Some(false);
     let (kind, name) = match &request.tool_choice {
-        ToolChoice::Automatic if !one_at_a_time => return,
+        ToolChoice::Automatic if !one_at_a_time => return Ok(()),
         ToolChoice::Automatic => ("auto", None),
         ToolChoice::None => ("none", None),
         ToolChoice::Required => ("any", None),
@@ -187,6 +217,7 @@ fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) {
         body.field("disable_parallel_tool_use", &true);
     }
     body.end_object();
+    Ok(())
 }
 
 fn write_thinking(body: &mut json::Text<'_>, wish: &Wish<'_>, reserved: &mut Vec<&str>) {
@@ -222,6 +253,10 @@ fn write_output_config(
             return Err(Failure::unsupported(message).with_param("response_format"));
         }
         ResponseFormat::JsonSchema(schema) => Some(&schema.schema),
+        ResponseFormat::Other(other) => {
+            let message = ["there is no answer of the kind ", &other.kind, " at this provider"].concat();
+            return Err(Failure::unsupported(message).with_param("response_format"));
+        }
     };
     if effort.is_none() && schema.is_none() {
         return Ok(());

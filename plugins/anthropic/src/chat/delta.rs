@@ -155,7 +155,7 @@ impl State {
             "tool_use" => {
                 let call = self.calls;
                 self.calls += 1;
-                let start = ToolCallStart { index: call, id: found.id, name: found.name };
+                let start = ToolCallStart { index: call, id: found.id, name: found.name, signature: None };
                 events.push(ChatEvent::ToolCallStart(start));
                 Open::Call { index: call, begun: false }
             }

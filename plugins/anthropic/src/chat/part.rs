@@ -1,8 +1,8 @@
 //! The content blocks that go to the provider.
 
 use atelier_plugin_sdk::blobs::Blob;
-use atelier_plugin_sdk::chat::{Part, ToolCall, ToolResult};
-use atelier_plugin_sdk::{Failure, Media, MediaSource, json};
+use atelier_plugin_sdk::chat::{Part, ToolCall, ToolContent, ToolResult};
+use atelier_plugin_sdk::{Failure, Media, MediaSource, Other, json};
 
 /// The largest text document, in bytes: it has to pass through this plugin.
 const DOCUMENT_BYTES_MAX: u64 = 4 * 1024 * 1024;
@@ -28,21 +28,12 @@ pub fn write<'r>(body: &mut json::Text<'r>, part: &'r Part) -> Result<(), Failur
             body.begin_object().field("type", "thinking").field("thinking", &thinking.text);
             body.optional("signature", thinking.signature.as_ref()).end_object();
         }
-        Part::Image(media) => {
-            body.begin_object().field("type", "image").key("source");
-            write_source(body, media).end_object();
-        }
+        Part::Image(media) => write_image(body, media),
         Part::File(media) => write_document(body, media)?,
         Part::ToolCall(call) => write_call(body, call)?,
-        Part::ToolResult(result) => write_result(body, result),
-        Part::Other(other) if other.kind.starts_with("anthropic.") => {
-            body.raw(&other.json);
-        }
+        Part::ToolResult(result) => write_result(body, result)?,
         Part::Audio(_) => return Err(Failure::unsupported("this provider takes no sound")),
-        Part::Other(other) => {
-            let message = ["there is no content of the kind ", &other.kind, " at this provider"].concat();
-            return Err(Failure::unsupported(message));
-        }
+        Part::Other(other) => write_other(body, other)?,
     }
     Ok(())
 }
@@ -126,11 +117,54 @@ fn write_call(body: &mut json::Text<'_>, call: &ToolCall) -> Result<(), Failure>
     Ok(())
 }
 
-fn write_result(body: &mut json::Text<'_>, result: &ToolResult) {
+fn write_result<'r>(body: &mut json::Text<'r>, result: &'r ToolResult) -> Result<(), Failure> {
     body.begin_object().field("type", "tool_result").field("tool_use_id", &result.tool_call_id);
-    body.field("content", &result.content);
+    body.key("content");
+    match result.content.as_slice() {
+        [] => body.value(""),
+        [ToolContent::Text(text)] => body.value(text),
+        pieces => {
+            body.begin_array();
+            for (index, piece) in pieces.iter().enumerate() {
+                let path = |failure: Failure| failure.with_param(["content.", &index.to_string()].concat());
+                write_tool_content(body, piece).map_err(path)?;
+            }
+            body.end_array()
+        }
+    };
     if result.is_error {
         body.field("is_error", &true);
     }
     body.end_object();
+    Ok(())
+}
+
+fn write_tool_content<'r>(body: &mut json::Text<'r>, content: &'r ToolContent) -> Result<(), Failure> {
+    match content {
+        ToolContent::Text(text) => {
+            body.begin_object().field("type", "text").field("text", text).end_object();
+            Ok(())
+        }
+        ToolContent::Image(media) => {
+            write_image(body, media);
+            Ok(())
+        }
+        ToolContent::File(media) => write_document(body, media),
+        ToolContent::Other(other) => write_other(body, other),
+    }
+}
+
+fn write_image<'r>(body: &mut json::Text<'r>, media: &'r Media) {
+    body.begin_object().field("type", "image").key("source");
+    write_source(body, media).end_object();
+}
+
+/// A block in the shape of this API.
+fn write_other<'r>(body: &mut json::Text<'r>, other: &'r Other) -> Result<(), Failure> {
+    if !other.kind.starts_with("anthropic.") {
+        let message = ["there is no content of the kind ", &other.kind, " at this provider"].concat();
+        return Err(Failure::unsupported(message));
+    }
+    body.raw(&other.json);
+    Ok(())
 }

@@ -36,6 +36,8 @@ pub fn transcript(body: &[u8], word_times: bool, segment_times: bool) -> Result<
         text: answer.text,
         language: answer.language_code,
         duration_ms,
+        logprobs: Vec::new(),
+        extra: None,
         usage: duration_ms.map(|ms| usage::line(meter::AUDIO_MS, ms, &[])).into_iter().collect(),
     })
 }
@@ -55,6 +57,8 @@ fn words(pieces: &[Piece]) -> Vec<Word> {
             text: piece.text.clone(),
             start_ms: milliseconds(start),
             end_ms: milliseconds(end),
+            speaker: piece.speaker_id.clone(),
+            extra: None,
         })
     };
     pieces.iter().filter_map(word).collect()
@@ -81,6 +85,7 @@ fn segments(pieces: &[Piece]) -> Vec<Segment> {
                 speaker: piece.speaker_id.clone(),
                 avg_logprob: None,
                 no_speech_probability: None,
+                extra: None,
             });
         }
         if piece.kind != "spacing" {

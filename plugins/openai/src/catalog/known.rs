@@ -14,7 +14,7 @@ use table::TABLE;
 pub const OPEN_OPTIONS: &str = r#"{"type":"object"}"#;
 
 /// Options that this plugin's own fields do not cover; others are passed on as well.
-const CHAT_OPTIONS: &str = r#"{"type":"object","properties":{"service_tier":{"type":"string","description":"Processing tier"},"verbosity":{"enum":["low","medium","high"]},"logit_bias":{"type":"object","additionalProperties":{"type":"number","minimum":-100,"maximum":100}},"prompt_cache_key":{"type":"string"},"store":{"type":"boolean"},"metadata":{"type":"object","additionalProperties":{"type":"string"}},"modalities":{"type":"array","items":{"enum":["text","audio"]}},"audio":{"type":"object"},"prediction":{"type":"object"},"web_search_options":{"type":"object"}}}"#;
+const CHAT_OPTIONS: &str = r#"{"type":"object","properties":{"service_tier":{"type":"string","description":"Processing tier"},"verbosity":{"enum":["low","medium","high"]},"logit_bias":{"type":"object","additionalProperties":{"type":"number","minimum":-100,"maximum":100}},"prompt_cache_key":{"type":"string"},"store":{"type":"boolean"},"metadata":{"type":"object","additionalProperties":{"type":"string"}},"modalities":{"type":"array","items":{"enum":["text","audio"]}},"audio":{"type":"object"},"prediction":{"type":"object"},"web_search_options":{"type":"object"},"moderation":{"type":"object"}}}"#;
 
 /// A model's row: what all models of a family have in common is in its [`Family`].
 struct Row {

@@ -1,9 +1,8 @@
 //! An answer that comes at once.
 
+use super::logprobs::Logprobs;
 use crate::usage::Usage;
-use atelier_plugin_sdk::chat::{
-    ChatEvent, FinishReason, Started, TokenLogprob, ToolCallDelta, ToolCallStart, TopLogprob,
-};
+use atelier_plugin_sdk::chat::{ChatEvent, FinishReason, Started, ToolCallDelta, ToolCallStart};
 use atelier_plugin_sdk::{Failure, Other, json};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -17,6 +16,8 @@ struct Completion<'a> {
     #[serde(borrow, default)]
     choices: Vec<Choice<'a>>,
     usage: Option<Usage>,
+    #[serde(borrow)]
+    moderation: Option<&'a RawValue>,
 }
 
 #[derive(Deserialize)]
@@ -45,6 +46,26 @@ struct Message<'a> {
 struct ToolCall {
     id: Option<String>,
     function: Function,
+    extra_content: Option<ExtraContent>,
+}
+
+/// Where Google's compatible API keeps a call's thought signature
+/// (<https://ai.google.dev/gemini-api/docs/openai>).
+#[derive(Deserialize)]
+pub struct ExtraContent {
+    google: Option<GoogleExtra>,
+}
+
+#[derive(Deserialize)]
+struct GoogleExtra {
+    thought_signature: Option<String>,
+}
+
+impl ExtraContent {
+    /// The signature of the call.
+    pub fn signature(self) -> Option<String> {
+        self.google?.thought_signature
+    }
 }
 
 #[derive(Deserialize)]
@@ -52,27 +73,6 @@ struct Function {
     name: String,
     #[serde(default)]
     arguments: String,
-}
-
-/// Log probabilities of an answer or of a piece of it.
-#[derive(Deserialize)]
-pub struct Logprobs {
-    content: Option<Vec<Token>>,
-    refusal: Option<Vec<Token>>,
-}
-
-#[derive(Deserialize)]
-struct Token {
-    token: String,
-    logprob: f32,
-    #[serde(default)]
-    top_logprobs: Vec<Top>,
-}
-
-#[derive(Deserialize)]
-struct Top {
-    token: String,
-    logprob: f32,
 }
 
 /// A completion's body as the events of a good answer.
@@ -93,7 +93,9 @@ pub fn events(body: &[u8]) -> Result<Vec<ChatEvent>, Failure> {
     events.extend(message.refusal.filter(|text| !text.is_empty()).map(ChatEvent::Refusal));
     for (index, call) in (0..).zip(message.tool_calls.into_iter().flatten()) {
         let id = call.id.filter(|id| !id.is_empty()).unwrap_or_else(|| call_id(index));
-        events.push(ChatEvent::ToolCallStart(ToolCallStart { index, id, name: call.function.name }));
+        let signature = call.extra_content.and_then(ExtraContent::signature);
+        let start = ToolCallStart { index, id, name: call.function.name, signature };
+        events.push(ChatEvent::ToolCallStart(start));
         if !call.function.arguments.is_empty() {
             events
                 .push(ChatEvent::ToolCallDelta(ToolCallDelta { index, arguments: call.function.arguments }));
@@ -102,6 +104,7 @@ pub fn events(body: &[u8]) -> Result<Vec<ChatEvent>, Failure> {
     events.extend(choice.logprobs.and_then(Logprobs::event));
     events.extend(other("openai.annotations", message.annotations));
     events.extend(other("openai.audio", message.audio));
+    events.extend(other("openai.moderation", completion.moderation));
     events.push(ChatEvent::Finished(finish_reason(reason)));
     events.extend(completion.usage.map(|usage| ChatEvent::Usage(usage.lines())));
     Ok(events)
@@ -126,25 +129,6 @@ pub fn finish_reason(reason: String) -> FinishReason {
         "tool_calls" | "function_call" => FinishReason::ToolCalls,
         "content_filter" => FinishReason::ContentFilter,
         _ => FinishReason::Other(reason),
-    }
-}
-
-impl Logprobs {
-    /// Those of the content, followed by those of a refusal.
-    pub fn event(self) -> Option<ChatEvent> {
-        let tokens = self.content.into_iter().flatten().chain(self.refusal.into_iter().flatten());
-        let tokens: Vec<TokenLogprob> = tokens
-            .map(|token| TokenLogprob {
-                token: token.token,
-                logprob: token.logprob,
-                top: token
-                    .top_logprobs
-                    .into_iter()
-                    .map(|Top { token, logprob }| TopLogprob { token, logprob })
-                    .collect(),
-            })
-            .collect();
-        (!tokens.is_empty()).then_some(ChatEvent::Logprobs(tokens))
     }
 }
 

@@ -2,9 +2,10 @@
 
 use crate::api::Api;
 use atelier_plugin_sdk::chat::{
-    ChatRequest, Message, Part, ResponseFormat, Role, Tool, ToolCall, ToolChoice,
+    ChatRequest, Function, Message, Part, ResponseFormat, Role, Tool, ToolCall, ToolChoice, ToolContent,
+    ToolResult,
 };
-use atelier_plugin_sdk::{Failure, Media, MediaSource, json};
+use atelier_plugin_sdk::{Failure, Media, MediaSource, Other, json};
 
 /// Fields that the request decides, not its options.
 const RESERVED: &[&str] = &[
@@ -48,8 +49,8 @@ pub fn completion<'r>(api: &Api<'_>, request: &'r ChatRequest) -> Result<json::T
             body.key("stream_options").raw(r#"{"include_usage":true}"#);
         }
     }
-    write_tools(&mut body, request);
-    write_format(&mut body, &request.response_format);
+    write_tools(&mut body, request)?;
+    write_format(&mut body, &request.response_format)?;
     body.optional(api.max_tokens_field(), request.max_output_tokens.as_ref())
         .optional("temperature", request.temperature.as_ref())
         .optional("top_p", request.top_p.as_ref())
@@ -82,7 +83,8 @@ fn write_message<'r>(api: &Api<'_>, body: &mut json::Text<'r>, message: &'r Mess
             // Each result is a message of its own, before what the user says to it.
             Part::ToolResult(result) => {
                 body.begin_object().field("role", "tool").field("tool_call_id", &result.tool_call_id);
-                body.field("content", &result.content).end_object();
+                write_result(body, result)?;
+                body.end_object();
             }
             Part::ToolCall(_) => has_calls = true,
             // Chat completions take no thinking back.
@@ -153,8 +155,7 @@ fn write_parts<'b, 'r>(
                 body.raw(&other.json);
             }
             Part::Other(other) => {
-                let message = ["there is no content of the kind ", &other.kind, " at this provider"].concat();
-                return Err(path(Failure::unsupported(message)));
+                return Err(path(foreign("content", other)));
             }
             Part::ToolCall(_) | Part::ToolResult(_) | Part::Thinking(_) => {}
         }
@@ -168,7 +169,7 @@ fn write_image<'r>(body: &mut json::Text<'r>, media: &'r Media) {
         MediaSource::Url(url) => body.value(url),
         MediaSource::Blob(blob) => body.data_url(&content_type(media), blob),
     };
-    body.end_object().end_object();
+    body.optional("detail", media.attribute("detail")).end_object().end_object();
 }
 
 fn write_audio<'r>(body: &mut json::Text<'r>, media: &'r Media) -> Result<(), Failure> {
@@ -220,21 +221,59 @@ fn content_type(media: &Media) -> String {
 
 fn write_call(body: &mut json::Text<'_>, call: &ToolCall) {
     body.begin_object().field("id", &call.id).field("type", "function").key("function").begin_object();
-    body.field("name", &call.name).field("arguments", &call.arguments).end_object().end_object();
+    body.field("name", &call.name).field("arguments", &call.arguments).end_object();
+    if let Some(signature) = &call.signature {
+        body.key("extra_content").begin_object().key("google").begin_object();
+        body.field("thought_signature", signature).end_object().end_object();
+    }
+    body.end_object();
 }
 
-fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) {
+/// What a tool answered: text is all that this API takes from tools.
+fn write_result<'r>(body: &mut json::Text<'r>, result: &'r ToolResult) -> Result<(), Failure> {
+    body.key("content");
+    match result.content.as_slice() {
+        [] => body.value(""),
+        [ToolContent::Text(text)] => body.value(text),
+        pieces => {
+            body.begin_array();
+            for (index, piece) in pieces.iter().enumerate() {
+                let ToolContent::Text(text) = piece else {
+                    let message = "this provider takes text alone from tools: say it in a user's message";
+                    let path = ["content.", &index.to_string()].concat();
+                    return Err(Failure::unsupported(message).with_param(path));
+                };
+                body.begin_object().field("type", "text").field("text", text).end_object();
+            }
+            body.end_array()
+        }
+    };
+    Ok(())
+}
+
+fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) -> Result<(), Failure> {
     if request.tools.is_empty() {
-        return;
+        return Ok(());
     }
     body.key("tools").begin_array();
-    for Tool { name, description, parameters, strict } in &request.tools {
-        body.begin_object().field("type", "function").key("function").begin_object().field("name", name);
-        body.optional("description", description.as_ref()).key("parameters").raw(parameters);
-        if *strict {
-            body.field("strict", &true);
+    for (index, tool) in request.tools.iter().enumerate() {
+        match tool {
+            Tool::Function(Function { name, description, parameters, strict }) => {
+                body.begin_object().field("type", "function").key("function").begin_object();
+                body.field("name", name).optional("description", description.as_ref());
+                body.key("parameters").raw(parameters);
+                if *strict {
+                    body.field("strict", &true);
+                }
+                body.end_object().end_object();
+            }
+            Tool::Other(other) if other.kind.starts_with("openai.") => {
+                body.raw(&other.json);
+            }
+            Tool::Other(other) => {
+                return Err(foreign("tool", other).with_param(["tools.", &index.to_string()].concat()));
+            }
         }
-        body.end_object().end_object();
     }
     body.end_array();
     match &request.tool_choice {
@@ -251,9 +290,15 @@ fn write_tools(body: &mut json::Text<'_>, request: &ChatRequest) {
         }
     }
     body.optional("parallel_tool_calls", request.parallel_tool_calls.as_ref());
+    Ok(())
 }
 
-fn write_format(body: &mut json::Text<'_>, format: &ResponseFormat) {
+/// Something in the shape of another API.
+fn foreign(what: &str, other: &Other) -> Failure {
+    Failure::unsupported(["there is no ", what, " of the kind ", &other.kind, " at this provider"].concat())
+}
+
+fn write_format(body: &mut json::Text<'_>, format: &ResponseFormat) -> Result<(), Failure> {
     match format {
         ResponseFormat::Text => {}
         ResponseFormat::JsonObject => {
@@ -268,7 +313,14 @@ fn write_format(body: &mut json::Text<'_>, format: &ResponseFormat) {
             body.field("name", &schema.name).optional("description", schema.description.as_ref());
             body.key("schema").raw(&schema.schema).field("strict", &schema.strict).end_object().end_object();
         }
+        ResponseFormat::Other(other) if other.kind.starts_with("openai.") => {
+            body.key("response_format").raw(&other.json);
+        }
+        ResponseFormat::Other(other) => {
+            return Err(foreign("answer", other).with_param("response_format"));
+        }
     }
+    Ok(())
 }
 
 #[cfg(test)]

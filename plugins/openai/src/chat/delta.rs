@@ -1,6 +1,7 @@
 //! An answer that comes in pieces.
 
-use super::answer::{self, Logprobs, call_id, finish_reason};
+use super::answer::{self, ExtraContent, call_id, finish_reason};
+use super::logprobs::Logprobs;
 use crate::fault;
 use crate::usage::Usage;
 use atelier_plugin_sdk::chat::{ChatEvent, FinishReason, Started, Thinking, ToolCallDelta, ToolCallStart};
@@ -15,6 +16,8 @@ struct Chunk<'a> {
     #[serde(borrow)]
     choices: Option<Vec<Choice<'a>>>,
     usage: Option<Usage>,
+    #[serde(borrow)]
+    moderation: Option<&'a RawValue>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
@@ -48,6 +51,7 @@ struct Call {
     index: Option<u32>,
     id: Option<String>,
     function: Option<Function>,
+    extra_content: Option<ExtraContent>,
 }
 
 #[derive(Deserialize)]
@@ -94,6 +98,7 @@ impl State {
         for choice in chunk.choices.into_iter().flatten().filter(|choice| choice.index == 0) {
             self.take_choice(choice, events);
         }
+        events.extend(answer::other("openai.moderation", chunk.moderation));
         if chunk.usage.is_some() {
             self.usage = chunk.usage;
         }
@@ -147,6 +152,7 @@ impl State {
                     index,
                     id,
                     name: name.unwrap_or_default(),
+                    signature: call.extra_content.and_then(ExtraContent::signature),
                 }));
                 index
             }

@@ -11,6 +11,8 @@ use atelier_plugin_sdk::{Failure, UsageLine, base64, blob, json, pair};
 use serde::Deserialize;
 use std::borrow::Cow;
 
+mod stream;
+
 const RESERVED: &[&str] = &[
     "model",
     "prompt",
@@ -21,6 +23,7 @@ const RESERVED: &[&str] = &[
     "background",
     "response_format",
     "user",
+    "safety_identifier",
     "image",
     "mask",
     "stream",
@@ -38,6 +41,14 @@ struct Answer<'a> {
     usage: Option<Usage>,
     size: Option<String>,
     quality: Option<String>,
+    background: Option<String>,
+}
+
+/// What an answer says of all of its images.
+struct Look {
+    size: Option<String>,
+    quality: Option<String>,
+    background: Option<String>,
 }
 
 #[derive(Deserialize)]
@@ -50,10 +61,10 @@ struct Image<'a> {
 
 /// A long text, borrowed from the answer.
 #[derive(Deserialize)]
-struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
+pub struct Text<'a>(#[serde(borrow)] Cow<'a, str>);
 
 #[derive(Deserialize)]
-struct Usage {
+pub struct Usage {
     input_tokens: u64,
     output_tokens: u64,
     input_tokens_details: Option<InputDetails>,
@@ -66,6 +77,11 @@ struct InputDetails {
 
 /// What a request asks for, as names and values that a JSON body and a form share.
 fn fields(api: &Api<'_>, request: &Request) -> Result<Vec<(String, String)>, Failure> {
+    let older = request.model.starts_with("dall-e");
+    if older && request.format.is_some() {
+        let message = "this model makes PNG alone: leave the format out";
+        return Err(Failure::unsupported(message).with_param("format"));
+    }
     let mut fields = Vec::with_capacity(8);
     let mut field = |name: &str, value: Option<&str>| {
         fields.extend(value.map(|value| (name.to_owned(), value.to_owned())));
@@ -74,13 +90,12 @@ fn fields(api: &Api<'_>, request: &Request) -> Result<Vec<(String, String)>, Fai
     field("size", size::wanted(request)?);
     field("quality", request.quality.as_deref());
     field("background", request.background.as_deref());
-    field("user", request.end_user.as_deref());
+    field(if api.official && !older { "safety_identifier" } else { "user" }, request.end_user.as_deref());
     // The older models answer with links unless asked, the newer ones know no other way and refuse to be asked.
-    if !api.official || request.model.starts_with("dall-e") {
+    if !api.official || older {
         field("response_format", Some("b64_json"));
-    } else {
-        field("output_format", request.format.as_deref());
     }
+    field("output_format", request.format.as_deref());
     Ok(fields)
 }
 
@@ -96,12 +111,16 @@ fn generation<'r>(api: &Api<'_>, request: &'r Request) -> Result<json::Text<'r>,
     for (name, value) in fields(api, request)? {
         body.field(&name, &value);
     }
+    if shows(request) {
+        body.field("stream", &true).field("partial_images", &request.previews);
+    }
     body.merge(&request.options, RESERVED)?.end_object();
     Ok(body)
 }
 
 pub fn edit(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
-    let images: Vec<&Input> = request.inputs.iter().filter(|input| input.role != "mask").collect();
+    let beside = |input: &Input| matches!(input.role.as_str(), "mask" | "markup");
+    let images: Vec<&Input> = request.inputs.iter().filter(|input| !beside(input)).collect();
     let name = if images.len() == 1 { "image" } else { "image[]" };
     let mut form = form(api, request)?;
     form.text("prompt", prompt(request)?);
@@ -109,9 +128,9 @@ pub fn edit(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
         let (blob, filename) = file(&input.media)?;
         form.blob(name, &filename, blob);
     }
-    if let Some(mask) = request.inputs.iter().find(|input| input.role == "mask") {
-        let (blob, filename) = file(&mask.media)?;
-        form.blob("mask", &filename, blob);
+    for input in request.inputs.iter().filter(|input| beside(input)) {
+        let (blob, filename) = file(&input.media)?;
+        form.blob(&input.role, &filename, blob);
     }
     outcome(api.send(api.post("/images/edits").multipart(form).charging())?, request)
 }
@@ -137,47 +156,76 @@ fn form<'b>(api: &Api<'_>, request: &'b Request) -> Result<Multipart<'b>, Failur
     for (name, value) in fields {
         form.text(&name, value);
     }
+    if shows(request) {
+        form.text("stream", "true").text("partial_images", request.previews.to_string());
+    }
     Ok(form)
+}
+
+/// Whether the model is asked for unfinished images: the older ones know none.
+fn shows(request: &Request) -> bool {
+    request.previews > 0 && request.task != "image-variation" && !request.model.starts_with("dall-e")
 }
 
 /// The images of an answer, each kept as a blob.
 fn outcome(response: Response, request: &Request) -> Result<Step, Failure> {
+    if response.header("content-type").is_some_and(|kind| kind.starts_with("text/event-stream")) {
+        return stream::outcome(response.sse(stream::EVENT_BYTES_MAX), request);
+    }
     let body = response.bytes(ANSWER_BYTES_MAX)?;
     let answer: Answer<'_> = json::parse(&body)?;
     if answer.data.is_empty() {
         return Err(Failure::bad_response("the provider's answer has no images"));
     }
-    let usage = lines(&answer, request);
-    let size = answer.size.as_ref().or(request.size.as_ref());
+    let look = Look { size: answer.size, quality: answer.quality, background: answer.background };
+    let usage = lines(answer.data.len(), answer.usage.as_ref(), &look, request);
     let mut outputs = Vec::with_capacity(answer.data.len());
     for image in answer.data {
         let (source, content_type) = match (image.b64_json, image.url) {
-            (Some(text), _) => {
-                let bytes = base64::decode(&text.0, IMAGE_BYTES_MAX)?;
-                let content_type = blob::image_type(&bytes)
-                    .ok_or_else(|| Failure::bad_response("the provider sent data that is no image"))?;
-                (OutputSource::Blob(blob::keep(content_type, &bytes)?), Some(content_type.to_owned()))
-            }
+            (Some(text), _) => kept(&text)?,
             (None, Some(url)) => (OutputSource::Remote(url), None),
             (None, None) => return Err(Failure::bad_response("the provider's answer lacks an image")),
         };
-        outputs.push(Output::Media(MediaOutput {
-            source,
-            content_type,
-            revised_prompt: image.revised_prompt,
-            seed: None,
-            attributes: size.map(|size| pair("size", size)).into_iter().collect(),
-        }));
+        outputs.push(output(source, content_type, image.revised_prompt, &look, request));
     }
     Ok(Step::Done(Outcome { outputs, usage }))
 }
 
+/// An image's bytes and media type.
+fn decoded(text: &Text<'_>) -> Result<(Vec<u8>, &'static str), Failure> {
+    let bytes = base64::decode(&text.0, IMAGE_BYTES_MAX)?;
+    let content_type = blob::image_type(&bytes)
+        .ok_or_else(|| Failure::bad_response("the provider sent data that is no image"))?;
+    Ok((bytes, content_type))
+}
+
+fn kept(text: &Text<'_>) -> Result<(OutputSource, Option<String>), Failure> {
+    let (bytes, content_type) = decoded(text)?;
+    Ok((OutputSource::Blob(blob::keep(content_type, &bytes)?), Some(content_type.to_owned())))
+}
+
+fn output(
+    source: OutputSource,
+    content_type: Option<String>,
+    revised_prompt: Option<String>,
+    look: &Look,
+    request: &Request,
+) -> Output {
+    let told = [
+        ("size", look.size.as_ref().or(request.size.as_ref())),
+        ("quality", look.quality.as_ref()),
+        ("background", look.background.as_ref()),
+    ];
+    let attributes = told.into_iter().filter_map(|(name, value)| Some(pair(name, value?))).collect();
+    Output::Media(MediaOutput { source, content_type, revised_prompt, seed: None, attributes })
+}
+
 /// Images with what their price may depend on, and tokens where the model counts them.
-fn lines(answer: &Answer<'_>, request: &Request) -> Vec<UsageLine> {
-    let size = answer.size.as_deref().or(request.size.as_deref());
-    let quality = answer.quality.as_deref().or(request.quality.as_deref());
-    let mut lines = vec![images(answer.data.len() as u64, size, quality)];
-    if let Some(usage) = &answer.usage {
+fn lines(count: usize, tokens: Option<&Usage>, look: &Look, request: &Request) -> Vec<UsageLine> {
+    let size = look.size.as_deref().or(request.size.as_deref());
+    let quality = look.quality.as_deref().or(request.quality.as_deref());
+    let mut lines = vec![images(count as u64, size, quality)];
+    if let Some(usage) = tokens {
         let seen = usage.input_tokens_details.as_ref().and_then(|details| details.image_tokens).unwrap_or(0);
         let seen = seen.min(usage.input_tokens);
         lines.push(usage::line(meter::INPUT_TOKENS, usage.input_tokens - seen, &[]));
@@ -260,6 +308,9 @@ mod tests {
             written(official, &request),
             r#"{"prompt":"a cat","n":2,"model":"dall-e-3","quality":"hd","response_format":"b64_json"}"#
         );
+        let mut shown = self::request("gpt-image-1", "image-generation");
+        shown.previews = 2;
+        assert!(written(official, &shown).ends_with(r#""stream":true,"partial_images":2}"#));
         assert!(
             written("http://localhost/v1", &self::request("flux", "image-generation"))
                 .contains(r#""response_format":"b64_json""#)
@@ -271,7 +322,13 @@ mod tests {
         let body = r#"{"created":1,"data":[{"b64_json":"AA=="}],"size":"1024x1024","quality":"high","output_format":"png",
             "usage":{"total_tokens":100,"input_tokens":50,"output_tokens":50,"input_tokens_details":{"text_tokens":10,"image_tokens":40}}}"#;
         let answer: Answer<'_> = json::parse(body.as_bytes()).unwrap();
-        let lines = lines(&answer, &request("gpt-image-1", "image-generation"));
+        let request = request("gpt-image-1", "image-generation");
+        let lines = lines(
+            answer.data.len(),
+            answer.usage.as_ref(),
+            &Look { size: answer.size, quality: answer.quality, background: answer.background },
+            &request,
+        );
         let counts: Vec<_> =
             lines.iter().map(|line| (line.meter.as_str(), line.quantity, line.attributes.len())).collect();
         assert_eq!(

@@ -27,7 +27,7 @@ const SECONDS_DEFAULT: u64 = 4;
 struct Video<'a> {
     id: String,
     status: String,
-    progress: Option<f32>,
+    progress: Option<f64>,
     seconds: Option<String>,
     size: Option<String>,
     #[serde(borrow)]

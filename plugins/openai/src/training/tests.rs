@@ -14,8 +14,7 @@ fn request() -> Request {
 }
 
 fn dataset(role: &str) -> Dataset {
-    let media =
-        Media { source: MediaSource::Url("https://x.example/d".into()), content_type: None, name: None };
+    let media = Media::new(MediaSource::Url("https://x.example/d".into()), None);
     Dataset { role: role.to_owned(), media }
 }
 

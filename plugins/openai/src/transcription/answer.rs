@@ -1,11 +1,12 @@
 //! Transcripts, at once and in pieces.
 
 use super::{broken_off, read};
+use crate::chat::logprobs::{self, Token};
 use crate::fault;
-use atelier_plugin_sdk::transcription::{Segment, Transcript, Word};
+use atelier_plugin_sdk::transcription::{Segment, Transcript, TranscriptEvent, Word};
 use atelier_plugin_sdk::usage::{self, meter};
 use atelier_plugin_sdk::{Failure, UsageLine, json};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 #[derive(Deserialize)]
@@ -15,6 +16,7 @@ struct Answer {
     duration: Option<f64>,
     words: Option<Vec<Timed>>,
     segments: Option<Vec<Spoken>>,
+    logprobs: Option<Vec<Token>>,
     usage: Option<Usage>,
 }
 
@@ -31,8 +33,25 @@ struct Spoken {
     start: f64,
     end: f64,
     speaker: Option<String>,
-    avg_logprob: Option<f32>,
-    no_speech_prob: Option<f32>,
+    avg_logprob: Option<f64>,
+    no_speech_prob: Option<f64>,
+    seek: Option<u64>,
+    temperature: Option<f64>,
+    compression_ratio: Option<f64>,
+    tokens: Option<Vec<u32>>,
+}
+
+/// What only this API tells of a segment; passed on as it is.
+#[derive(Serialize)]
+struct Extra {
+    #[serde(skip_serializing_if = "Option::is_none")]
+    seek: Option<u64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    temperature: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    compression_ratio: Option<f64>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    tokens: Option<Vec<u32>>,
 }
 
 /// By duration (`seconds`) or by tokens.
@@ -62,6 +81,8 @@ impl Answer {
             text: timed.word,
             start_ms: milliseconds(timed.start),
             end_ms: milliseconds(timed.end),
+            speaker: None,
+            extra: None,
         };
         Transcript {
             text: self.text,
@@ -69,13 +90,21 @@ impl Answer {
             duration_ms,
             words: self.words.into_iter().flatten().map(word).collect(),
             segments: self.segments.into_iter().flatten().map(Spoken::segment).collect(),
+            logprobs: logprobs::tokens(self.logprobs.unwrap_or_default()),
             usage: lines(self.usage, duration_ms),
+            extra: None,
         }
     }
 }
 
 impl Spoken {
     fn segment(self) -> Segment {
+        let extra = Extra {
+            seek: self.seek,
+            temperature: self.temperature,
+            compression_ratio: self.compression_ratio,
+            tokens: self.tokens,
+        };
         Segment {
             text: self.text,
             start_ms: milliseconds(self.start),
@@ -83,6 +112,7 @@ impl Spoken {
             speaker: self.speaker,
             avg_logprob: self.avg_logprob,
             no_speech_probability: self.no_speech_prob,
+            extra: serde_json::to_string(&extra).ok().filter(|text| text != "{}"),
         }
     }
 }
@@ -117,6 +147,7 @@ struct Event<'a> {
     #[serde(rename = "type")]
     kind: Option<String>,
     delta: Option<String>,
+    logprobs: Option<Vec<Token>>,
     #[serde(borrow)]
     error: Option<&'a RawValue>,
 }
@@ -129,22 +160,34 @@ pub struct Streamed {
 }
 
 impl Streamed {
-    /// Take the data of one event; a piece of text to pass on, if it has one.
-    pub fn take(&mut self, data: &str) -> Result<Option<String>, Failure> {
+    /// Take the data of one event; what it has to pass on.
+    pub fn take(&mut self, data: &str) -> Result<Vec<TranscriptEvent>, Failure> {
+        let mut made = Vec::new();
         if data == "[DONE]" {
-            return Ok(None);
+            return Ok(made);
         }
         let event: Event<'_> = read(data)?;
         if let Some(error) = event.error {
             return Err(fault::reported(error.get()));
         }
         match event.kind.as_deref() {
-            Some("transcript.text.delta") => return Ok(event.delta.filter(|delta| !delta.is_empty())),
-            Some("transcript.text.segment") => self.segments.push(read::<Spoken>(data)?.segment()),
+            Some("transcript.text.delta") => {
+                let delta = event.delta.filter(|delta| !delta.is_empty());
+                made.extend(delta.map(TranscriptEvent::Text));
+                let tokens = logprobs::tokens(event.logprobs.unwrap_or_default());
+                if !tokens.is_empty() {
+                    made.push(TranscriptEvent::Logprobs(tokens));
+                }
+            }
+            Some("transcript.text.segment") => {
+                let segment = read::<Spoken>(data)?.segment();
+                made.push(TranscriptEvent::Segment(segment.clone()));
+                self.segments.push(segment);
+            }
             Some("transcript.text.done") => self.whole = Some(read::<Answer>(data)?.transcript()),
             _ => {}
         }
-        Ok(None)
+        Ok(made)
     }
 
     /// The whole transcript.
@@ -171,7 +214,10 @@ mod tests {
             "words":[{"word":"The","start":0.5,"end":0.72}],"usage":{"type":"duration","seconds":9}}"#;
         let transcript = transcript(body.as_bytes()).unwrap();
         assert_eq!((transcript.duration_ms, transcript.language.as_deref()), (Some(8_470), Some("english")));
-        assert_eq!((transcript.segments[0].end_ms, transcript.segments[0].avg_logprob), (3_320, Some(-0.28)));
+        let segment = &transcript.segments[0];
+        assert_eq!((segment.end_ms, segment.avg_logprob), (3_320, Some(-0.28)));
+        let extra = r#"{"seek":0,"temperature":0.0,"compression_ratio":1.2,"tokens":[50364]}"#;
+        assert_eq!(segment.extra.as_deref(), Some(extra));
         assert_eq!((transcript.words[0].text.as_str(), transcript.words[0].end_ms), ("The", 720));
         assert_eq!((transcript.usage[0].meter.as_str(), transcript.usage[0].quantity), ("audio-ms", 9_000));
     }
@@ -188,15 +234,21 @@ mod tests {
     #[test]
     fn a_stream_passes_pieces_on_and_ends_with_the_whole() {
         let mut state = Streamed::default();
-        let mut pieces = Vec::new();
+        let mut pieces = String::new();
         for data in [
-            r#"{"type":"transcript.text.delta","delta":"I see"}"#,
+            r#"{"type":"transcript.text.delta","delta":"I see","logprobs":[{"token":"I","logprob":-0.1,"bytes":[73]}]}"#,
             r#"{"type":"transcript.text.delta","delta":" skies"}"#,
             r#"{"type":"transcript.text.done","text":"I see skies","usage":{"input_tokens":1,"output_tokens":2}}"#,
         ] {
-            pieces.extend(state.take(data).unwrap());
+            for made in state.take(data).unwrap() {
+                match made {
+                    TranscriptEvent::Text(text) => pieces.push_str(&text),
+                    TranscriptEvent::Logprobs(tokens) => pieces.push_str(&format!("<{}>", tokens[0].logprob)),
+                    _ => pieces.push('?'),
+                }
+            }
         }
-        assert_eq!(pieces, ["I see", " skies"]);
+        assert_eq!(pieces, "I see<-0.1> skies");
         assert_eq!(state.end().unwrap().text, "I see skies");
     }
 

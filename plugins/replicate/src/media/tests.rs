@@ -19,6 +19,7 @@ fn request(model: &str) -> Request {
         quality: None,
         format: None,
         background: None,
+        previews: 0,
         end_user: None,
         options: "{}".to_owned(),
     }
@@ -26,7 +27,7 @@ fn request(model: &str) -> Request {
 
 fn input(role: &str, url: &str) -> Input {
     let source = MediaSource::Url(url.to_owned());
-    Input { role: role.to_owned(), media: Media { source, content_type: None, name: None } }
+    Input { role: role.to_owned(), media: Media::new(source, None) }
 }
 
 fn found(names: &[(&str, bool)]) -> Found {

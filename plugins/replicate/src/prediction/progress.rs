@@ -4,7 +4,7 @@
 const LOOKED_AT: usize = 4 * 1024;
 
 /// The last percentage in the logs, as a part of 1.
-pub fn last(logs: &str) -> Option<f32> {
+pub fn last(logs: &str) -> Option<f64> {
     let start = logs.len().saturating_sub(LOOKED_AT);
     let mut rest = &logs.as_bytes()[start..];
     while let Some(at) = rest.iter().rposition(|byte| *byte == b'%') {
@@ -17,7 +17,7 @@ pub fn last(logs: &str) -> Option<f32> {
 }
 
 /// The whole number, 0 to 100, that a line ends with, standing alone.
-fn number(text: &[u8]) -> Option<f32> {
+fn number(text: &[u8]) -> Option<f64> {
     let digits = text.iter().rev().take_while(|byte| byte.is_ascii_digit()).count();
     let (before, digits) = text.split_at(text.len() - digits);
     let stands_alone = before.last().is_none_or(|byte| byte.is_ascii_whitespace() || b":([".contains(byte));
@@ -25,7 +25,7 @@ fn number(text: &[u8]) -> Option<f32> {
         return None;
     }
     let percent: u8 = std::str::from_utf8(digits).ok()?.parse().ok()?;
-    (percent <= 100).then_some(f32::from(percent))
+    (percent <= 100).then_some(f64::from(percent))
 }
 
 #[cfg(test)]

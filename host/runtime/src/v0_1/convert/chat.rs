@@ -1,12 +1,10 @@
 //! Conversations.
 
-use atelier_domain::generation::Other;
 use atelier_domain::generation::chat as domain;
 
-use super::{media, other, usage};
+use super::{media, other, to_other, usage};
 use crate::host_state::CallState;
 use crate::v0_1::bindings::host::atelier::provider::chat_types as wit;
-use crate::v0_1::bindings::host::atelier::provider::types;
 
 fn role(role: domain::ChatRole) -> wit::Role {
     match role {
@@ -25,21 +23,42 @@ fn part(part: domain::Part, state: &mut CallState) -> wasmtime::Result<wit::Part
         domain::Part::Audio(audio) => wit::Part::Audio(media(audio, state)?),
         domain::Part::File(file) => wit::Part::File(media(file, state)?),
         domain::Part::ToolCall(call) => {
-            wit::Part::ToolCall(wit::ToolCall { id: call.id, name: call.name, arguments: call.arguments })
+            let domain::ToolCall { id, name, arguments, signature } = call;
+            wit::Part::ToolCall(wit::ToolCall { id, name, arguments, signature })
         }
-        domain::Part::ToolResult(result) => wit::Part::ToolResult(wit::ToolResult {
-            tool_call_id: result.tool_call_id,
-            content: result.content,
-            is_error: result.is_error,
-        }),
+        domain::Part::ToolResult(result) => {
+            let content: wasmtime::Result<Vec<_>> =
+                result.content.into_iter().map(|each| tool_content(each, state)).collect();
+            let (tool_call_id, is_error) = (result.tool_call_id, result.is_error);
+            wit::Part::ToolResult(wit::ToolResult { tool_call_id, content: content?, is_error })
+        }
         domain::Part::Thinking(thinking) => {
             wit::Part::Thinking(wit::Thinking { text: thinking.text, signature: thinking.signature })
         }
         domain::Part::Refusal(text) => wit::Part::Refusal(text),
-        domain::Part::Other(Other { kind, json }) => {
-            wit::Part::Other(types::Other { kind, json: Box::<str>::from(json).into() })
-        }
+        domain::Part::Other(other) => wit::Part::Other(to_other(other)),
     })
+}
+
+fn tool_content(content: domain::ToolContent, state: &mut CallState) -> wasmtime::Result<wit::ToolContent> {
+    Ok(match content {
+        domain::ToolContent::Text(text) => wit::ToolContent::Text(text),
+        domain::ToolContent::Image(image) => wit::ToolContent::Image(media(image, state)?),
+        domain::ToolContent::File(file) => wit::ToolContent::File(media(file, state)?),
+        domain::ToolContent::Other(other) => wit::ToolContent::Other(to_other(other)),
+    })
+}
+
+fn tool(tool: domain::Tool) -> wit::Tool {
+    match tool {
+        domain::Tool::Function(function) => wit::Tool::Function(wit::Function {
+            name: function.name,
+            description: function.description,
+            parameters: Box::<str>::from(function.parameters).into(),
+            strict: function.strict,
+        }),
+        domain::Tool::Other(other) => wit::Tool::Other(to_other(other)),
+    }
 }
 
 fn message(message: domain::Message, state: &mut CallState) -> wasmtime::Result<wit::Message> {
@@ -57,6 +76,7 @@ fn format(format: domain::ResponseFormat) -> wit::ResponseFormat {
             schema: Box::<str>::from(schema.schema).into(),
             strict: schema.strict,
         }),
+        domain::ResponseFormat::Other(other) => wit::ResponseFormat::Other(to_other(other)),
     }
 }
 
@@ -71,16 +91,7 @@ pub fn request(request: domain::ChatRequest, state: &mut CallState) -> wasmtime:
         model: request.model,
         messages: messages?,
         stream: request.stream,
-        tools: request
-            .tools
-            .into_iter()
-            .map(|tool| wit::Tool {
-                name: tool.name,
-                description: tool.description,
-                parameters: Box::<str>::from(tool.parameters).into(),
-                strict: tool.strict,
-            })
-            .collect(),
+        tools: request.tools.into_iter().map(tool).collect(),
         tool_choice: match request.tool_choice {
             domain::ToolChoice::Automatic => wit::ToolChoice::Automatic,
             domain::ToolChoice::None => wit::ToolChoice::None,
@@ -123,21 +134,13 @@ fn event(event: wit::ChatEvent) -> Result<domain::ChatEvent, String> {
         }),
         wit::ChatEvent::Refusal(text) => domain::ChatEvent::Refusal(text),
         wit::ChatEvent::ToolCallStart(start) => {
-            domain::ChatEvent::ToolCallStart { index: start.index, id: start.id, name: start.name }
+            let wit::ToolCallStart { index, id, name, signature } = start;
+            domain::ChatEvent::ToolCallStart { index, id, name, signature }
         }
         wit::ChatEvent::ToolCallDelta(delta) => {
             domain::ChatEvent::ToolCallDelta { index: delta.index, arguments: delta.arguments }
         }
-        wit::ChatEvent::Logprobs(tokens) => domain::ChatEvent::Logprobs(
-            tokens
-                .into_iter()
-                .map(|token| domain::TokenLogprob {
-                    token: token.token,
-                    logprob: token.logprob,
-                    top: token.top.into_iter().map(|top| (top.token, top.logprob)).collect(),
-                })
-                .collect(),
-        ),
+        wit::ChatEvent::Logprobs(tokens) => domain::ChatEvent::Logprobs(logprobs(tokens)),
         wit::ChatEvent::Finished(reason) => domain::ChatEvent::Finished(match reason {
             wit::FinishReason::Stop => domain::FinishReason::Stop,
             wit::FinishReason::Length => domain::FinishReason::Length,
@@ -148,4 +151,20 @@ fn event(event: wit::ChatEvent) -> Result<domain::ChatEvent, String> {
         wit::ChatEvent::Usage(lines) => domain::ChatEvent::Usage(usage(lines)),
         wit::ChatEvent::Other(unknown) => domain::ChatEvent::Other(other(unknown)?),
     })
+}
+
+/// How likely tokens were.
+pub fn logprobs(tokens: Vec<wit::TokenLogprob>) -> Vec<domain::TokenLogprob> {
+    let top = |top: wit::TopLogprob| domain::TopLogprob {
+        token: top.token,
+        logprob: top.logprob,
+        bytes: top.bytes,
+    };
+    let token = |token: wit::TokenLogprob| domain::TokenLogprob {
+        token: token.token,
+        logprob: token.logprob,
+        bytes: token.bytes,
+        top: token.top.into_iter().map(top).collect(),
+    };
+    tokens.into_iter().map(token).collect()
 }

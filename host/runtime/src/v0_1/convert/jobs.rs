@@ -37,6 +37,7 @@ pub fn media_request(
         quality: request.quality,
         format: request.format,
         background: request.background,
+        previews: request.previews,
         end_user: request.end_user,
         options: Box::<str>::from(request.options).into(),
     })
@@ -75,7 +76,8 @@ pub fn callback(callback: domain::Callback) -> wit_webhook::Callback {
 /// One carries malformed JSON.
 pub fn events(events: Vec<wit::Event>) -> Result<Vec<domain::CallbackEvent>, String> {
     let event = |event: wit::Event| {
-        Ok(domain::CallbackEvent { kind: event.kind, provider_id: None, json: super::json(event.json)? })
+        let (kind, provider_id) = (event.kind, event.provider_id);
+        Ok(domain::CallbackEvent { kind, provider_id, json: super::json(event.json)? })
     };
     events.into_iter().map(event).collect()
 }
@@ -84,9 +86,11 @@ pub fn wake(wake: domain::Wake) -> wit::Wake {
     match wake {
         domain::Wake::Timer => wit::Wake::Timer,
         domain::Wake::Resumed => wit::Wake::Resumed,
-        domain::Wake::Webhook(event) => {
-            wit::Wake::Webhook(wit::Event { kind: event.kind, json: Box::<str>::from(event.json).into() })
-        }
+        domain::Wake::Webhook(event) => wit::Wake::Webhook(wit::Event {
+            kind: event.kind,
+            provider_id: event.provider_id,
+            json: Box::<str>::from(event.json).into(),
+        }),
     }
 }
 
@@ -133,6 +137,7 @@ fn output(output: wit::Output, state: &mut CallState) -> Result<domain::Output, 
             source: match item.source {
                 wit::OutputSource::Blob(blob) => domain::OutputSource::Blob(take(blob, state)?),
                 wit::OutputSource::Remote(url) => domain::OutputSource::Remote(url),
+                wit::OutputSource::Guarded(url) => domain::OutputSource::Guarded(url),
             },
             content_type: item.content_type,
             revised_prompt: item.revised_prompt,

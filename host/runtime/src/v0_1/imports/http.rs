@@ -10,6 +10,7 @@ use wasmtime::component::Resource;
 use super::blobs::blocking;
 use crate::egress::{Egress, EgressError, IncomingBody, OutgoingBody, OutgoingRequest, Segment};
 use crate::host_state::CallState;
+use crate::traffic::OpenRequest;
 use crate::v0_1::bindings::host::atelier::provider::http::{
     BlobSlice, Body, Effect, Host, HostIncomingBody, HttpError, Part, Request, Response,
     Segment as WitSegment,
@@ -65,17 +66,9 @@ impl CallState {
         HttpError { code: "limit-reached".to_owned(), message: format!("{limit}: {budget}") }
     }
 
-    fn count_request(&mut self) -> Result<(), HttpError> {
-        let profile = &self.shared.profile;
-        let (open_max, requests_max) = (profile.open_requests, profile.requests);
-        if self.used.open_requests >= open_max {
-            return Err(self.limit_reached(Limit::OpenRequests, format!("{open_max} open at once")));
-        }
-        if self.used.requests >= requests_max {
-            return Err(self.limit_reached(Limit::OpenRequests, format!("{requests_max} in all")));
-        }
-        self.used.requests += 1;
-        Ok(())
+    fn count_request(&mut self) -> Result<OpenRequest, HttpError> {
+        let begun = self.traffic.begin(&self.shared.profile);
+        begun.map_err(|budget| self.limit_reached(Limit::OpenRequests, budget))
     }
 
     pub(super) fn count_response_bytes(&mut self, bytes: usize) -> Result<(), HttpError> {
@@ -254,7 +247,7 @@ impl CallState {
     }
 
     async fn send_request(&mut self, request: Request) -> Result<Response, HttpError> {
-        self.count_request()?;
+        let open = self.count_request()?;
         let (effect, repeatable) = (request.effect, request.idempotency_header.is_some());
         let outgoing = self.outgoing(request)?;
         let Some(egress) = self.shared.egress.clone() else {
@@ -269,11 +262,13 @@ impl CallState {
         self.journal(effect, repeatable).await?;
         let shared = self.shared.clone();
         let sent = async move { egress.send(outgoing, &shared.grants, &shared.secrets).await };
-        let received = match self.at_home(sent).await {
+        let mut received = match self.at_home(sent).await {
             Ok(Ok(received)) => received,
             Ok(Err(error)) => return Err(self.http_error(&error)),
             Err(lost) => return Err(self.http_error(&EgressError::Reset(lost.to_string()))),
         };
+        self.traffic.answered(received.status.is_success(), &received.headers, self.shared.clock.now());
+        received.body.keep(open);
         let headers = received
             .headers
             .iter()
@@ -282,7 +277,6 @@ impl CallState {
             })
             .collect();
         let body = self.push(received.body).map_err(|error| invalid(error.to_string()))?;
-        self.used.open_requests += 1;
         Ok(Response { status: received.status.as_u16(), headers, body })
     }
 
@@ -393,7 +387,6 @@ impl HostIncomingBody for CallState {
 
     async fn drop(&mut self, body: Resource<IncomingBody>) -> wasmtime::Result<()> {
         self.table.delete(body)?;
-        self.used.open_requests = self.used.open_requests.saturating_sub(1);
         Ok(())
     }
 }

@@ -2,16 +2,20 @@
 
 mod chat;
 
+use std::sync::Arc;
+
 use atelier_domain::generation::speech::SpeechEvent;
 use atelier_domain::generation::transcription::TranscriptionEvent;
 use tokio::sync::mpsc::Sender;
 use wasmtime::component::Resource;
 
-use crate::egress::IncomingBody;
+use crate::blank::{Blank as _, SharedText};
+use crate::egress::{IncomingBody, Patterns};
 use crate::host_state::CallState;
 use crate::v0_1::bindings::host::atelier::provider::chat_types::Closed;
 use crate::v0_1::bindings::host::atelier::provider::http::HttpError;
 use crate::v0_1::bindings::host::atelier::provider::{speech_types, transcription_types};
+use crate::v0_1::convert;
 
 pub use chat::ChatSink;
 
@@ -45,6 +49,8 @@ impl speech_types::HostAudioSink for CallState {
         content_type: String,
     ) -> wasmtime::Result<Result<(), Closed>> {
         self.count_host_call()?;
+        let mut content_type = content_type;
+        content_type.blank(&self.shared.secrets.patterns());
         let sink = self.table.get_mut(&sink)?;
         if sink.started {
             return Err(self.trap_forbidden("it started its audio twice"));
@@ -78,7 +84,6 @@ impl speech_types::HostAudioSink for CallState {
         }
         let events = sink.events.clone();
         let mut body = self.table.delete(body)?;
-        self.used.open_requests = self.used.open_requests.saturating_sub(1);
         let mut piped = 0u64;
         loop {
             let chunk = match body.read(PIPE_BYTES).await {
@@ -102,14 +107,33 @@ impl speech_types::HostAudioSink for CallState {
     }
 }
 
-/// Where a transcript goes.
+/// Where a transcript goes. Its text is scrubbed as the stream that it is, the rest one by one.
 #[derive(Debug)]
-pub struct TranscriptSink(Sender<Vec<TranscriptionEvent>>);
+pub struct TranscriptSink {
+    events: Sender<Vec<TranscriptionEvent>>,
+    patterns: Arc<Patterns>,
+    text: SharedText,
+}
 
 impl TranscriptSink {
     /// A sink into a call's channel.
-    pub fn new(events: Sender<Vec<TranscriptionEvent>>) -> Self {
-        Self(events)
+    pub fn new(events: Sender<Vec<TranscriptionEvent>>, patterns: Arc<Patterns>) -> Self {
+        let text = SharedText::new(Arc::clone(&patterns));
+        Self { events, patterns, text }
+    }
+
+    /// The text that passes through it.
+    pub fn text(&self) -> SharedText {
+        self.text.clone()
+    }
+
+    fn scrub(&self, mut event: TranscriptionEvent) -> Option<TranscriptionEvent> {
+        if let TranscriptionEvent::Text(text) = event {
+            let text = self.text.push(text);
+            return (!text.is_empty()).then_some(TranscriptionEvent::Text(text));
+        }
+        event.blank(&self.patterns);
+        Some(event)
     }
 }
 
@@ -119,11 +143,20 @@ impl transcription_types::HostTranscriptSink for CallState {
     async fn send(
         &mut self,
         sink: Resource<TranscriptSink>,
-        text: String,
+        events: Vec<transcription_types::TranscriptEvent>,
     ) -> wasmtime::Result<Result<(), Closed>> {
         self.count_host_call()?;
-        let events = &self.table.get(&sink)?.0;
-        Ok(events.send(vec![TranscriptionEvent::Text(text)]).await.map_err(|_| closed()))
+        let events: Result<Vec<_>, _> = events.into_iter().map(convert::live::transcript_event).collect();
+        let events = match events {
+            Ok(events) => events,
+            Err(what) => return Err(self.trap_forbidden(what)),
+        };
+        let sink = self.table.get(&sink)?;
+        let scrubbed: Vec<_> = events.into_iter().filter_map(|event| sink.scrub(event)).collect();
+        if scrubbed.is_empty() {
+            return Ok(Ok(()));
+        }
+        Ok(sink.events.send(scrubbed).await.map_err(|_| closed()))
     }
 
     async fn drop(&mut self, sink: Resource<TranscriptSink>) -> wasmtime::Result<()> {

@@ -4,7 +4,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use atelier_domain::failure::ProviderError;
+use atelier_domain::failure::{Limit, ProviderError};
 use atelier_domain::provider::CallContext;
 use bytes::Bytes;
 use futures::stream;
@@ -21,6 +21,8 @@ use wasmtime_wasi_http::{
 
 use crate::egress::{EgressError, IncomingBody, OutgoingBody, OutgoingRequest};
 use crate::host_state::{CallState, Shared};
+use crate::limits::limit_error;
+use crate::traffic::Traffic;
 
 /// The WASI side of one call.
 pub struct Wasi {
@@ -32,7 +34,7 @@ pub struct Wasi {
 
 impl Wasi {
     /// A fresh, empty world.
-    pub fn new(shared: &Arc<Shared>, context: &CallContext) -> Self {
+    pub fn new(shared: &Arc<Shared>, context: &CallContext, traffic: Arc<Traffic>) -> Self {
         let output = MemoryOutputPipe::new(shared.profile.log_bytes);
         let ctx = WasiCtxBuilder::new()
             .stdout(output.clone())
@@ -42,7 +44,8 @@ impl Wasi {
             .allow_tcp(false)
             .allow_udp(false)
             .build();
-        let door = Door { shared: Arc::clone(shared), context: context.clone(), refusal: Arc::default() };
+        let (shared, context) = (Arc::clone(shared), context.clone());
+        let door = Door { shared, context, traffic, refusal: Arc::default() };
         Self { ctx, http: WasiHttpCtx::new(), door, output }
     }
 
@@ -89,7 +92,9 @@ pub fn link(linker: &mut Linker<CallState>) -> wasmtime::Result<()> {
 
 impl CallState {
     fn wasi(&mut self) -> (&mut Wasi, &mut wasmtime::component::ResourceTable) {
-        let wasi = self.wasi.get_or_insert_with(|| Box::new(Wasi::new(&self.shared, &self.context)));
+        let wasi = self.wasi.get_or_insert_with(|| {
+            Box::new(Wasi::new(&self.shared, &self.context, Arc::clone(&self.traffic)))
+        });
         (wasi, &mut self.table)
     }
 }
@@ -113,6 +118,7 @@ impl WasiHttpView for CallState {
 struct Door {
     shared: Arc<Shared>,
     context: CallContext,
+    traffic: Arc<Traffic>,
     refusal: Arc<Mutex<Option<ProviderError>>>,
 }
 
@@ -136,6 +142,10 @@ impl WasiHttpHooks for Door {
 
 impl Door {
     async fn pass(self, request: Request<WasiBody>) -> Result<Response<WasiBody>, Error> {
+        let open = self
+            .traffic
+            .begin(&self.shared.profile)
+            .map_err(|budget| self.refuse(limit_error(&self.shared.name, Limit::OpenRequests, budget)))?;
         let (mut head, body) = request.into_parts();
         let url = Url::parse(&head.uri.to_string()).map_err(|_| Error::HttpRequestUriInvalid)?;
         let max = self.shared.profile.host_call_bytes;
@@ -164,10 +174,12 @@ impl Door {
             depth: self.context.depth,
         };
         let Some(egress) = &self.shared.egress else { return Err(Error::HttpRequestDenied) };
-        let received = egress
+        let mut received = egress
             .send(outgoing, &self.shared.grants, &self.shared.secrets)
             .await
             .map_err(|error| self.wasi_error(&error))?;
+        self.traffic.answered(received.status.is_success(), &received.headers, self.shared.clock.now());
+        received.body.keep(open);
         let mut response = Response::new(incoming(received.body, self.shared.profile.response_bytes));
         *response.status_mut() = received.status;
         *response.headers_mut() = received.headers;
@@ -215,4 +227,110 @@ fn incoming(body: IncomingBody, bytes_max: u64) -> WasiBody {
         }
     });
     StreamBody::new(frames).boxed_unsync()
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io;
+
+    use atelier_domain::blob::{Blob, BlobId, BlobStore, BlobWriter};
+    use atelier_domain::id::CallId;
+    use atelier_domain::time::SystemClock;
+    use http_body_util::Empty;
+
+    use super::*;
+    use crate::egress::{Grants, Secrets};
+    use crate::limits::Profile;
+    use crate::v0_1::imports::cache::InstanceCache;
+    use crate::v0_1::imports::quota::QuotaReport;
+    use crate::v0_1::imports::random::Randomness;
+
+    #[derive(Debug)]
+    struct NoBlobs;
+
+    impl BlobStore for NoBlobs {
+        fn create(&self, _: &str) -> io::Result<Box<dyn BlobWriter>> {
+            Err(io::Error::other("no blobs here"))
+        }
+        fn open(&self, _: &BlobId, _: &str) -> io::Result<Option<Blob>> {
+            Ok(None)
+        }
+        fn remove(&self, _: &BlobId) -> io::Result<bool> {
+            Ok(false)
+        }
+    }
+
+    fn shared(requests: u32) -> Arc<Shared> {
+        let profile = Profile {
+            memory_bytes: 1,
+            table_elements: 1,
+            stack_bytes: 1,
+            cpu: Duration::from_secs(1),
+            wall: Duration::from_secs(1),
+            response_bytes: 1,
+            blob_bytes: 1,
+            log_bytes: 1,
+            open_requests: 4,
+            requests,
+            handles: 1,
+            host_call_bytes: 1,
+            host_calls: 1,
+            concurrent_calls: 1,
+            slow_lane_calls: 1,
+            slow_lane_threads: 1,
+            cache_bytes: 1,
+        };
+        Arc::new(Shared {
+            name: "test".to_owned(),
+            base_url: String::new(),
+            settings: "{}".to_owned(),
+            grants: Grants::default(),
+            secrets: Secrets::default(),
+            profile,
+            egress: None,
+            blobs: Arc::new(NoBlobs),
+            cache: InstanceCache::new(0),
+            clock: Arc::new(SystemClock::default()),
+            randomness: Randomness::System,
+            quota: QuotaReport::default(),
+        })
+    }
+
+    fn context() -> CallContext {
+        CallContext {
+            call: CallId::new(),
+            request_id: Arc::from("test"),
+            attempt: 1,
+            idempotency_key: String::new(),
+            budget: Duration::from_secs(1),
+            scope: Arc::from(""),
+            callback_url: None,
+            depth: 0,
+            journal: None,
+            previews: None,
+        }
+    }
+
+    async fn send(door: &Door) -> Option<ProviderError> {
+        let body = Empty::new().map_err(|never| match never {}).boxed_unsync();
+        let mut request = Request::new(body);
+        *request.uri_mut() = http::Uri::from_static("https://example.com/");
+        assert!(door.clone().pass(request).await.is_err(), "there is no way out of this test");
+        door.refusal.lock().expect("no panic").take()
+    }
+
+    #[tokio::test]
+    async fn requests_by_wasi_count_against_the_limit_of_all_requests() {
+        let (shared, traffic) = (shared(3), Arc::new(Traffic::default()));
+        // One by the contract's own `http`.
+        drop(traffic.begin(&shared.profile).expect("the first of three"));
+        let door = Door { shared, context: context(), traffic, refusal: Arc::default() };
+        assert!(send(&door).await.is_none());
+        assert!(send(&door).await.is_none());
+        let refused = send(&door).await;
+        assert!(
+            matches!(&refused, Some(ProviderError::LimitReached { limit: Limit::OpenRequests, budget, .. }) if budget == "3 in all"),
+            "{refused:?}"
+        );
+    }
 }

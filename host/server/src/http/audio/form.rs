@@ -1,12 +1,20 @@
 //! The form of a transcription request.
 
+use std::collections::BTreeMap;
+
 use atelier_domain::generation::transcription::TranscriptionRequest;
 use atelier_domain::generation::{Json, MediaSource, empty_object};
 use bytes::Bytes;
+use serde_json::{Map, Value};
 
+use crate::http::chat_completions::options::Options;
 use crate::http::form::{Field, Form};
 use crate::http::input::{self, Kind};
 use crate::http::{ApiError, Call};
+
+/// Members that are lists and that only some providers take.
+const LISTS: [&str; 4] = ["keywords", "languages", "known_speaker_names", "known_speaker_references"];
+const LIST_ITEMS_MAX: usize = 100;
 
 /// How the transcript is written.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -17,6 +25,8 @@ pub(super) enum Format {
     Srt,
     Vtt,
     VerboseJson,
+    /// Segments with who speaks.
+    DiarizedJson,
 }
 
 #[derive(Debug)]
@@ -24,6 +34,7 @@ pub(super) struct Wanted {
     pub model: String,
     pub format: Format,
     pub request: TranscriptionRequest,
+    pub options: Options,
 }
 
 #[derive(Default)]
@@ -33,11 +44,16 @@ struct Fields {
     language: Option<String>,
     prompt: Option<String>,
     format: Format,
-    temperature: Option<f32>,
+    temperature: Option<f64>,
     words: bool,
     segments: bool,
     stream: bool,
+    logprobs: bool,
     options: Option<Json>,
+    chunking: Map<String, Value>,
+    chunking_word: Option<String>,
+    /// Members that are lists, by name.
+    lists: BTreeMap<&'static str, Vec<String>>,
 }
 
 /// Reads the form.
@@ -60,7 +76,7 @@ impl Fields {
             "prompt" => self.prompt = text(&field)?,
             "response_format" => self.format = format(field.text()?)?,
             "temperature" => {
-                let temperature: f32 = field.parse("a number from 0 to 1")?;
+                let temperature: f64 = field.parse("a number from 0 to 1")?;
                 if !(0.0..=1.0).contains(&temperature) {
                     return Err(ApiError::invalid("temperature", "must be from 0 to 1"));
                 }
@@ -77,18 +93,67 @@ impl Fields {
                 }
             },
             "stream" => self.stream = field.parse("true or false")?,
+            "include" => match field.text()? {
+                "logprobs" => self.logprobs = true,
+                _ => return Err(ApiError::invalid("include", "only \"logprobs\" can be included")),
+            },
+            "chunking_strategy" => self.chunking_word = text(&field)?,
             "options" => {
                 let options = serde_json::from_str(field.text()?);
                 self.options =
                     Some(options.map_err(|error| ApiError::invalid("options", error.to_string()))?);
             }
-            _ => return Err(ApiError::UnknownParameter { param: field.name }),
+            name => return self.add_nested(LISTS.iter().find(|known| **known == name).copied(), &field),
         }
         Ok(())
     }
 
-    async fn finish(self, translate: bool) -> Result<Wanted, ApiError> {
+    /// A member of a list, or of an object that client libraries write as `name[member]`.
+    fn add_nested(&mut self, list: Option<&'static str>, field: &Field) -> Result<(), ApiError> {
+        if let Some(name) = list {
+            let items = self.lists.entry(name).or_default();
+            if items.len() == LIST_ITEMS_MAX {
+                return Err(ApiError::invalid(name, format!("at most {LIST_ITEMS_MAX} entries")));
+            }
+            items.push(field.text()?.to_owned());
+            return Ok(());
+        }
+        let member = field.name.strip_prefix("chunking_strategy[").and_then(|rest| rest.strip_suffix(']'));
+        match member {
+            Some(member @ ("type" | "prefix_padding_ms" | "silence_duration_ms" | "threshold")) => {
+                let text = field.text()?;
+                let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+                self.chunking.insert(member.to_owned(), value);
+                Ok(())
+            }
+            _ => Err(ApiError::UnknownParameter { param: field.name.clone() }),
+        }
+    }
+
+    /// What the provider contract has no field for.
+    fn options(&mut self) -> Result<Options, ApiError> {
+        let mut options = Options::of(self.options.take());
+        let raw = |value: &Value| {
+            serde_json::value::to_raw_value(value).map_err(|error| ApiError::bug(error.to_string()))
+        };
+        for (name, items) in std::mem::take(&mut self.lists) {
+            options.want(name, Some(&raw(&Value::from(items))?));
+        }
+        let chunking = match (self.chunking_word.take(), std::mem::take(&mut self.chunking)) {
+            (None, members) if members.is_empty() => return Ok(options),
+            (None, members) => Value::Object(members),
+            // A JSON object, for those who write forms by hand.
+            (Some(text), _) if text.starts_with('{') => serde_json::from_str(&text)
+                .map_err(|error| ApiError::invalid("chunking_strategy", error.to_string()))?,
+            (Some(word), _) => Value::from(word),
+        };
+        options.want("chunking_strategy", Some(&raw(&chunking)?));
+        Ok(options)
+    }
+
+    async fn finish(mut self, translate: bool) -> Result<Wanted, ApiError> {
         let missing = |param: &str| ApiError::MissingParameter { param: param.to_owned() };
+        let options = self.options()?;
         let model = self.model.ok_or_else(|| missing("model"))?;
         let (filename, bytes) = self.file.ok_or_else(|| missing("file"))?;
         // Hashing 25 MiB would hold up an async thread.
@@ -97,7 +162,9 @@ impl Fields {
         let MediaSource::Blob(audio) = media.source else {
             return Err(ApiError::bug("an uploaded file is a blob"));
         };
-        let wants_segments = matches!(self.format, Format::Srt | Format::Vtt | Format::VerboseJson);
+        let speakers = self.format == Format::DiarizedJson;
+        let wants_segments =
+            speakers || matches!(self.format, Format::Srt | Format::Vtt | Format::VerboseJson);
         let request = TranscriptionRequest {
             model: String::new(),
             audio,
@@ -108,10 +175,12 @@ impl Fields {
             translate,
             word_times: self.words,
             segment_times: self.segments || wants_segments,
+            speakers,
+            logprobs: self.logprobs,
             stream: self.stream,
-            options: self.options.unwrap_or_else(empty_object),
+            options: empty_object(),
         };
-        Ok(Wanted { model, format: self.format, request })
+        Ok(Wanted { model, format: self.format, request, options })
     }
 }
 
@@ -122,6 +191,10 @@ fn format(text: &str) -> Result<Format, ApiError> {
         "srt" => Ok(Format::Srt),
         "vtt" => Ok(Format::Vtt),
         "verbose_json" => Ok(Format::VerboseJson),
-        _ => Err(ApiError::invalid("response_format", "must be json, text, srt, vtt or verbose_json")),
+        "diarized_json" => Ok(Format::DiarizedJson),
+        _ => {
+            let known = "must be json, text, srt, vtt, verbose_json or diarized_json";
+            Err(ApiError::invalid("response_format", known))
+        }
     }
 }

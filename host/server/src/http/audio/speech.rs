@@ -4,19 +4,24 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
+use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use atelier_domain::generation::{Json, empty_object};
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
 use atelier_service::generation::Live;
 use axum::body::Body as HttpBody;
 use axum::response::Response;
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
+use serde_json::json;
 
-use crate::http::{ApiError, Call, Reply, body};
+use crate::http::sse::{self, Script};
+use crate::http::{ApiError, Call, Dialect, Reply, body};
 
 const INPUT_CHARACTERS_MAX: usize = 4096;
 const FORMATS: [&str; 6] = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
@@ -28,7 +33,7 @@ struct Body {
     input: String,
     voice: Voice,
     response_format: Option<String>,
-    speed: Option<f32>,
+    speed: Option<f64>,
     instructions: Option<String>,
     language: Option<String>,
     stream_format: Option<String>,
@@ -63,6 +68,10 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         options: body.options.unwrap_or_else(empty_object),
     };
     let mut live = call.app.generations.speak(caller, resolved, request)?.begin().await?;
+    if body.stream_format.as_deref() == Some("sse") {
+        let idle_max = call.app.config.server.stream_idle_max;
+        return Ok(sse::stream(live, Events::default(), call.request_id.clone(), idle_max));
+    }
     let Some(first) = live.next().await else { return Err(ApiError::bug("a call that began has no event")) };
     let first = first?;
     let content_type = first.iter().find_map(|event| match event {
@@ -85,10 +94,39 @@ fn check(body: &Body) -> Result<(), ApiError> {
     if body.speed.is_some_and(|speed| !(0.25..=4.0).contains(&speed)) {
         return Err(ApiError::invalid("speed", "must be from 0.25 to 4"));
     }
-    if body.stream_format.as_ref().is_some_and(|format| format != "audio") {
-        return Err(ApiError::invalid("stream_format", "only \"audio\" is supported"));
+    if body.stream_format.as_ref().is_some_and(|format| format != "audio" && format != "sse") {
+        return Err(ApiError::invalid("stream_format", "must be \"audio\" or \"sse\""));
     }
     Ok(())
+}
+
+/// `speech.audio.delta` and `speech.audio.done`.
+#[derive(Default)]
+struct Events {
+    usage: Vec<UsageLine>,
+}
+
+impl Script<SpeechEvent> for Events {
+    const DIALECT: Dialect = Dialect::OpenAi;
+
+    fn event(&mut self, event: SpeechEvent, out: &mut Vec<u8>) {
+        match event {
+            // The request named the format.
+            SpeechEvent::Started(_) => {}
+            SpeechEvent::Audio(bytes) if bytes.is_empty() => {}
+            SpeechEvent::Audio(bytes) => {
+                sse::data(out, &json!({"type": "speech.audio.delta", "audio": STANDARD.encode(&bytes)}));
+            }
+            SpeechEvent::Finished(lines) => self.usage = lines,
+        }
+    }
+
+    /// Providers that count characters or seconds have no tokens to tell.
+    fn end(&mut self, out: &mut Vec<u8>) {
+        let TokenTotals { input, output, .. } = TokenTotals::of(&self.usage);
+        let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
+        sse::data(out, &json!({"type": "speech.audio.done", "usage": usage}));
+    }
 }
 
 /// The audio's bytes. A failure in the middle breaks the connection: a clean end would pass for a whole file.

@@ -38,6 +38,7 @@ fn cues(transcript: &Transcript) -> Vec<TranscribedSegment> {
         speaker: None,
         avg_logprob: None,
         no_speech_probability: None,
+        extra: None,
     }]
 }
 
@@ -64,6 +65,7 @@ mod tests {
             speaker: None,
             avg_logprob: None,
             no_speech_probability: None,
+            extra: None,
         };
         let transcript = Transcript { segments: vec![segment], ..Transcript::default() };
         assert_eq!(srt(&transcript), "1\n01:02:03,004 --> 01:02:05,000\nIt was the best <of> times\n\n");

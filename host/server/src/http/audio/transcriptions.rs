@@ -1,17 +1,16 @@
 //! `POST /v1/audio/transcriptions` and `POST /v1/audio/translations`.
 
+use atelier_domain::generation::chat::TokenLogprob;
 use atelier_domain::generation::transcription::{Transcript, TranscriptionEvent};
-use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
 use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderValue, StatusCode};
-use serde::Serialize;
 use serde_json::json;
 
 use super::form::{self, Format};
-use super::subtitles;
+use super::{subtitles, transcript};
 use crate::http::sse::{self, Script};
 use crate::http::{ApiError, Call, Dialect, Reply, answer};
 
@@ -31,13 +30,16 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     let caller = call.caller()?;
     let resolved = call.app.generations.resolve(caller, &wanted.model, task).await?;
     let instance = resolved.model.id.instance().to_owned();
-    let is_stream = wanted.request.stream;
-    let mut live = call.app.generations.transcribe(caller, resolved, wanted.request)?;
+    let mut request = wanted.request;
+    request.options = wanted.options.merge(resolved.model.options())?;
+    let (is_stream, with_logprobs, with_speakers) = (request.stream, request.logprobs, request.speakers);
+    let mut live = call.app.generations.transcribe(caller, resolved, request)?;
     if is_stream {
         let live = live.begin().await?;
+        let pieces = Pieces { with_logprobs, with_speakers, waiting: None, segments: 0 };
         return Ok(sse::stream(
             live,
-            Pieces,
+            pieces,
             call.request_id.clone(),
             call.app.config.server.stream_idle_max,
         ));
@@ -46,102 +48,56 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     while let Some(batch) = live.next().await {
         for event in batch? {
             match event {
-                TranscriptionEvent::Text(_) => {}
+                TranscriptionEvent::Text(_)
+                | TranscriptionEvent::Logprobs(_)
+                | TranscriptionEvent::Segment(_)
+                | TranscriptionEvent::Other(_) => {}
                 TranscriptionEvent::Finished(transcript) => whole = Some(transcript),
             }
         }
     }
     let transcript = whole.ok_or(ServiceError::AnswerBrokenOff { instance })?;
-    Ok(written(&transcript, wanted.format, translate)?.after(live.elapsed()))
+    Ok(written(&transcript, wanted.format, translate, with_logprobs)?.after(live.elapsed()))
 }
 
-#[derive(Serialize)]
-struct Verbose<'a> {
-    task: &'static str,
-    language: &'a str,
-    duration: f64,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    words: Vec<Word<'a>>,
-    segments: Vec<Segment<'a>>,
-}
-
-#[derive(Serialize)]
-struct Word<'a> {
-    word: &'a str,
-    start: f64,
-    end: f64,
-}
-
-#[derive(Serialize)]
-struct Segment<'a> {
-    id: usize,
-    start: f64,
-    end: f64,
-    text: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    speaker: Option<&'a str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    avg_logprob: Option<f32>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    no_speech_prob: Option<f32>,
-}
-
-fn seconds(ms: u64) -> f64 {
-    ms as f64 / 1000.0
-}
-
-fn written(transcript: &Transcript, format: Format, translate: bool) -> Result<Reply, ApiError> {
+fn written(
+    transcript: &Transcript,
+    format: Format,
+    translate: bool,
+    with_logprobs: bool,
+) -> Result<Reply, ApiError> {
     let plain = |text: String, content_type: &'static str| {
         Ok(answer::bytes(StatusCode::OK, HeaderValue::from_static(content_type), Bytes::from(text)).into())
     };
     match format {
-        Format::Json => {
-            let totals = TokenTotals::of(&transcript.usage);
-            let usage = (totals.input + totals.output > 0).then(|| {
-                json!({"type": "tokens", "input_tokens": totals.input, "output_tokens": totals.output,
-                    "total_tokens": totals.input + totals.output})
-            });
-            let mut view = json!({"text": transcript.text});
-            if let Some(usage) = usage {
-                view["usage"] = usage;
-            }
-            answer::json(&view)
-        }
+        Format::Json => answer::json(&transcript::plain(transcript, with_logprobs)),
         Format::Text => plain(format!("{}\n", transcript.text), "text/plain; charset=utf-8"),
         Format::Srt => plain(subtitles::srt(transcript), "application/x-subrip; charset=utf-8"),
         Format::Vtt => plain(subtitles::vtt(transcript), "text/vtt; charset=utf-8"),
-        Format::VerboseJson => answer::json(&verbose(transcript, translate)),
+        Format::VerboseJson => answer::json(&transcript::verbose(transcript, translate)),
+        Format::DiarizedJson => answer::json(&transcript::diarized(transcript)),
     }
 }
 
-fn verbose(transcript: &Transcript, translate: bool) -> Verbose<'_> {
-    let words = transcript.words.iter().map(|word| Word {
-        word: &word.text,
-        start: seconds(word.start_ms),
-        end: seconds(word.end_ms),
-    });
-    let segments = transcript.segments.iter().enumerate().map(|(id, segment)| Segment {
-        id,
-        start: seconds(segment.start_ms),
-        end: seconds(segment.end_ms),
-        text: &segment.text,
-        speaker: segment.speaker.as_deref(),
-        avg_logprob: segment.avg_logprob,
-        no_speech_prob: segment.no_speech_probability,
-    });
-    Verbose {
-        task: if translate { "translate" } else { "transcribe" },
-        language: transcript.language.as_deref().unwrap_or(""),
-        duration: seconds(transcript.duration_ms.unwrap_or(0)),
-        text: &transcript.text,
-        words: words.collect(),
-        segments: segments.collect(),
-    }
+/// `transcript.text.delta`, `transcript.text.segment` and `transcript.text.done`.
+struct Pieces {
+    /// Whether to say how likely each token was. Then a piece of text waits for what comes next, which may be just that.
+    with_logprobs: bool,
+    with_speakers: bool,
+    waiting: Option<String>,
+    segments: usize,
 }
 
-/// `transcript.text.delta` and `transcript.text.done`.
-struct Pieces;
+impl Pieces {
+    fn delta(&mut self, tokens: &[TokenLogprob], out: &mut Vec<u8>) {
+        let Some(delta) = self.waiting.take() else { return };
+        let mut event = json!({"type": "transcript.text.delta", "delta": delta});
+        if !tokens.is_empty() {
+            event["logprobs"] = transcript::logprobs(tokens);
+        }
+        sse::data(out, &event);
+    }
+}
 
 impl Script<TranscriptionEvent> for Pieces {
     const DIALECT: Dialect = Dialect::OpenAi;
@@ -149,11 +105,27 @@ impl Script<TranscriptionEvent> for Pieces {
     fn event(&mut self, event: TranscriptionEvent, out: &mut Vec<u8>) {
         match event {
             TranscriptionEvent::Text(delta) => {
-                sse::data(out, &json!({"type": "transcript.text.delta", "delta": delta}))
+                self.delta(&[], out);
+                self.waiting = Some(delta);
+                if !self.with_logprobs {
+                    self.delta(&[], out);
+                }
+            }
+            TranscriptionEvent::Logprobs(tokens) => self.delta(&tokens, out),
+            TranscriptionEvent::Segment(segment) => {
+                if self.with_speakers {
+                    sse::data(out, &transcript::spoken(self.segments, &segment));
+                    self.segments += 1;
+                }
             }
             TranscriptionEvent::Finished(whole) => {
-                sse::data(out, &json!({"type": "transcript.text.done", "text": whole.text}));
+                self.delta(&[], out);
+                let mut event = transcript::plain(&whole, self.with_logprobs);
+                event["type"] = "transcript.text.done".into();
+                sse::data(out, &event);
             }
+            // The dialect has no place for it.
+            TranscriptionEvent::Other(_) => {}
         }
     }
     fn end(&mut self, out: &mut Vec<u8>) {

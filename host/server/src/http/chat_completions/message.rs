@@ -2,12 +2,13 @@
 
 use std::fmt;
 
-use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolResult};
+use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
 use serde::de::{self, SeqAccess, Visitor};
 
 use crate::http::ApiError;
-use crate::http::input::{self, Kind};
+use crate::http::chat_completions::extra::ExtraContent;
+use crate::http::input::{self, Detail, Kind};
 
 /// A message. Members that only answers have are let pass, since clients send answers back as they got them.
 #[derive(Deserialize)]
@@ -75,6 +76,7 @@ struct PartBody {
 #[derive(Deserialize)]
 struct ImageUrl {
     url: String,
+    detail: Option<Detail>,
 }
 
 #[derive(Deserialize)]
@@ -92,6 +94,7 @@ struct FileBody {
 struct ToolCallBody {
     id: String,
     function: CalledFunction,
+    extra_content: Option<ExtraContent>,
 }
 
 #[derive(Deserialize)]
@@ -132,6 +135,7 @@ impl MessageBody {
                 id: call.id,
                 name: call.function.name,
                 arguments: call.function.arguments,
+                signature: call.extra_content.and_then(ExtraContent::into_signature),
             })
         }));
         Ok(Message { role, parts, name: self.name })
@@ -141,17 +145,12 @@ impl MessageBody {
         let missing = |member: &str| ApiError::MissingParameter { param: format!("messages[{i}].{member}") };
         let tool_call_id = self.tool_call_id.ok_or_else(|| missing("tool_call_id"))?;
         let content = match self.content.ok_or_else(|| missing("content"))? {
-            Content::Text(text) => text,
+            Content::Text(text) => vec![ToolContent::Text(text)],
             Content::Parts(parts) => {
-                let texts: Option<Vec<String>> = parts.into_iter().map(|part| part.text).collect();
-                texts
-                    .ok_or_else(|| {
-                        ApiError::invalid(
-                            format!("messages[{i}].content"),
-                            "a tool's answer has text parts only",
-                        )
-                    })?
-                    .concat()
+                let texts = parts.into_iter().map(|part| part.text.map(ToolContent::Text));
+                texts.collect::<Option<Vec<_>>>().ok_or_else(|| {
+                    ApiError::invalid(format!("messages[{i}].content"), "a tool's answer has text parts only")
+                })?
             }
         };
         let result = Part::ToolResult(ToolResult { tool_call_id, content, is_error: false });
@@ -166,8 +165,10 @@ impl PartBody {
             "text" => self.text.map(Part::Text).ok_or_else(|| missing("text")),
             "refusal" => self.refusal.map(Part::Refusal).ok_or_else(|| missing("refusal")),
             "image_url" => {
-                let url = self.image_url.ok_or_else(|| missing("image_url"))?.url;
-                input::url(&format!("{path}.image_url.url"), &url, Kind::Image).map(Part::Image)
+                let ImageUrl { url, detail } = self.image_url.ok_or_else(|| missing("image_url"))?;
+                let mut media = input::url(&format!("{path}.image_url.url"), &url, Kind::Image)?;
+                media.attributes.extend(detail.map(Detail::attribute));
+                Ok(Part::Image(media))
             }
             "input_audio" => {
                 let data = self.input_audio.ok_or_else(|| missing("input_audio"))?.data;

@@ -21,6 +21,9 @@ impl Options {
     pub(in crate::http) fn of(own: Option<Json>) -> Self {
         Self { own, ..Self::default() }
     }
+    pub(in crate::http) fn own(&mut self, own: Json) {
+        self.own = Some(own);
+    }
     pub(in crate::http) fn want(&mut self, name: &'static str, value: Option<&RawValue>) {
         self.wanted.extend(value.map(|value| (name, value.to_owned())));
     }

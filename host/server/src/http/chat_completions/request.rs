@@ -3,7 +3,9 @@
 use std::borrow::Cow;
 
 use atelier_domain::generation::Json;
-use atelier_domain::generation::chat::{ChatRequest, JsonSchemaFormat, ResponseFormat, Tool, ToolChoice};
+use atelier_domain::generation::chat::{
+    ChatRequest, Function, JsonSchemaFormat, ResponseFormat, Tool, ToolChoice,
+};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
@@ -15,6 +17,8 @@ const MESSAGES_MAX: usize = 10_000;
 const TOOLS_MAX: usize = 512;
 const STOP_MAX: usize = 16;
 const TOP_LOGPROBS_MAX: u32 = 20;
+/// Answers to one question.
+const CHOICES_MAX: u32 = 8;
 
 /// A request, understood.
 #[derive(Debug)]
@@ -23,6 +27,8 @@ pub(super) struct Wanted {
     pub request: ChatRequest,
     pub options: Options,
     pub include_usage: bool,
+    /// How many answers are wanted.
+    pub choices: u32,
 }
 
 /// As OpenAI documents it. It refuses members that it does not know, and so do we.
@@ -36,13 +42,13 @@ struct Body<'a> {
     stream_options: Option<StreamOptions>,
     max_tokens: Option<u32>,
     max_completion_tokens: Option<u32>,
-    temperature: Option<f32>,
-    top_p: Option<f32>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
     n: Option<u32>,
     stop: Option<Stop>,
     seed: Option<i64>,
-    frequency_penalty: Option<f32>,
-    presence_penalty: Option<f32>,
+    frequency_penalty: Option<f64>,
+    presence_penalty: Option<f64>,
     logprobs: Option<bool>,
     top_logprobs: Option<u32>,
     tools: Option<Vec<ToolBody>>,
@@ -63,8 +69,7 @@ struct Body<'a> {
     prompt_cache_retention: Option<&'a RawValue>,
     #[serde(borrow)]
     prompt_cache_options: Option<&'a RawValue>,
-    #[serde(borrow)]
-    safety_identifier: Option<&'a RawValue>,
+    safety_identifier: Option<String>,
     #[serde(borrow)]
     logit_bias: Option<&'a RawValue>,
     #[serde(borrow)]
@@ -77,6 +82,13 @@ struct Body<'a> {
     prediction: Option<&'a RawValue>,
     #[serde(borrow)]
     web_search_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    moderation: Option<&'a RawValue>,
+    /// Retired: tools took their place.
+    #[serde(borrow)]
+    functions: Option<&'a RawValue>,
+    #[serde(borrow)]
+    function_call: Option<&'a RawValue>,
     /// Ours: provider-specific options by the model's own schema.
     options: Option<Json>,
 }
@@ -154,7 +166,7 @@ impl Wanted {
         request.presence_penalty = body.presence_penalty;
         request.parallel_tool_calls = body.parallel_tool_calls;
         request.reasoning_effort = body.reasoning_effort;
-        request.end_user = body.user;
+        request.end_user = body.safety_identifier.filter(|identifier| !identifier.is_empty()).or(body.user);
         request.top_logprobs = body.logprobs.unwrap_or(false).then_some(body.top_logprobs.unwrap_or(0));
         request.stop = match body.stop {
             None => Vec::new(),
@@ -174,7 +186,8 @@ impl Wanted {
             request.tool_choice = tool_choice(choice)?;
         }
         let include_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
-        Ok(Self { model: body.model.into_owned(), request, options, include_usage })
+        let (model, choices) = (body.model.into_owned(), body.n.unwrap_or(1));
+        Ok(Self { model, request, options, include_usage, choices })
     }
 }
 
@@ -186,8 +199,19 @@ fn check(body: &Body<'_>) -> Result<(), ApiError> {
     if body.messages.len() > MESSAGES_MAX {
         return Err(ApiError::invalid("messages", format!("at most {MESSAGES_MAX} messages")));
     }
-    if body.n.is_some_and(|n| n != 1) {
-        return Err(ApiError::invalid("n", "only 1 is supported; send the request again for more answers"));
+    if !(1..=CHOICES_MAX).contains(&body.n.unwrap_or(1)) {
+        return Err(ApiError::invalid("n", format!("must be from 1 to {CHOICES_MAX}")));
+    }
+    if body.n.unwrap_or(1) > 1 && body.stream == Some(true) {
+        return Err(ApiError::invalid(
+            "n",
+            "a stream has one answer: leave out `stream`, or send several requests",
+        ));
+    }
+    for (param, given) in [("functions", body.functions), ("function_call", body.function_call)] {
+        if given.is_some() {
+            return Err(ApiError::invalid(param, "is retired: use `tools` and `tool_choice`"));
+        }
     }
     if body.tools.as_ref().is_some_and(|tools| tools.len() > TOOLS_MAX) {
         return Err(ApiError::invalid("tools", format!("at most {TOOLS_MAX} tools")));
@@ -201,7 +225,7 @@ fn check(body: &Body<'_>) -> Result<(), ApiError> {
     if body.top_logprobs.is_some_and(|top| top > TOP_LOGPROBS_MAX) {
         return Err(ApiError::invalid("top_logprobs", format!("must be from 0 to {TOP_LOGPROBS_MAX}")));
     }
-    let within = |param, value: Option<f32>, from: f32, to: f32| match value {
+    let within = |param, value: Option<f64>, from: f64, to: f64| match value {
         Some(value) if !(from..=to).contains(&value) => {
             Err(ApiError::invalid(param, format!("must be from {from} to {to}")))
         }
@@ -226,6 +250,7 @@ fn options(body: &Body<'_>) -> Options {
         ("audio", body.audio),
         ("prediction", body.prediction),
         ("web_search_options", body.web_search_options),
+        ("moderation", body.moderation),
     ] {
         options.want(name, value);
     }
@@ -236,7 +261,6 @@ fn options(body: &Body<'_>) -> Options {
         ("prompt_cache_key", body.prompt_cache_key),
         ("prompt_cache_retention", body.prompt_cache_retention),
         ("prompt_cache_options", body.prompt_cache_options),
-        ("safety_identifier", body.safety_identifier),
     ] {
         options.hint(name, value);
     }
@@ -257,12 +281,12 @@ impl ToolBody {
             Some(parameters) => parameters,
             None => no_parameters().map_err(|error| ApiError::bug(error.to_string()))?,
         };
-        Ok(Tool {
+        Ok(Tool::Function(Function {
             name: function.name,
             description: function.description,
             parameters,
             strict: function.strict.unwrap_or(false),
-        })
+        }))
     }
 }
 

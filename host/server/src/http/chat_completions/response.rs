@@ -1,12 +1,19 @@
 //! The answer's shapes, whole and in chunks.
 
 use atelier_domain::generation::chat::{FinishReason, TokenLogprob, ToolCall};
-use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use atelier_domain::time::Timestamp;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
+use super::extra::ExtraContent;
 use crate::http::prefix;
+
+/// Kinds of `other` that this API has a place for.
+pub(super) const ANNOTATIONS: &str = "openai.annotations";
+pub(super) const AUDIO: &str = "openai.audio";
+pub(super) const MODERATION: &str = "openai.moderation";
 
 #[derive(Serialize)]
 pub(super) struct Completion<'a> {
@@ -14,7 +21,9 @@ pub(super) struct Completion<'a> {
     object: &'static str,
     created: u64,
     model: &'a str,
-    choices: [Choice<'a>; 1],
+    choices: Vec<Choice<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderation: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
 }
@@ -36,6 +45,10 @@ struct MessageView<'a> {
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallView<'a>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -43,6 +56,8 @@ struct ToolCallView<'a> {
     id: &'a str,
     r#type: &'static str,
     function: FunctionView<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -60,7 +75,7 @@ pub(super) struct Logprobs<'a> {
 #[derive(Serialize)]
 struct LogprobView<'a> {
     token: &'a str,
-    logprob: f32,
+    logprob: f64,
     bytes: &'a [u8],
     top_logprobs: Vec<TopLogprob<'a>>,
 }
@@ -68,7 +83,7 @@ struct LogprobView<'a> {
 #[derive(Serialize)]
 struct TopLogprob<'a> {
     token: &'a str,
-    logprob: f32,
+    logprob: f64,
     bytes: &'a [u8],
 }
 
@@ -109,15 +124,15 @@ pub(super) fn logprobs(tokens: &[TokenLogprob]) -> Option<Logprobs<'_>> {
 }
 
 fn logprob(token: &TokenLogprob) -> LogprobView<'_> {
-    let top = token.top.iter().map(|(text, logprob)| TopLogprob {
-        token: text,
-        logprob: *logprob,
-        bytes: text.as_bytes(),
+    let top = token.top.iter().map(|top| TopLogprob {
+        token: &top.token,
+        logprob: top.logprob,
+        bytes: top.bytes.as_deref().unwrap_or(top.token.as_bytes()),
     });
     LogprobView {
         token: &token.token,
         logprob: token.logprob,
-        bytes: token.token.as_bytes(),
+        bytes: token.bytes.as_deref().unwrap_or(token.token.as_bytes()),
         top_logprobs: top.collect(),
     }
 }
@@ -133,14 +148,37 @@ pub(super) fn finish_word(reason: &FinishReason) -> &str {
     }
 }
 
-/// A whole answer.
-pub(super) fn completion<'a>(answer: &'a ChatAnswer, model: &'a str, now: Timestamp) -> Completion<'a> {
-    let tool_call = |call: &'a ToolCall| ToolCallView {
-        id: &call.id,
-        r#type: "function",
-        function: FunctionView { name: &call.name, arguments: &call.arguments },
-    };
-    let some = |text: &'a str| (!text.is_empty()).then_some(text);
+/// What OpenAI's API has a place for and the contract none: as the provider said it.
+fn own<'a>(answer: &'a ChatAnswer, kind: &str) -> Option<&'a RawValue> {
+    answer.other.iter().find(|other| other.kind == kind).map(|other| &*other.json)
+}
+
+/// Whole answers to one question.
+pub(super) fn completion<'a>(answers: &'a [ChatAnswer], model: &'a str, now: Timestamp) -> Completion<'a> {
+    let lines: Vec<UsageLine> = answers.iter().flat_map(|answer| answer.usage.iter().cloned()).collect();
+    Completion {
+        id: prefix::id("chatcmpl-"),
+        object: "chat.completion",
+        created: now.unix_seconds(),
+        model,
+        choices: (0..).zip(answers).map(|(index, answer)| choice(index, answer)).collect(),
+        moderation: answers.iter().find_map(|answer| own(answer, MODERATION)),
+        usage: (!lines.is_empty()).then(|| TokenTotals::of(&lines).into()),
+    }
+}
+
+fn choice(index: u32, answer: &ChatAnswer) -> Choice<'_> {
+    fn tool_call(call: &ToolCall) -> ToolCallView<'_> {
+        ToolCallView {
+            id: &call.id,
+            r#type: "function",
+            function: FunctionView { name: &call.name, arguments: &call.arguments },
+            extra_content: call.signature.as_deref().map(ExtraContent::of),
+        }
+    }
+    fn some(text: &str) -> Option<&str> {
+        (!text.is_empty()).then_some(text)
+    }
     let has_other = !answer.tool_calls.is_empty() || !answer.refusal.is_empty();
     let message = MessageView {
         role: "assistant",
@@ -148,16 +186,10 @@ pub(super) fn completion<'a>(answer: &'a ChatAnswer, model: &'a str, now: Timest
         refusal: some(&answer.refusal),
         reasoning_content: some(&answer.thinking),
         tool_calls: answer.tool_calls.iter().map(tool_call).collect(),
+        annotations: own(answer, ANNOTATIONS),
+        audio: own(answer, AUDIO),
     };
     // A stream without its end is an error before it comes here.
     let finish_reason = answer.finish.as_ref().map_or("stop", finish_word);
-    let choice = Choice { index: 0, message, logprobs: logprobs(&answer.logprobs), finish_reason };
-    Completion {
-        id: prefix::id("chatcmpl-"),
-        object: "chat.completion",
-        created: now.unix_seconds(),
-        model,
-        choices: [choice],
-        usage: answer.tokens().map(Usage::from),
-    }
+    Choice { index, message, logprobs: logprobs(&answer.logprobs), finish_reason }
 }

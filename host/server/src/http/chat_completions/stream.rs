@@ -1,11 +1,14 @@
 //! The answer in chunks.
 
+use atelier_domain::generation::Other;
 use atelier_domain::generation::chat::{ChatEvent, TokenLogprob};
 use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use atelier_domain::time::Timestamp;
 use serde::Serialize;
+use serde_json::value::RawValue;
 
-use super::response::{Logprobs, Usage, finish_word, logprobs};
+use super::extra::ExtraContent;
+use super::response::{ANNOTATIONS, AUDIO, Logprobs, MODERATION, Usage, finish_word, logprobs};
 use crate::http::sse::{self, Script};
 use crate::http::{Dialect, prefix};
 
@@ -29,6 +32,8 @@ struct Chunk<'a> {
     created: u64,
     model: &'a str,
     choices: &'a [ChunkChoice<'a>],
+    #[serde(skip_serializing_if = "Option::is_none")]
+    moderation: Option<&'a RawValue>,
     /// `null` in all chunks but the last when usage was asked for, else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Option<Usage>>,
@@ -54,6 +59,10 @@ struct Delta<'a> {
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     tool_calls: Option<[ToolDelta<'a>; 1]>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    annotations: Option<&'a RawValue>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    audio: Option<&'a RawValue>,
 }
 
 #[derive(Serialize)]
@@ -64,6 +73,8 @@ struct ToolDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     r#type: Option<&'static str>,
     function: FunctionDelta<'a>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extra_content: Option<ExtraContent<&'a str>>,
 }
 
 #[derive(Serialize)]
@@ -88,7 +99,7 @@ impl Chunks {
 
     fn chunk(&self, out: &mut Vec<u8>, choices: &[ChunkChoice<'_>], usage: Option<Option<Usage>>) {
         let (id, object, created, model) = (&self.id, "chat.completion.chunk", self.created, &self.model);
-        sse::data(out, &Chunk { id, object, created, model, choices, usage });
+        sse::data(out, &Chunk { id, object, created, model, choices, moderation: None, usage });
     }
 
     fn delta(&mut self, out: &mut Vec<u8>, delta: Delta<'_>, finish_reason: Option<&str>) {
@@ -96,6 +107,24 @@ impl Chunks {
         let pending = std::mem::take(&mut self.logprobs);
         let choice = ChunkChoice { index: 0, delta, logprobs: logprobs(&pending), finish_reason };
         self.chunk(out, &[choice], self.include_usage.then_some(None));
+    }
+
+    /// What this API has a place for and the contract none.
+    fn other(&mut self, other: &Other, out: &mut Vec<u8>) {
+        let json = Some(&*other.json);
+        match other.kind.as_str() {
+            ANNOTATIONS => self.delta(out, Delta { annotations: json, ..Delta::default() }, None),
+            AUDIO => self.delta(out, Delta { audio: json, ..Delta::default() }, None),
+            MODERATION => {
+                self.begin(out);
+                let (id, object, created, model) =
+                    (&self.id, "chat.completion.chunk", self.created, &self.model);
+                let usage = self.include_usage.then_some(None);
+                sse::data(out, &Chunk { id, object, created, model, choices: &[], moderation: json, usage });
+            }
+            // The dialect has no place for it.
+            _ => {}
+        }
     }
 
     /// The first chunk tells the role.
@@ -113,9 +142,6 @@ impl Script<ChatEvent> for Chunks {
     const DIALECT: Dialect = Dialect::OpenAi;
 
     fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
-        let tool = |index, id, r#type, name, arguments| {
-            Some([ToolDelta { index, id, r#type, function: FunctionDelta { name, arguments } }])
-        };
         match &event {
             ChatEvent::Started { .. } => self.begin(out),
             ChatEvent::Text(text) => self.delta(out, Delta { content: Some(text), ..Delta::default() }, None),
@@ -131,19 +157,25 @@ impl Script<ChatEvent> for Chunks {
             ChatEvent::Refusal(text) => {
                 self.delta(out, Delta { refusal: Some(text), ..Delta::default() }, None)
             }
-            ChatEvent::ToolCallStart { index, id, name } => {
-                let tool_calls = tool(*index, Some(id.as_str()), Some("function"), Some(name.as_str()), "");
-                self.delta(out, Delta { tool_calls, ..Delta::default() }, None);
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
+                let call = ToolDelta {
+                    index: *index,
+                    id: Some(id),
+                    r#type: Some("function"),
+                    function: FunctionDelta { name: Some(name), arguments: "" },
+                    extra_content: signature.as_deref().map(ExtraContent::of),
+                };
+                self.delta(out, Delta { tool_calls: Some([call]), ..Delta::default() }, None);
             }
             ChatEvent::ToolCallDelta { index, arguments } => {
-                let tool_calls = tool(*index, None, None, None, arguments);
-                self.delta(out, Delta { tool_calls, ..Delta::default() }, None);
+                let function = FunctionDelta { name: None, arguments };
+                let call = ToolDelta { index: *index, id: None, r#type: None, function, extra_content: None };
+                self.delta(out, Delta { tool_calls: Some([call]), ..Delta::default() }, None);
             }
             ChatEvent::Logprobs(tokens) => self.logprobs.extend_from_slice(tokens),
             ChatEvent::Finished(reason) => self.delta(out, Delta::default(), Some(finish_word(reason))),
             ChatEvent::Usage(lines) => self.usage.clone_from(lines),
-            // The dialect has no place for it.
-            ChatEvent::Other(_) => {}
+            ChatEvent::Other(other) => self.other(other, out),
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_domain::failure::{Failure, FailureCode, ProviderError};
+use atelier_domain::failure::{Failure, FailureCode, Limit, ProviderError};
 use http::StatusCode;
 
 use super::Told;
@@ -10,6 +10,13 @@ use super::Told;
 pub(super) fn told(error: &ProviderError) -> Told {
     match error {
         ProviderError::Reported { failure, .. } => reported(failure),
+        ProviderError::LimitReached { limit: Limit::CallerTime, .. } => {
+            Told::new(StatusCode::GATEWAY_TIMEOUT, "request_timeout", error.to_string())
+        }
+        ProviderError::LimitReached { limit: Limit::SlowLane, .. } => {
+            Told::new(StatusCode::SERVICE_UNAVAILABLE, "plugin_busy", error.to_string())
+                .retry(Some(Duration::from_secs(1)))
+        }
         ProviderError::LimitReached { .. } => {
             Told::new(StatusCode::BAD_GATEWAY, "plugin_limit_reached", error.to_string())
         }

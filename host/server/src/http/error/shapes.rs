@@ -26,8 +26,9 @@ pub(super) fn respond(told: &Told, dialect: Dialect, request_id: &str) -> Respon
     if told.status == StatusCode::UNAUTHORIZED {
         headers.insert(WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
     }
-    if !is_worth_a_retry(told) {
-        headers.insert(HeaderName::from_static("x-should-retry"), HeaderValue::from_static("false"));
+    if let Some(helps) = retry_helps(told) {
+        let word = HeaderValue::from_static(if helps { "true" } else { "false" });
+        headers.insert(HeaderName::from_static("x-should-retry"), word);
     }
     response
 }
@@ -57,15 +58,27 @@ fn now() -> Timestamp {
     Timestamp(u64::try_from(since.as_millis()).unwrap_or(u64::MAX))
 }
 
-/// Client libraries retry 408, 409, 429 and 5xx by themselves; some of these never get better by it.
-fn is_worth_a_retry(told: &Told) -> bool {
-    !matches!(
-        told.code,
-        "provider_quota_exhausted"
+/// Whether the same request can succeed later. Client libraries retry 408, 409, 429 and 5xx by themselves unless they are told;
+/// `None` leaves it to them.
+fn retry_helps(told: &Told) -> Option<bool> {
+    match (told.status.as_u16(), told.code) {
+        // Nothing changes until the operator acts, or the request is sent another way.
+        (
+            _,
+            "provider_quota_exhausted"
             | "provider_auth_failed"
             | "provider_misconfigured"
             | "plugin_limit_reached"
-    )
+            | "plugin_denied"
+            | "already_exists"
+            | "canceled",
+        ) => Some(false),
+        // It may have been paid for already.
+        (_, "outcome_unknown" | "deadline_exceeded") => Some(false),
+        (408 | 409 | 429 | 502 | 503 | 504, _) => Some(true),
+        (400..=499 | 508, _) => Some(false),
+        _ => None,
+    }
 }
 
 fn openai_type(status: StatusCode) -> &'static str {
@@ -89,5 +102,23 @@ fn anthropic_type(status: StatusCode) -> &'static str {
         504 => "timeout_error",
         500..=599 => "api_error",
         _ => "invalid_request_error",
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_whether_to_try_again() {
+        let told = |status, code| retry_helps(&Told::new(status, code, ""));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, "rate_limit_exceeded"), Some(true));
+        assert_eq!(told(StatusCode::SERVICE_UNAVAILABLE, "provider_overloaded"), Some(true));
+        assert_eq!(told(StatusCode::CONFLICT, "conflict"), Some(true));
+        assert_eq!(told(StatusCode::BAD_REQUEST, "invalid_value"), Some(false));
+        assert_eq!(told(StatusCode::UNAUTHORIZED, "invalid_api_key"), Some(false));
+        assert_eq!(told(StatusCode::SERVICE_UNAVAILABLE, "provider_quota_exhausted"), Some(false));
+        assert_eq!(told(StatusCode::BAD_GATEWAY, "outcome_unknown"), Some(false));
+        assert_eq!(told(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"), None);
     }
 }

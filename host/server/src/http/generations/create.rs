@@ -38,13 +38,14 @@ struct Body {
 #[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 struct InputBody {
-    /// `image`, `mask`, `first-frame`, `last-frame`, `reference`, `video`, `audio`
+    /// `image`, `mask`, `markup`, `first-frame`, `last-frame`, `reference`, `video`, `audio`
     role: String,
     /// A data URL, or an address that the provider fetches.
     url: String,
 }
 
-const ROLES: [&str; 7] = ["image", "mask", "first-frame", "last-frame", "reference", "video", "audio"];
+const ROLES: [&str; 8] =
+    ["image", "mask", "markup", "first-frame", "last-frame", "reference", "video", "audio"];
 
 /// Admits a job.
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
@@ -98,6 +99,7 @@ fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
         quality: body.quality,
         format: body.format,
         background: body.background,
+        previews: 0,
         end_user: None,
         options: body.options.unwrap_or_else(empty_object),
     };

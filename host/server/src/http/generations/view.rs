@@ -10,7 +10,7 @@ pub(super) struct JobView<'a> {
     model: &'a str,
     task: &'a str,
     prompt: Option<&'a str>,
-    progress: Option<f32>,
+    progress: Option<f64>,
     created: String,
     started: Option<String>,
     finished: Option<String>,

@@ -1,6 +1,7 @@
 //! The images of a job as OpenAI's API writes them.
 
-use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::blob::BlobId;
+use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use atelier_domain::job::{Job, StoredOutput};
 use atelier_service::ServiceError;
 use base64::Engine as _;
@@ -19,6 +20,16 @@ struct Images<'a> {
     created: u64,
     data: Vec<Image<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    background: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    output_format: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quality: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    size: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    safety_identifier: Option<&'a str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
 }
 
@@ -32,15 +43,54 @@ struct Image<'a> {
     revised_prompt: Option<&'a str>,
 }
 
-#[derive(Serialize)]
-struct Usage {
+/// Token counts, by what the tokens stand for.
+#[derive(Default, Serialize)]
+pub(super) struct Usage {
     input_tokens: u64,
     output_tokens: u64,
     total_tokens: u64,
+    input_tokens_details: Details,
+    output_tokens_details: Details,
+}
+
+#[derive(Default, Serialize)]
+struct Details {
+    image_tokens: u64,
+    text_tokens: u64,
+}
+
+impl Usage {
+    /// The counts of a job; all zero where its provider counts no tokens.
+    pub(super) fn of(lines: &[UsageLine]) -> Self {
+        let totals = TokenTotals::of(lines);
+        let seen = |meter: &str| {
+            let is_image = |line: &&UsageLine| {
+                let modality = line.attributes.iter().find(|(name, _)| name == "modality");
+                line.meter == meter && modality.is_some_and(|(_, value)| value == "image")
+            };
+            lines.iter().filter(is_image).map(|line| line.quantity).sum::<u64>()
+        };
+        let details = |all: u64, image_tokens: u64| Details {
+            image_tokens,
+            text_tokens: all.saturating_sub(image_tokens),
+        };
+        Self {
+            input_tokens: totals.input,
+            output_tokens: totals.output,
+            total_tokens: totals.input + totals.output,
+            input_tokens_details: details(totals.input, seen("input-tokens")),
+            output_tokens_details: details(totals.output, seen("output-tokens")),
+        }
+    }
 }
 
 /// Writes the answer.
-pub(super) async fn write(app: &App, job: &Job, form: Form) -> Result<Reply, ApiError> {
+pub(super) async fn write(
+    app: &App,
+    job: &Job,
+    form: Form,
+    safety_identifier: Option<&str>,
+) -> Result<Reply, ApiError> {
     let media_bytes: u64 = job.outputs.iter().map(size_of).sum();
     if form == Form::Base64 && media_bytes > INLINE_BYTES_MAX {
         let message = "the images are too large for one answer; ask for \"url\"";
@@ -58,25 +108,47 @@ pub(super) async fn write(app: &App, job: &Job, form: Form) -> Result<Reply, Api
                 data.push(Image { b64_json: None, url, revised_prompt });
             }
             Form::Base64 => {
-                let opened = app.jobs.open(*blob, content_type).await?;
-                let blob = opened.ok_or(ServiceError::NotFound { what: "such output" })?;
-                let read = tokio::task::spawn_blocking(move || {
-                    blob.read(0, usize::try_from(blob.size).unwrap_or(usize::MAX))
-                        .map(|bytes| STANDARD.encode(bytes))
-                });
-                let encoded = read.await.map_err(|error| ApiError::bug(error.to_string()))?;
-                let b64_json = Some(encoded.map_err(ServiceError::from)?);
+                let b64_json = Some(encoded(app, *blob, content_type).await?);
                 data.push(Image { b64_json, url: None, revised_prompt });
             }
         }
     }
-    let totals = TokenTotals::of(&job.usage);
-    let usage = (totals != TokenTotals::default()).then(|| Usage {
-        input_tokens: totals.input,
-        output_tokens: totals.output,
-        total_tokens: totals.input + totals.output,
+    let first = job.outputs.first();
+    let images = Images {
+        created: job.created.unix_seconds(),
+        data,
+        background: first.and_then(|output| attribute(output, "background")),
+        output_format: first.and_then(output_format),
+        quality: first.and_then(|output| attribute(output, "quality")),
+        size: first.and_then(|output| attribute(output, "size")),
+        safety_identifier,
+        usage: (TokenTotals::of(&job.usage) != TokenTotals::default()).then(|| Usage::of(&job.usage)),
+    };
+    answer::json(&images)
+}
+
+/// An image in base64.
+pub(super) async fn encoded(app: &App, id: BlobId, content_type: &str) -> Result<String, ApiError> {
+    let opened = app.jobs.open(id, content_type).await?;
+    let blob = opened.ok_or(ServiceError::NotFound { what: "such output" })?;
+    let read = tokio::task::spawn_blocking(move || {
+        let all = usize::try_from(blob.size).unwrap_or(usize::MAX);
+        blob.read(0, all).map(|bytes| STANDARD.encode(bytes))
     });
-    answer::json(&Images { created: job.created.unix_seconds(), data, usage })
+    let encoded = read.await.map_err(|error| ApiError::bug(error.to_string()))?;
+    Ok(encoded.map_err(ServiceError::from)?)
+}
+
+/// What the provider says of an image.
+pub(super) fn attribute<'a>(output: &'a StoredOutput, name: &str) -> Option<&'a str> {
+    let StoredOutput::Media { attributes, .. } = output else { return None };
+    attributes.iter().find(|(known, _)| known == name).map(|(_, value)| value.as_str())
+}
+
+/// The API's word for an image's media type.
+pub(super) fn output_format(output: &StoredOutput) -> Option<&str> {
+    let StoredOutput::Media { content_type, .. } = output else { return None };
+    content_type.strip_prefix("image/").map(|kind| kind.strip_suffix("+xml").unwrap_or(kind))
 }
 
 fn size_of(output: &StoredOutput) -> u64 {

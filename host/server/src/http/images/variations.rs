@@ -7,6 +7,6 @@ use crate::http::{ApiError, Call, Reply};
 
 /// Makes images like one.
 pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
-    let (request, wanted) = read_form(&mut call, Task::ImageVariation).await?;
-    super::run(&call.app, call.caller()?, Task::ImageVariation, request, wanted).await
+    let asked = read_form(&mut call, Task::ImageVariation).await?;
+    super::run(&call.app, call.caller()?, &call.request_id, Task::ImageVariation, asked).await
 }

@@ -2,8 +2,8 @@
 
 use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{
-    ChatRequest, ChatRole, JsonSchemaFormat, Message, Part, ResponseFormat, Thinking, Tool, ToolCall,
-    ToolChoice, ToolResult,
+    ChatRequest, ChatRole, Function, JsonSchemaFormat, Message, Part, ResponseFormat, Thinking, Tool,
+    ToolCall, ToolChoice, ToolContent, ToolResult,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -28,11 +28,11 @@ pub(super) struct Wanted {
 struct Body<'a> {
     model: String,
     messages: Vec<MessageBody>,
-    max_tokens: u32,
+    max_tokens: Option<u32>,
     system: Option<Content>,
     stream: Option<bool>,
-    temperature: Option<f32>,
-    top_p: Option<f32>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
     stop_sequences: Option<Vec<String>>,
     tools: Option<Vec<ToolBody>>,
     tool_choice: Option<ToolChoiceBody>,
@@ -48,6 +48,14 @@ struct Body<'a> {
     cache_control: Option<&'a RawValue>,
     #[serde(borrow)]
     inference_geo: Option<&'a RawValue>,
+    #[serde(borrow)]
+    speed: Option<&'a RawValue>,
+    #[serde(borrow)]
+    diagnostics: Option<&'a RawValue>,
+    #[serde(borrow)]
+    container: Option<&'a RawValue>,
+    user_profile_id: Option<Json>,
+    workspace_id: Option<Json>,
     output_config: Option<OutputConfig>,
     /// Ours: provider-specific options by the model's own schema.
     options: Option<Json>,
@@ -80,6 +88,7 @@ struct MessageBody {
 enum RoleBody {
     User,
     Assistant,
+    System,
 }
 
 #[derive(Deserialize)]
@@ -125,10 +134,36 @@ impl Wanted {
     /// Reads a body.
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         let body: Body<'_> = body::parse(bytes)?;
+        if body.max_tokens.is_none() {
+            return Err(ApiError::MissingParameter { param: "max_tokens".to_owned() });
+        }
+        Self::of(body)
+    }
+
+    /// Reads the body of a request to count its tokens: a message without what shapes its answer.
+    pub(super) fn read_count(bytes: &[u8]) -> Result<Self, ApiError> {
+        let body: Body<'_> = body::parse(bytes)?;
+        let answers_alone = [
+            ("max_tokens", body.max_tokens.is_some()),
+            ("stream", body.stream.is_some()),
+            ("temperature", body.temperature.is_some()),
+            ("top_p", body.top_p.is_some()),
+            ("top_k", body.top_k.is_some()),
+            ("stop_sequences", body.stop_sequences.is_some()),
+            ("metadata", body.metadata.is_some()),
+            ("service_tier", body.service_tier.is_some()),
+        ];
+        match answers_alone.into_iter().find(|(_, is_given)| *is_given) {
+            Some((param, _)) => Err(ApiError::UnknownParameter { param: param.to_owned() }),
+            None => Self::of(body),
+        }
+    }
+
+    fn of(body: Body<'_>) -> Result<Self, ApiError> {
         if body.messages.is_empty() || body.messages.len() > MESSAGES_MAX {
             return Err(ApiError::invalid("messages", format!("must have 1 to {MESSAGES_MAX} messages")));
         }
-        if body.max_tokens == 0 {
+        if body.max_tokens == Some(0) {
             return Err(ApiError::invalid("max_tokens", "must be at least 1"));
         }
         if body.temperature.is_some_and(|temperature| !(0.0..=1.0).contains(&temperature)) {
@@ -141,6 +176,17 @@ impl Wanted {
         options.hint("service_tier", body.service_tier);
         options.hint("cache_control", body.cache_control);
         options.hint("inference_geo", body.inference_geo);
+        options.hint("speed", body.speed);
+        options.hint("diagnostics", body.diagnostics);
+        options.want("container", body.container);
+        for (param, given) in
+            [("user_profile_id", &body.user_profile_id), ("workspace_id", &body.workspace_id)]
+        {
+            if given.is_some() {
+                const WHOSE: &str = "names something in an account of Anthropic's; here the API key says who calls: leave it out";
+                return Err(ApiError::invalid(param, WHOSE));
+            }
+        }
         let mut messages = Vec::with_capacity(body.messages.len() + 1);
         if let Some(system) = body.system {
             let parts = system.into_parts("system")?;
@@ -151,7 +197,7 @@ impl Wanted {
         }
         let mut request = ChatRequest::new(String::new(), messages);
         request.stream = body.stream.unwrap_or(false);
-        request.max_output_tokens = Some(body.max_tokens);
+        request.max_output_tokens = body.max_tokens;
         request.temperature = body.temperature;
         request.top_p = body.top_p;
         request.stop = body.stop_sequences.unwrap_or_default();
@@ -180,7 +226,8 @@ impl OutputFormat {
 
 impl From<ToolBody> for Tool {
     fn from(tool: ToolBody) -> Self {
-        Self { name: tool.name, description: tool.description, parameters: tool.input_schema, strict: false }
+        let ToolBody { name, description, input_schema: parameters } = tool;
+        Self::Function(Function { name, description, parameters, strict: false })
     }
 }
 
@@ -201,6 +248,7 @@ impl MessageBody {
         let role = match self.role {
             RoleBody::User => ChatRole::User,
             RoleBody::Assistant => ChatRole::Assistant,
+            RoleBody::System => ChatRole::System,
         };
         let parts = self.content.into_parts(&format!("messages[{i}].content"))?;
         let (results, said): (Vec<_>, Vec<_>) =
@@ -226,15 +274,17 @@ impl Content {
         }
     }
 
-    fn into_text(self, path: &str) -> Result<String, ApiError> {
-        let mut text = String::new();
-        for part in self.into_parts(path)? {
-            let Part::Text(piece) = part else {
-                return Err(ApiError::invalid(path, "a tool's result has text blocks only"));
-            };
-            text.push_str(&piece);
-        }
-        Ok(text)
+    fn into_tool_content(self, path: &str) -> Result<Vec<ToolContent>, ApiError> {
+        let content = self.into_parts(path)?.into_iter().enumerate().map(|(i, part)| match part {
+            Part::Text(text) => Ok(ToolContent::Text(text)),
+            Part::Image(image) => Ok(ToolContent::Image(image)),
+            Part::File(file) => Ok(ToolContent::File(file)),
+            _ => {
+                let known = "a tool's result has text, image and document blocks only";
+                Err(ApiError::invalid(format!("{path}[{i}].type"), known))
+            }
+        });
+        content.collect()
     }
 }
 
@@ -255,13 +305,13 @@ impl Block {
                 Part::File(media)
             }
             Self::ToolUse { id, name, input } => {
-                Part::ToolCall(ToolCall { id, name, arguments: input.to_string() })
+                Part::ToolCall(ToolCall { id, name, arguments: input.to_string(), signature: None })
             }
             Self::ToolResult { tool_use_id, content, is_error } => Part::ToolResult(ToolResult {
                 tool_call_id: tool_use_id,
                 content: match content {
-                    Some(content) => content.into_text(&format!("{path}.content"))?,
-                    None => String::new(),
+                    Some(content) => content.into_tool_content(&format!("{path}.content"))?,
+                    None => Vec::new(),
                 },
                 is_error: is_error.unwrap_or(false),
             }),

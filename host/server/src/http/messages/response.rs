@@ -76,6 +76,10 @@ pub(super) fn message<'a>(answer: &'a ChatAnswer, model: &'a str) -> Result<Mess
         }
     }
     for call in &answer.tool_calls {
+        // A call has no place for its proof of origin: it goes as the thought before it, and comes back as one.
+        if let Some(signature) = &call.signature {
+            content.push(Block::Thinking { thinking: "", signature });
+        }
         let arguments = if call.arguments.is_empty() { "{}" } else { &call.arguments };
         let input: Json = serde_json::from_str(arguments).map_err(|_| ServiceError::AnswerBrokenOff {
             instance: model.split('/').next().unwrap_or(model).to_owned(),

@@ -81,6 +81,16 @@ impl Blocks {
         self.count += 1;
     }
 
+    fn thought(&mut self, out: &mut Vec<u8>, text: String, signature: Option<String>) {
+        self.open(out, Open::Thinking, json!({"type": "thinking", "thinking": "", "signature": ""}));
+        if !text.is_empty() {
+            self.delta(out, json!({"type": "thinking_delta", "thinking": text}));
+        }
+        if let Some(signature) = signature {
+            self.delta(out, json!({"type": "signature_delta", "signature": signature}));
+        }
+    }
+
     fn delta(&self, out: &mut Vec<u8>, delta: serde_json::Value) {
         let index = self.count.saturating_sub(1);
         sse::named(
@@ -101,16 +111,12 @@ impl Script<ChatEvent> for Blocks {
                 self.open(out, Open::Text, json!({"type": "text", "text": ""}));
                 self.delta(out, json!({"type": "text_delta", "text": text}));
             }
-            ChatEvent::Thinking(thinking) => {
-                self.open(out, Open::Thinking, json!({"type": "thinking", "thinking": "", "signature": ""}));
-                if !thinking.text.is_empty() {
-                    self.delta(out, json!({"type": "thinking_delta", "thinking": thinking.text}));
+            ChatEvent::Thinking(thinking) => self.thought(out, thinking.text, thinking.signature),
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
+                // See `message`.
+                if let Some(signature) = signature {
+                    self.thought(out, String::new(), Some(signature));
                 }
-                if let Some(signature) = thinking.signature {
-                    self.delta(out, json!({"type": "signature_delta", "signature": signature}));
-                }
-            }
-            ChatEvent::ToolCallStart { index, id, name } => {
                 let block = json!({"type": "tool_use", "id": id, "name": name, "input": {}});
                 self.open(out, Open::Tool(index), block);
             }

@@ -1,10 +1,11 @@
 //! Items of a conversation.
 
-use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolResult};
+use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
 
 use crate::http::ApiError;
-use crate::http::input::{self, Kind};
+use crate::http::chat_completions::extra::ExtraContent;
+use crate::http::input::{self, Detail, Kind};
 
 /// An item of `input`: a message, a call of a tool, or its result. Members that only answers have are let pass, since
 /// clients send answers back as they got them.
@@ -16,6 +17,7 @@ pub(super) struct Item {
     call_id: Option<String>,
     name: Option<String>,
     arguments: Option<String>,
+    extra_content: Option<ExtraContent>,
     output: Option<Content>,
 }
 
@@ -41,6 +43,7 @@ struct PartBody {
     text: Option<String>,
     refusal: Option<String>,
     image_url: Option<String>,
+    detail: Option<Detail>,
     file_data: Option<String>,
     filename: Option<String>,
 }
@@ -66,6 +69,7 @@ impl Item {
                     id: self.call_id.ok_or_else(|| missing("call_id"))?,
                     name: self.name.ok_or_else(|| missing("name"))?,
                     arguments: self.arguments.ok_or_else(|| missing("arguments"))?,
+                    signature: self.extra_content.and_then(ExtraContent::into_signature),
                 };
                 (ChatRole::Assistant, Part::ToolCall(call))
             }
@@ -75,7 +79,7 @@ impl Item {
                     content: self
                         .output
                         .ok_or_else(|| missing("output"))?
-                        .into_text(&format!("{path}.output"))?,
+                        .into_tool_content(&format!("{path}.output"))?,
                     is_error: false,
                 };
                 (ChatRole::Tool, Part::ToolResult(result))
@@ -103,15 +107,17 @@ impl Content {
         }
     }
 
-    fn into_text(self, path: &str) -> Result<String, ApiError> {
-        let mut text = String::new();
-        for part in self.into_parts(path)? {
-            let Part::Text(piece) = part else {
-                return Err(ApiError::invalid(path, "a tool's result has text parts only"));
-            };
-            text.push_str(&piece);
-        }
-        Ok(text)
+    fn into_tool_content(self, path: &str) -> Result<Vec<ToolContent>, ApiError> {
+        let content = self.into_parts(path)?.into_iter().enumerate().map(|(i, part)| match part {
+            Part::Text(text) => Ok(ToolContent::Text(text)),
+            Part::Image(image) => Ok(ToolContent::Image(image)),
+            Part::File(file) => Ok(ToolContent::File(file)),
+            _ => {
+                let known = "a tool's result has text, image and file parts only";
+                Err(ApiError::invalid(format!("{path}[{i}].type"), known))
+            }
+        });
+        content.collect()
     }
 }
 
@@ -123,7 +129,9 @@ impl PartBody {
             "refusal" => self.refusal.map(Part::Refusal).ok_or_else(|| missing("refusal")),
             "input_image" => {
                 let url = self.image_url.ok_or_else(|| missing("image_url"))?;
-                input::url(&format!("{path}.image_url"), &url, Kind::Image).map(Part::Image)
+                let mut media = input::url(&format!("{path}.image_url"), &url, Kind::Image)?;
+                media.attributes.extend(self.detail.map(Detail::attribute));
+                Ok(Part::Image(media))
             }
             "input_file" => {
                 let data = self.file_data.ok_or_else(|| missing("file_data"))?;

@@ -2,7 +2,7 @@
 
 use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{
-    ChatRequest, ChatRole, JsonSchemaFormat, Message, Part, ResponseFormat, Tool, ToolChoice,
+    ChatRequest, ChatRole, Function, JsonSchemaFormat, Message, Part, ResponseFormat, Tool, ToolChoice,
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -27,8 +27,8 @@ pub(super) struct Wanted {
 pub(super) struct Echo {
     pub instructions: Option<String>,
     pub max_output_tokens: Option<u32>,
-    pub temperature: Option<f32>,
-    pub top_p: Option<f32>,
+    pub temperature: Option<f64>,
+    pub top_p: Option<f64>,
     pub parallel_tool_calls: bool,
     pub metadata: Option<Json>,
     pub tools: Option<Json>,
@@ -43,8 +43,8 @@ struct Body<'a> {
     instructions: Option<String>,
     stream: Option<bool>,
     max_output_tokens: Option<u32>,
-    temperature: Option<f32>,
-    top_p: Option<f32>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
     tools: Option<Json>,
     tool_choice: Option<Json>,
     parallel_tool_calls: Option<bool>,
@@ -72,7 +72,20 @@ struct Body<'a> {
     #[serde(borrow)]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow)]
-    safety_identifier: Option<&'a RawValue>,
+    prompt_cache_options: Option<&'a RawValue>,
+    #[serde(borrow)]
+    prompt_cache_retention: Option<&'a RawValue>,
+    #[serde(borrow)]
+    moderation: Option<&'a RawValue>,
+    safety_identifier: Option<String>,
+    /// Bounds calls of the provider's own tools, of which none are offered here.
+    #[serde(rename = "max_tool_calls")]
+    _max_tool_calls: Option<u64>,
+    access_programs: Option<Json>,
+    background_options: Option<Json>,
+    context_management: Option<Json>,
+    image: Option<Json>,
+    prompt: Option<Json>,
     /// Ours: provider-specific options by the model's own schema.
     options: Option<Json>,
 }
@@ -128,7 +141,9 @@ impl Wanted {
         let mut options = Options::of(body.options);
         options.hint("service_tier", body.service_tier);
         options.hint("prompt_cache_key", body.prompt_cache_key);
-        options.hint("safety_identifier", body.safety_identifier);
+        options.hint("prompt_cache_options", body.prompt_cache_options);
+        options.hint("prompt_cache_retention", body.prompt_cache_retention);
+        options.want("moderation", body.moderation);
         options.hint("metadata", body.metadata.as_deref());
         let mut messages = Vec::new();
         if let Some(instructions) = &body.instructions {
@@ -156,7 +171,7 @@ impl Wanted {
         request.parallel_tool_calls = body.parallel_tool_calls;
         request.top_logprobs = body.top_logprobs;
         request.reasoning_effort = body.reasoning.and_then(|reasoning| reasoning.effort);
-        request.end_user = body.user;
+        request.end_user = body.safety_identifier.filter(|identifier| !identifier.is_empty()).or(body.user);
         request.tools = tools(body.tools.as_deref())?;
         request.tool_choice = tool_choice(body.tool_choice.as_deref())?;
         if let Some(text) = body.text {
@@ -190,6 +205,24 @@ fn refuse_state(body: &Body<'_>) -> Result<(), ApiError> {
     if body.conversation.is_some() {
         return Err(ApiError::invalid("conversation", WHOLE));
     }
+    let elsewhere = [
+        ("access_programs", &body.access_programs, "belongs to an account of OpenAI's: leave it out"),
+        (
+            "background_options",
+            &body.background_options,
+            "answers are not made in the background: leave it out",
+        ),
+        (
+            "context_management",
+            &body.context_management,
+            "the conversation is passed on whole: shorten it yourself",
+        ),
+        ("image", &body.image, "images are passed on as they are: leave it out"),
+        ("prompt", &body.prompt, "prompts kept at OpenAI are not known here: send the text as `input`"),
+    ];
+    if let Some((param, _, why)) = elsewhere.into_iter().find(|(_, given, _)| given.is_some()) {
+        return Err(ApiError::invalid(param, why));
+    }
     if body.background == Some(true) {
         return Err(ApiError::invalid("background", "is not supported"));
     }
@@ -205,12 +238,12 @@ fn tools(json: Option<&RawValue>) -> Result<Vec<Tool>, ApiError> {
         serde_json::from_str(json.get()).map_err(|error| ApiError::invalid("tools", error.to_string()))?;
     let read = bodies.into_iter().enumerate().map(|(i, tool)| {
         match (tool.r#type.as_str(), tool.name, tool.parameters) {
-            ("function", Some(name), Some(parameters)) => Ok(Tool {
+            ("function", Some(name), Some(parameters)) => Ok(Tool::Function(Function {
                 name,
                 description: tool.description,
                 parameters,
                 strict: tool.strict.unwrap_or(false),
-            }),
+            })),
             ("function", None, _) => Err(ApiError::MissingParameter { param: format!("tools[{i}].name") }),
             ("function", _, None) => {
                 Err(ApiError::MissingParameter { param: format!("tools[{i}].parameters") })

@@ -1,7 +1,7 @@
 //! The answer's shapes.
 
 use atelier_domain::generation::Json;
-use atelier_domain::generation::chat::FinishReason;
+use atelier_domain::generation::chat::{FinishReason, ToolCall};
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::time::Timestamp;
 use atelier_service::generation::answer::ChatAnswer;
@@ -9,6 +9,7 @@ use serde::Serialize;
 use serde_json::value::RawValue;
 
 use super::request::Echo;
+use crate::http::chat_completions::extra::ExtraContent;
 use crate::http::prefix;
 
 /// What does not change while an answer is made.
@@ -35,8 +36,8 @@ pub(super) struct ResponseView<'a> {
     parallel_tool_calls: bool,
     previous_response_id: Option<()>,
     store: bool,
-    temperature: Option<f32>,
-    top_p: Option<f32>,
+    temperature: Option<f64>,
+    top_p: Option<f64>,
     tool_choice: Option<&'a RawValue>,
     tools: Option<&'a RawValue>,
     metadata: Option<&'a RawValue>,
@@ -49,12 +50,28 @@ struct Incomplete {
 }
 
 /// An item of the output.
-#[derive(Clone, Debug, Serialize)]
+#[derive(Debug, Serialize)]
 #[serde(tag = "type", rename_all = "snake_case")]
 pub(super) enum Item {
-    Reasoning { id: String, summary: [Summary; 1] },
-    Message { id: String, status: &'static str, role: &'static str, content: Vec<Content> },
-    FunctionCall { id: String, call_id: String, name: String, arguments: String, status: &'static str },
+    Reasoning {
+        id: String,
+        summary: [Summary; 1],
+    },
+    Message {
+        id: String,
+        status: &'static str,
+        role: &'static str,
+        content: Vec<Content>,
+    },
+    FunctionCall {
+        id: String,
+        call_id: String,
+        name: String,
+        arguments: String,
+        status: &'static str,
+        #[serde(skip_serializing_if = "Option::is_none")]
+        extra_content: Option<ExtraContent>,
+    },
 }
 
 #[derive(Clone, Debug, Serialize)]
@@ -119,8 +136,17 @@ impl Item {
     pub(super) fn reasoning(text: String) -> Self {
         Self::Reasoning { id: prefix::id("rs_"), summary: [Summary { r#type: "summary_text", text }] }
     }
-    pub(super) fn call(call_id: String, name: String, arguments: String) -> Self {
-        Self::FunctionCall { id: prefix::id("fc_"), call_id, name, arguments, status: "completed" }
+    pub(super) fn call(call: ToolCall) -> Self {
+        let ToolCall { id: call_id, name, arguments, signature } = call;
+        let extra_content = signature.map(ExtraContent::of);
+        Self::FunctionCall {
+            id: prefix::id("fc_"),
+            call_id,
+            name,
+            arguments,
+            status: "completed",
+            extra_content,
+        }
     }
 }
 
@@ -137,7 +163,7 @@ pub(super) fn output(answer: &ChatAnswer) -> Vec<Item> {
         items.push(Item::refusal(answer.refusal.clone()));
     }
     let calls = answer.tool_calls.iter();
-    items.extend(calls.map(|call| Item::call(call.id.clone(), call.name.clone(), call.arguments.clone())));
+    items.extend(calls.map(|call| Item::call(call.clone())));
     items
 }
 

@@ -1,6 +1,6 @@
 //! The answer in typed events, numbered in sequence; one item open at a time.
 
-use atelier_domain::generation::chat::{ChatEvent, FinishReason};
+use atelier_domain::generation::chat::{ChatEvent, FinishReason, ToolCall};
 use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use serde_json::{Value, json};
 
@@ -24,6 +24,7 @@ struct Current {
     text: String,
     call_id: String,
     name: String,
+    signature: Option<String>,
 }
 
 /// Writes `response.*` events.
@@ -114,7 +115,7 @@ impl Events {
             part["output_index"] = index.into();
             self.send(out, event, part);
         }
-        self.current = Some(Current { kind, id, text: String::new(), call_id, name });
+        self.current = Some(Current { kind, id, text: String::new(), call_id, name, signature: None });
     }
 
     fn delta(&mut self, out: &mut Vec<u8>, delta: &str) {
@@ -177,7 +178,8 @@ impl Events {
             }
             Open::Call(_) => {
                 self.send(out, "response.function_call_arguments.done", with(json!({"arguments": text})));
-                Item::call(current.call_id, current.name, text)
+                let (id, name, signature) = (current.call_id, current.name, current.signature);
+                Item::call(ToolCall { id, name, arguments: text, signature })
             }
         };
         match &mut item {
@@ -211,7 +213,10 @@ impl Script<ChatEvent> for Events {
                     self.delta(out, &thinking.text);
                 }
             }
-            ChatEvent::ToolCallStart { index, id, name } => self.open(out, Open::Call(index), id, name),
+            ChatEvent::ToolCallStart { index, id, name, signature } => {
+                self.open(out, Open::Call(index), id, name);
+                self.current.iter_mut().for_each(|current| current.signature.clone_from(&signature));
+            }
             ChatEvent::ToolCallDelta { arguments, .. } => self.delta(out, &arguments),
             ChatEvent::Finished(reason) => self.finish = Some(reason),
             ChatEvent::Usage(lines) => self.usage = lines,

@@ -1,6 +1,6 @@
 use super::*;
 use crate::api::tests::context;
-use atelier_plugin_sdk::chat::{JsonSchema, Thinking, ToolCall, ToolResult};
+use atelier_plugin_sdk::chat::{JsonSchema, Thinking, ToolCall, ToolContent, ToolResult};
 use atelier_plugin_sdk::{Media, MediaSource, Other};
 use serde_json::{Value, json};
 
@@ -36,7 +36,7 @@ fn text(text: &str) -> Part {
 }
 
 fn link(url: &str) -> Media {
-    Media { source: MediaSource::Url(url.to_owned()), content_type: None, name: None }
+    Media::new(MediaSource::Url(url.to_owned()), None)
 }
 
 fn sent(request: &ChatRequest) -> Result<Value, Failure> {
@@ -67,12 +67,16 @@ fn every_field_reaches_the_provider() {
     request.end_user = Some("u1".to_owned());
     request.parallel_tool_calls = Some(false);
     request.tool_choice = ToolChoice::Named("f".to_owned());
-    request.tools = vec![Tool {
-        name: "f".to_owned(),
-        description: Some("d".to_owned()),
-        parameters: r#"{"type":"object"}"#.to_owned(),
-        strict: true,
-    }];
+    let own = r#"{"type":"web_search_20250305","name":"web_search"}"#.to_owned();
+    request.tools = vec![
+        Tool::Function(Function {
+            name: "f".to_owned(),
+            description: Some("d".to_owned()),
+            parameters: r#"{"type":"object"}"#.to_owned(),
+            strict: true,
+        }),
+        Tool::Other(Other { kind: "anthropic.tool".to_owned(), json: own }),
+    ];
     request.response_format = ResponseFormat::JsonSchema(JsonSchema {
         name: "s".to_owned(),
         description: None,
@@ -83,7 +87,8 @@ fn every_field_reaches_the_provider() {
     let expected = json!({
         "model": "claude-opus-5-5", "max_tokens": 100, "stream": true,
         "messages": [{"role": "user", "content": [{"type": "text", "text": "Hi"}]}],
-        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": true}],
+        "tools": [{"name": "f", "description": "d", "input_schema": {"type": "object"}, "strict": true},
+            {"type": "web_search_20250305", "name": "web_search"}],
         "tool_choice": {"type": "tool", "name": "f", "disable_parallel_tool_use": true},
         "thinking": {"type": "adaptive", "display": "summarized"},
         "output_config": {"effort": "medium", "format": {"type": "json_schema", "schema": {"type": "object", "properties": {}}}},
@@ -97,12 +102,12 @@ fn every_field_reaches_the_provider() {
 fn every_choice_of_tools_has_its_word() {
     let choice = |choice: ToolChoice, parallel| {
         let mut request = request(Vec::new());
-        request.tools = vec![Tool {
+        request.tools = vec![Tool::Function(Function {
             name: "f".to_owned(),
             description: None,
             parameters: "{}".to_owned(),
             strict: false,
-        }];
+        })];
         request.tool_choice = choice;
         request.parallel_tool_calls = parallel;
         sent(&request).unwrap()["tool_choice"].clone()
@@ -120,10 +125,15 @@ fn every_choice_of_tools_has_its_word() {
 #[test]
 fn a_conversation_becomes_instructions_and_alternating_turns() {
     let call = |id: &str, arguments: &str| {
-        Part::ToolCall(ToolCall { id: id.to_owned(), name: "f".to_owned(), arguments: arguments.to_owned() })
+        Part::ToolCall(ToolCall {
+            id: id.to_owned(),
+            name: "f".to_owned(),
+            arguments: arguments.to_owned(),
+            signature: None,
+        })
     };
     let result = |id: &str, is_error| {
-        let (tool_call_id, content) = (id.to_owned(), "42".to_owned());
+        let (tool_call_id, content) = (id.to_owned(), vec![ToolContent::Text("42".to_owned())]);
         Part::ToolResult(ToolResult { tool_call_id, content, is_error })
     };
     let thinking = |signature: Option<&str>| {
@@ -197,7 +207,12 @@ fn what_the_provider_cannot_take_is_refused_at_its_place() {
     }
     let image = said(Role::System, vec![Part::Image(link("https://x.example/i.png"))]);
     assert_eq!(sent(&request(vec![image])).unwrap_err().param.as_deref(), Some("messages.0.parts.0"));
-    let call = ToolCall { id: "c".to_owned(), name: "f".to_owned(), arguments: "{\"broken\"".to_owned() };
+    let call = ToolCall {
+        id: "c".to_owned(),
+        name: "f".to_owned(),
+        arguments: "{\"broken\"".to_owned(),
+        signature: None,
+    };
     let request = request(vec![said(Role::Assistant, vec![Part::ToolCall(call)])]);
     assert_eq!(sent(&request).unwrap_err().param.as_deref(), Some("messages.0.parts.0.arguments"));
 }

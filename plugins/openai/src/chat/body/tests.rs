@@ -1,7 +1,7 @@
 use super::*;
 use crate::api::tests::context;
-use atelier_plugin_sdk::Other;
-use atelier_plugin_sdk::chat::{JsonSchema, Thinking, ToolResult};
+use atelier_plugin_sdk::chat::{JsonSchema, Thinking};
+use atelier_plugin_sdk::pair;
 use serde_json::{Value, json};
 
 pub fn request(messages: Vec<Message>) -> ChatRequest {
@@ -69,12 +69,12 @@ fn every_field_reaches_the_provider() {
     request.end_user = Some("u1".to_owned());
     request.parallel_tool_calls = Some(false);
     request.tool_choice = ToolChoice::Named("f".to_owned());
-    request.tools = vec![Tool {
+    request.tools = vec![Tool::Function(Function {
         name: "f".to_owned(),
         description: Some("d".to_owned()),
         parameters: r#"{"type":"object"}"#.to_owned(),
         strict: true,
-    }];
+    })];
     request.response_format = ResponseFormat::JsonSchema(JsonSchema {
         name: "s".to_owned(),
         description: None,
@@ -102,11 +102,16 @@ fn every_field_reaches_the_provider() {
 
 #[test]
 fn a_whole_conversation_keeps_its_roles_calls_and_results() {
-    let call = ToolCall { id: "c1".to_owned(), name: "f".to_owned(), arguments: "{\"x\":1}".to_owned() };
+    let call = ToolCall {
+        id: "c1".to_owned(),
+        name: "f".to_owned(),
+        arguments: "{\"x\":1}".to_owned(),
+        signature: Some("s1".to_owned()),
+    };
     let result = |id: &str| {
         Part::ToolResult(ToolResult {
             tool_call_id: id.to_owned(),
-            content: "42".to_owned(),
+            content: vec![ToolContent::Text("42".to_owned())],
             is_error: false,
         })
     };
@@ -121,7 +126,7 @@ fn a_whole_conversation_keeps_its_roles_calls_and_results() {
     let messages = json!([
         {"role": "developer", "content": "Be brief"},
         {"role": "user", "name": "ann", "content": [{"type": "text", "text": "a"}, {"type": "text", "text": "b"}]},
-        {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}}]},
+        {"role": "assistant", "content": null, "tool_calls": [{"id": "c1", "type": "function", "function": {"name": "f", "arguments": "{\"x\":1}"}, "extra_content": {"google": {"thought_signature": "s1"}}}]},
         {"role": "tool", "tool_call_id": "c1", "content": "42"},
         {"role": "tool", "tool_call_id": "c2", "content": "42"},
         {"role": "tool", "tool_call_id": "c3", "content": "42"},
@@ -133,22 +138,17 @@ fn a_whole_conversation_keeps_its_roles_calls_and_results() {
 
 #[test]
 fn images_by_url_and_content_of_the_provider_s_own_are_passed_on() {
-    let image =
-        Media { source: MediaSource::Url("https://x.example/i.png".into()), content_type: None, name: None };
+    let mut image = Media::new(MediaSource::Url("https://x.example/i.png".into()), None);
+    image.attributes.push(pair("detail", "low"));
     let own = Other { kind: "openai.part".to_owned(), json: r#"{"type":"x"}"#.to_owned() };
     let request = request(vec![message(Role::User, vec![Part::Image(image), Part::Other(own)])]);
-    let content =
-        json!([{"type": "image_url", "image_url": {"url": "https://x.example/i.png"}}, {"type": "x"}]);
+    let content = json!([{"type": "image_url", "image_url": {"url": "https://x.example/i.png", "detail": "low"}}, {"type": "x"}]);
     assert_eq!(sent(OFFICIAL, &request).unwrap()["messages"][0]["content"], content);
 }
 
 #[test]
 fn what_the_provider_cannot_take_is_refused_at_its_place() {
-    let link = || Media {
-        source: MediaSource::Url("https://x.example/a.mp3".into()),
-        content_type: None,
-        name: None,
-    };
+    let link = || Media::new(MediaSource::Url("https://x.example/a.mp3".into()), None);
     let foreign = Other { kind: "acme.part".to_owned(), json: "{}".to_owned() };
     for part in [Part::Audio(link()), Part::File(link()), Part::Other(foreign)] {
         let request =

@@ -3,16 +3,13 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use atelier_domain::generation::Other;
-use atelier_domain::generation::chat::{ChatEvent, Thinking, TokenLogprob};
-use atelier_domain::generation::usage::UsageLine;
-use bytes::Bytes;
-use serde_json::value::RawValue;
+use atelier_domain::generation::chat::{ChatEvent, FinishReason, Thinking};
 use tokio::sync::mpsc::Sender;
 use wasmtime::component::Resource;
 
 use super::closed;
-use crate::egress::{Patterns, Scrubber};
+use crate::blank::{Blank as _, TextScrubber};
+use crate::egress::Patterns;
 use crate::host_state::CallState;
 use crate::v0_1::bindings::host::atelier::provider::chat_types::{self, Closed};
 use crate::v0_1::convert;
@@ -51,25 +48,27 @@ impl ChatSink {
         match event {
             ChatEvent::Text(text) => push_text(out, self.text.push(text), ChatEvent::Text),
             ChatEvent::Refusal(text) => push_text(out, self.refusal.push(text), ChatEvent::Refusal),
-            ChatEvent::Thinking(Thinking { text, signature }) => {
+            ChatEvent::Thinking(Thinking { text, mut signature }) => {
                 let text = self.thinking.push(text);
-                let signature = signature.map(|signature| self.blank(signature));
+                signature.blank(&self.patterns);
                 if !text.is_empty() || signature.is_some() {
                     out.push(ChatEvent::Thinking(Thinking { text, signature }));
                 }
             }
-            ChatEvent::ToolCallDelta { index, arguments } => {
-                let arguments =
-                    if self.arguments.len() < TOOL_CALLS_MAX || self.arguments.contains_key(&index) {
-                        let new = || TextScrubber::new(Arc::clone(&self.patterns));
-                        self.arguments.entry(index).or_insert_with(new).push(arguments)
-                    } else {
-                        self.blank(arguments)
-                    };
+            ChatEvent::ToolCallDelta { index, mut arguments } => {
+                if self.arguments.len() < TOOL_CALLS_MAX || self.arguments.contains_key(&index) {
+                    let new = || TextScrubber::new(Arc::clone(&self.patterns));
+                    arguments = self.arguments.entry(index).or_insert_with(new).push(arguments);
+                } else {
+                    arguments.blank(&self.patterns);
+                }
                 push_text(out, arguments, |arguments| ChatEvent::ToolCallDelta { index, arguments });
             }
-            ChatEvent::Finished(reason) => {
+            ChatEvent::Finished(mut reason) => {
                 self.end_streams(out);
+                if let FinishReason::Other(word) = &mut reason {
+                    word.blank(&self.patterns);
+                }
                 out.push(ChatEvent::Finished(reason));
             }
             other => out.push(self.blank_event(other)),
@@ -87,85 +86,34 @@ impl ChatSink {
         }
     }
 
-    fn blank(&self, text: String) -> String {
-        self.patterns.blank_text(&text).unwrap_or(text)
-    }
-
     /// Blanks an event that is whole in itself.
-    fn blank_event(&self, event: ChatEvent) -> ChatEvent {
-        match event {
+    fn blank_event(&self, mut event: ChatEvent) -> ChatEvent {
+        match &mut event {
             ChatEvent::Started { id, model } => {
-                ChatEvent::Started { id: self.blank(id), model: self.blank(model) }
+                id.blank(&self.patterns);
+                model.blank(&self.patterns);
             }
-            ChatEvent::ToolCallStart { index, id, name } => {
-                ChatEvent::ToolCallStart { index, id: self.blank(id), name: self.blank(name) }
+            ChatEvent::ToolCallStart { id, name, signature, .. } => {
+                id.blank(&self.patterns);
+                name.blank(&self.patterns);
+                signature.blank(&self.patterns);
             }
-            ChatEvent::Logprobs(tokens) => {
-                let tokens = tokens.into_iter().map(|token| TokenLogprob {
-                    token: self.blank(token.token),
-                    logprob: token.logprob,
-                    top: token.top.into_iter().map(|(token, logprob)| (self.blank(token), logprob)).collect(),
-                });
-                ChatEvent::Logprobs(tokens.collect())
-            }
-            ChatEvent::Usage(lines) => {
-                let lines = lines.into_iter().map(|line| UsageLine {
-                    meter: self.blank(line.meter),
-                    quantity: line.quantity,
-                    attributes: line
-                        .attributes
-                        .into_iter()
-                        .map(|(name, value)| (self.blank(name), self.blank(value)))
-                        .collect(),
-                });
-                ChatEvent::Usage(lines.collect())
-            }
-            ChatEvent::Other(Other { kind, json }) => {
-                let blanked = self.patterns.blank_text(json.get());
-                // A secret that is a bare number leaves no JSON behind.
-                let json = blanked.map_or(json, |text| {
-                    RawValue::from_string(text).unwrap_or_else(|_| RawValue::NULL.to_owned())
-                });
-                ChatEvent::Other(Other { kind: self.blank(kind), json })
-            }
-            streamed @ (ChatEvent::Text(_)
+            ChatEvent::Logprobs(tokens) => tokens.blank(&self.patterns),
+            ChatEvent::Usage(lines) => lines.blank(&self.patterns),
+            ChatEvent::Other(other) => other.blank(&self.patterns),
+            ChatEvent::Text(_)
             | ChatEvent::Thinking(_)
             | ChatEvent::Refusal(_)
             | ChatEvent::ToolCallDelta { .. }
-            | ChatEvent::Finished(_)) => streamed,
+            | ChatEvent::Finished(_) => {}
         }
+        event
     }
 }
 
 fn push_text(out: &mut Vec<ChatEvent>, text: String, event: impl FnOnce(String) -> ChatEvent) {
     if !text.is_empty() {
         out.push(event(text));
-    }
-}
-
-/// A scrubber over the pieces of a text.
-#[derive(Debug)]
-struct TextScrubber(Scrubber);
-
-impl TextScrubber {
-    fn new(patterns: Arc<Patterns>) -> Self {
-        Self(Scrubber::new(patterns))
-    }
-
-    fn push(&mut self, text: String) -> String {
-        into_text(self.0.push(Bytes::from(text)))
-    }
-
-    fn finish(&mut self) -> String {
-        into_text(self.0.finish())
-    }
-}
-
-/// Secrets that can be put into a header are ASCII, so that what is held back begins and ends at character boundaries.
-fn into_text(bytes: Bytes) -> String {
-    match String::from_utf8(bytes.into()) {
-        Ok(text) => text,
-        Err(error) => String::from_utf8_lossy(error.as_bytes()).into_owned(),
     }
 }
 
@@ -212,7 +160,7 @@ mod tests {
             sink.scrub(ChatEvent::ToolCallDelta { index, arguments: arguments.to_owned() }, &mut out);
         }
         sink.scrub(ChatEvent::Text("ends in s".to_owned()), &mut out);
-        sink.scrub(ChatEvent::Finished(atelier_domain::generation::chat::FinishReason::Stop), &mut out);
+        sink.scrub(ChatEvent::Finished(FinishReason::Stop), &mut out);
         let mut arguments = [String::new(), String::new()];
         let mut text = String::new();
         for event in &out {

@@ -12,7 +12,7 @@ mod subject;
 mod tools;
 mod wrk;
 
-use std::process::ExitCode;
+use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::Result;
 use clap::Subcommand;
@@ -25,6 +25,9 @@ use crate::{cache::Cache, workspace::Workspace};
 /// `dist` profile, as a release is.
 #[derive(Debug, clap::Args)]
 pub struct Options {
+    /// Measure the binaries of this folder instead of building them
+    #[arg(long, global = true, value_name = "DIR")]
+    binaries: Option<PathBuf>,
     #[command(subcommand)]
     what: What,
 }
@@ -38,10 +41,14 @@ enum What {
 
 /// Run the verb.
 pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<ExitCode> {
+    let binaries = || match &options.binaries {
+        Some(dir) => Ok(dir.clone()),
+        None => build::dist(workspace),
+    };
     let budgets = match &options.what {
-        What::Gateway(options) => gateway::run(workspace, cache, options)?,
+        What::Gateway(options) => gateway::run(workspace, cache, &binaries()?, options)?,
         What::Plugin(options) => return plugin::run(workspace, cache, options),
-        What::Footprint(options) => footprint::run(workspace, cache, options)?,
+        What::Footprint(options) => footprint::run(workspace, cache, &binaries()?, options)?,
     };
     budgets.print()
 }

@@ -12,7 +12,6 @@ use serde_json::json;
 
 use super::{
     atelier::Atelier,
-    build,
     report::{Budgets, median},
     servers,
     subject::Subject,
@@ -64,11 +63,10 @@ pub struct Options {
 }
 
 /// Run the verb.
-pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Budgets> {
-    let binaries = build::dist(workspace)?;
+pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Options) -> Result<Budgets> {
     plugins::build(workspace, cache, &plugins::Options::default())?;
     let scratch = servers::scratch(workspace.target(), "footprint")?;
-    let (_mock, upstream) = servers::mock(&binaries, &scratch, "mock", &[])?;
+    let (_mock, upstream) = servers::mock(binaries, &scratch, "mock", &[])?;
     let instances = INSTANCES.map(|(name, plugin, path, secret)| Instance {
         name,
         plugin,
@@ -80,7 +78,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Bu
         .iter()
         .map(|(_, plugin, ..)| file(workspace, cache, &scratch, plugin))
         .collect::<Result<Vec<_>>>()?;
-    let atelier = Atelier::new(cache, &binaries, &scratch, instances.into(), &files)?;
+    let atelier = Atelier::new(cache, binaries, &scratch, instances.into(), &files)?;
 
     // The first start compiles; from then on artefacts are there.
     let (first, compiling) = atelier.start_to_first_answer(CHATS[0])?;

@@ -1,12 +1,11 @@
 //! `cargo xtask bench gateway`: what the gateway adds to a provider's answer, beside two peers.
 
-use std::{net::SocketAddr, sync::Arc};
+use std::{net::SocketAddr, path::Path, sync::Arc};
 
 use anyhow::{Result, ensure};
 
 use super::{
     atelier::Atelier,
-    build,
     report::{Budgets, median, percentile},
     servers, sse,
     subject::Subject,
@@ -56,21 +55,19 @@ struct Turn {
 }
 
 /// Run the verb.
-pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Budgets> {
-    let binaries = build::dist(workspace)?;
+pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Options) -> Result<Budgets> {
     let build = plugins::Options { only: vec!["openai".to_owned()], ..plugins::Options::default() };
     plugins::build(workspace, cache, &build)?;
     let tools = Tools::open(cache)?;
     let scratch = servers::scratch(workspace.target(), "gateway")?;
 
-    let (mock, upstream) = servers::mock(&binaries, &scratch, "mock", &["--mode", "instant"])?;
+    let (mock, upstream) = servers::mock(binaries, &scratch, "mock", &["--mode", "instant"])?;
     let (_nginx, nginx) = servers::nginx(&tools, &scratch, upstream)?;
     let (_router, router) = servers::sglang_router(&tools, &scratch, upstream)?;
     let dripping = ["--event-interval-ms", EVENT_INTERVAL_MS];
-    let (slow_mock, slow_upstream) = servers::mock(&binaries, &scratch, "slow-mock", &dripping)?;
+    let (slow_mock, slow_upstream) = servers::mock(binaries, &scratch, "slow-mock", &dripping)?;
     let instances = vec![instance("mock", upstream), instance("slow", slow_upstream)];
-    let atelier =
-        Atelier::new(cache, &binaries, &scratch, instances, &[plugins::file(workspace, "openai")?])?;
+    let atelier = Atelier::new(cache, binaries, &scratch, instances, &[plugins::file(workspace, "openai")?])?;
     let host = atelier.start()?;
     let own = atelier.subject(MODEL, host.process());
     servers::until_answered(&own, servers::POLL)?;

@@ -3,9 +3,11 @@
 use atelier_domain::generation::transcription::TranscriptionRequest;
 use atelier_domain::generation::{Json, MediaSource, empty_object};
 use bytes::Bytes;
+use utoipa::ToSchema;
 
 use crate::http::form::{Field, Form};
 use crate::http::input::{self, Kind};
+use crate::http::openapi::{form_file, words};
 use crate::http::{ApiError, Call};
 
 /// How the transcript is written.
@@ -24,6 +26,38 @@ pub(super) struct Wanted {
     pub model: String,
     pub format: Format,
     pub request: TranscriptionRequest,
+}
+
+/// The fields of a transcription's form.
+// As `Fields::add` reads them.
+#[derive(ToSchema)]
+#[schema(as = TranscriptionForm)]
+#[expect(dead_code, reason = "the schema of what is read field by field")]
+pub(super) struct FormSchema {
+    /// The audio, of a kind that its content shows.
+    #[schema(schema_with = form_file)]
+    file: Bytes,
+    /// `instance/model`, or an alias of the operator's.
+    model: String,
+    /// ISO 639-1.
+    language: Option<String>,
+    prompt: Option<String>,
+    /// Absent: `json`.
+    #[schema(inline, value_type = Option<FormatWord>)]
+    response_format: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
+    temperature: Option<f32>,
+    #[schema(rename = "timestamp_granularities[]", inline, value_type = Option<Vec<GranularityWord>>)]
+    timestamp_granularities: Option<String>,
+    /// Answer with events as words are found.
+    stream: Option<bool>,
+    /// Ours: provider-specific options by the model's own schema, as JSON.
+    options: Option<String>,
+}
+
+words! {
+    FormatWord: "json" | "text" | "srt" | "vtt" | "verbose_json";
+    GranularityWord: "word" | "segment";
 }
 
 #[derive(Default)]

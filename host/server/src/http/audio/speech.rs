@@ -15,32 +15,49 @@ use futures::{Stream, StreamExt};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::http::openapi::{Operation, Tag, form_file, words};
 use crate::http::{ApiError, Call, Reply, body};
 
 const INPUT_CHARACTERS_MAX: usize = 4096;
 const FORMATS: [&str; 6] = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SpeechRequest)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(min_length = 1, max_length = 4096)]
     input: String,
+    #[schema(inline)]
     voice: Voice,
+    /// Absent: `mp3`.
+    #[schema(inline, value_type = Option<FormatWord>)]
     response_format: Option<String>,
+    #[schema(minimum = 0.25, maximum = 4)]
     speed: Option<f32>,
     instructions: Option<String>,
     language: Option<String>,
+    #[schema(inline, value_type = Option<StreamWord>)]
     stream_format: Option<String>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Voice {
     Name(String),
     Id { id: String },
+}
+
+words! {
+    FormatWord: "mp3" | "opus" | "aac" | "flac" | "wav" | "pcm";
+    StreamWord: "audio";
 }
 
 /// Speaks a text.
@@ -69,10 +86,11 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         SpeechEvent::Started(content_type) => HeaderValue::try_from(content_type.as_str()).ok(),
         SpeechEvent::Audio(_) | SpeechEvent::Finished(_) => None,
     });
+    let provider_time = Some(live.elapsed());
     let mut response = Response::new(HttpBody::from_stream(Audio { live, first: Some(first) }));
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    Ok(Reply { response, provider_time: None, is_stream: true })
+    Ok(Reply { response, provider_time, is_stream: true })
 }
 
 fn check(body: &Body) -> Result<(), ApiError> {
@@ -122,4 +140,20 @@ impl Stream for Audio {
             return Poll::Ready(Some(Ok(audio)));
         }
     }
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    let request =
+        json!({"model": "openai/gpt-4o-mini-tts", "voice": "alloy", "input": "The tide is turning."});
+    Operation::new("createSpeech", Tag::Audio, "Speak a text")
+        .about(
+            "The audio comes while it is made. One that fails in the middle ends by a broken connection, never by a clean end. \
+             The content type is that of the chosen form.",
+        )
+        .takes::<Body>(request)
+        .empty(200, "The audio.")
+        .or("audio/*", form_file())
+        .or("application/octet-stream", form_file())
+        .calls_provider()
 }

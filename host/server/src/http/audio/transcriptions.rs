@@ -9,9 +9,12 @@ use futures::StreamExt;
 use http::{HeaderValue, StatusCode};
 use serde::Serialize;
 use serde_json::json;
+use utoipa::ToSchema;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::form::{self, Format};
 use super::subtitles;
+use crate::http::openapi::{Operation, Tag, words};
 use crate::http::sse::{self, Script};
 use crate::http::{ApiError, Call, Dialect, Reply, answer};
 
@@ -35,12 +38,7 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     let mut live = call.app.generations.transcribe(caller, resolved, wanted.request)?;
     if is_stream {
         let live = live.begin().await?;
-        return Ok(sse::stream(
-            live,
-            Pieces,
-            call.request_id.clone(),
-            call.app.config.server.stream_idle_max,
-        ));
+        return Ok(sse::stream(live, Pieces, call.request_id.clone(), &call.app.config.server));
     }
     let mut whole = None;
     while let Some(batch) = live.next().await {
@@ -55,10 +53,14 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     Ok(written(&transcript, wanted.format, translate)?.after(live.elapsed()))
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = VerboseTranscript)]
 struct Verbose<'a> {
+    #[schema(inline, value_type = TaskWord)]
     task: &'static str,
+    /// Empty where it is not known.
     language: &'a str,
+    /// Seconds.
     duration: f64,
     text: &'a str,
     #[serde(skip_serializing_if = "Vec::is_empty")]
@@ -66,14 +68,16 @@ struct Verbose<'a> {
     segments: Vec<Segment<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TranscriptWord)]
 struct Word<'a> {
     word: &'a str,
     start: f64,
     end: f64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = TranscriptSegment)]
 struct Segment<'a> {
     id: usize,
     start: f64,
@@ -87,6 +91,50 @@ struct Segment<'a> {
     no_speech_prob: Option<f32>,
 }
 
+/// A transcript and nothing else.
+#[derive(Serialize, ToSchema)]
+#[serde(deny_unknown_fields)]
+#[schema(as = Transcript)]
+struct Plain<'a> {
+    text: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    usage: Option<Usage>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = TranscriptUsage)]
+struct Usage {
+    #[schema(inline, value_type = TokensWord)]
+    r#type: &'static str,
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+}
+
+/// A transcript in JSON, of the form that the request chose.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = AnyTranscript)]
+enum AnyTranscript<'a> {
+    Verbose(Verbose<'a>),
+    Plain(Plain<'a>),
+}
+
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type")]
+#[schema(as = TranscriptEvent)]
+enum Event<'a> {
+    #[serde(rename = "transcript.text.delta")]
+    Delta { delta: &'a str },
+    #[serde(rename = "transcript.text.done")]
+    Done { text: &'a str },
+}
+
+words! {
+    TaskWord: "transcribe" | "translate";
+    TokensWord: "tokens";
+}
+
 fn seconds(ms: u64) -> f64 {
     ms as f64 / 1000.0
 }
@@ -97,21 +145,20 @@ fn written(transcript: &Transcript, format: Format, translate: bool) -> Result<R
     };
     match format {
         Format::Json => {
-            let totals = TokenTotals::of(&transcript.usage);
-            let usage = (totals.input + totals.output > 0).then(|| {
-                json!({"type": "tokens", "input_tokens": totals.input, "output_tokens": totals.output,
-                    "total_tokens": totals.input + totals.output})
+            let TokenTotals { input, output, .. } = TokenTotals::of(&transcript.usage);
+            let total_tokens = input + output;
+            let usage = (total_tokens > 0).then_some(Usage {
+                r#type: "tokens",
+                input_tokens: input,
+                output_tokens: output,
+                total_tokens,
             });
-            let mut view = json!({"text": transcript.text});
-            if let Some(usage) = usage {
-                view["usage"] = usage;
-            }
-            answer::json(&view)
+            answer::json(&AnyTranscript::Plain(Plain { text: &transcript.text, usage }))
         }
         Format::Text => plain(format!("{}\n", transcript.text), "text/plain; charset=utf-8"),
         Format::Srt => plain(subtitles::srt(transcript), "application/x-subrip; charset=utf-8"),
         Format::Vtt => plain(subtitles::vtt(transcript), "text/vtt; charset=utf-8"),
-        Format::VerboseJson => answer::json(&verbose(transcript, translate)),
+        Format::VerboseJson => answer::json(&AnyTranscript::Verbose(verbose(transcript, translate))),
     }
 }
 
@@ -148,15 +195,50 @@ impl Script<TranscriptionEvent> for Pieces {
 
     fn event(&mut self, event: TranscriptionEvent, out: &mut Vec<u8>) {
         match event {
-            TranscriptionEvent::Text(delta) => {
-                sse::data(out, &json!({"type": "transcript.text.delta", "delta": delta}))
-            }
+            TranscriptionEvent::Text(delta) => sse::data(out, &Event::Delta { delta: &delta }),
             TranscriptionEvent::Finished(whole) => {
-                sse::data(out, &json!({"type": "transcript.text.done", "text": whole.text}));
+                sse::data(out, &Event::Done { text: &whole.text });
             }
         }
     }
     fn end(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
+}
+
+/// What the reference says of transcriptions.
+pub(in crate::http) fn describe() -> Operation {
+    described(
+        "createTranscription",
+        "Transcribe speech",
+        "Writes down what is spoken, in its own language. `response_format` chooses JSON, text or subtitles; `stream` sends events.",
+    )
+}
+
+/// What the reference says of translations.
+pub(in crate::http) fn describe_translation() -> Operation {
+    described(
+        "createTranslation",
+        "Translate speech",
+        "Writes down in English what is spoken in any language.",
+    )
+}
+
+fn described(id: &'static str, summary: &'static str, about: &'static str) -> Operation {
+    const EVENTS: &str =
+        "data: {\"type\":\"transcript.text.delta\",\"delta\":\"The tide\"}\n\ndata: [DONE]\n\n";
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    Operation::new(id, Tag::Audio, summary)
+        .about(about)
+        .takes_form::<form::FormSchema>()
+        .answers::<AnyTranscript<'_>>(
+            200,
+            "The transcript, in the form that was chosen.",
+            json!({"text": "The tide is turning."}),
+        )
+        .or("text/plain", text())
+        .or("application/x-subrip", text())
+        .or("text/vtt", text())
+        .or_events::<Event<'_>>(EVENTS)
+        .calls_provider()
 }

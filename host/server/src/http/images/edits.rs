@@ -2,11 +2,20 @@
 
 use atelier_domain::model::Task;
 
-use super::request::read_form;
+use super::request::{FormSchema, read_form};
+use super::response;
+use crate::http::openapi::{Operation, Tag};
 use crate::http::{ApiError, Call, Reply};
 
 /// Changes images as a text says, where a mask lets it.
 pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let (request, wanted) = read_form(&mut call, Task::ImageEdit).await?;
     super::run(&call.app, call.caller()?, Task::ImageEdit, request, wanted).await
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    response::described(
+        Operation::new("createImageEdit", Tag::Images, "Change images").takes_form::<FormSchema>(),
+    )
 }

@@ -3,20 +3,30 @@
 use atelier_domain::generation::Json;
 use atelier_domain::model::Task;
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::request::{blank, count, form};
+use super::response;
+use crate::http::openapi::{Operation, Tag};
 use crate::http::{ApiError, Call, Reply, body};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ImageRequest)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(min_length = 1)]
     prompt: String,
+    #[schema(minimum = 1, maximum = 10)]
     n: Option<u32>,
     size: Option<String>,
     quality: Option<String>,
     background: Option<String>,
     output_format: Option<String>,
+    /// Absent: `b64_json`. `url` gives addresses here, which want the caller's key.
+    #[schema(inline, value_type = Option<super::request::FormWord>)]
     response_format: Option<String>,
     user: Option<String>,
     /// Ours.
@@ -26,6 +36,7 @@ struct Body {
     /// Ours.
     aspect_ratio: Option<String>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
@@ -49,4 +60,12 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         request.options = options;
     }
     super::run(&call.app, call.caller()?, Task::ImageGeneration, request, wanted).await
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    let request = json!({"model": "openai/gpt-image-1", "prompt": "A lighthouse in a storm, oil on canvas", "size": "1024x1024"});
+    response::described(
+        Operation::new("createImage", Tag::Images, "Make images from a text").takes::<Body>(request),
+    )
 }

@@ -4,9 +4,11 @@ use atelier_domain::generation::media::{MediaInput, MediaRequest};
 use atelier_domain::generation::{Json, empty_object};
 use atelier_domain::model::Task;
 use bytes::Bytes;
+use utoipa::ToSchema;
 
 use crate::http::form::{Field, Form as Multipart};
 use crate::http::input::{self, Kind};
+use crate::http::openapi::{form_file, words};
 use crate::http::{ApiError, Call};
 
 const COUNT_MAX: u32 = 10;
@@ -55,6 +57,44 @@ pub(super) fn blank(model: String, task: Task) -> MediaRequest {
         end_user: None,
         options: empty_object(),
     }
+}
+
+/// The fields of a form with images.
+// As `add` reads them.
+#[derive(ToSchema)]
+#[schema(as = ImageForm)]
+#[expect(dead_code, reason = "the schema of what is read field by field")]
+pub(super) struct FormSchema {
+    /// 1 to 16 images; send the field again for each.
+    #[schema(schema_with = form_file)]
+    image: Bytes,
+    /// Where the image may change: its transparent parts.
+    #[schema(schema_with = form_file)]
+    mask: Option<Bytes>,
+    /// `instance/model`, or an alias of the operator's.
+    model: String,
+    /// Needed for an edit.
+    prompt: Option<String>,
+    #[schema(minimum = 1, maximum = 10)]
+    n: Option<u32>,
+    size: Option<String>,
+    quality: Option<String>,
+    background: Option<String>,
+    output_format: Option<String>,
+    /// Absent: `b64_json`. `url` gives addresses here, which want the caller's key.
+    #[schema(inline, value_type = Option<FormWord>)]
+    response_format: Option<String>,
+    user: Option<String>,
+    /// Ours.
+    negative_prompt: Option<String>,
+    /// Ours.
+    seed: Option<i64>,
+    /// Ours: provider-specific options by the model's own schema, as JSON.
+    options: Option<String>,
+}
+
+words! {
+    FormWord: "b64_json" | "url";
 }
 
 /// Reads the form of an edit or a variation.

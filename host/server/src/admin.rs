@@ -62,7 +62,10 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {
-    match app.metrics.text() {
+    // The process reads its own files for it.
+    let text =
+        tokio::task::spawn_blocking(move || app.metrics.text().map_err(|error| error.to_string())).await;
+    match text.unwrap_or_else(|error| Err(error.to_string())) {
         Ok(text) => ([(CONTENT_TYPE, "text/plain; version=0.0.4; charset=utf-8")], text).into_response(),
         Err(error) => {
             tracing::error!(%error, "metrics could not be written");

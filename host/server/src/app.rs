@@ -25,6 +25,7 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Local};
 use crate::http::route;
+use crate::listener::Bounds;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
@@ -65,6 +66,7 @@ impl App {
         let store = open_store(&config).await?;
         let pool =
             StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
+        metrics.watch_storage(pool.clone())?;
         let accounts = Accounts::new(store.clone(), pool.clone(), clock.clone());
         let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
         if config.local.enabled {
@@ -104,7 +106,9 @@ impl App {
             callbacks: Some(addresses.clone()),
         };
         let jobs = Jobs::new(ports, JobLimits::default());
-        let budget = CallBudget { chat: config.server.request_max, ..CallBudget::default() };
+        // A whole answer is bounded by the gate, a streamed one by its own limit.
+        let chat = config.server.request_max.max(config.server.stream_max);
+        let budget = CallBudget { chat, ..CallBudget::default() };
         let limits = config.limits.clone();
         let limiter = Arc::new(Limiter::new(move |class| limits.rate(class)));
         let callbacks = Callbacks::new(CallbackPorts {
@@ -168,6 +172,7 @@ impl PluginOffice {
         let host_token = format!("atelier-{}", uuid::Uuid::now_v7().simple());
         let sandbox = plugin_host::sandbox(
             &config.sandbox,
+            config.upstream,
             &data,
             &host_token,
             blobs.clone(),
@@ -241,20 +246,17 @@ impl Running {
         let app = App::build(config).await?;
         let (stop, stopped) = watch::channel(false);
         let server = &app.config.server;
-        let serving = listener::serve(
-            public,
-            route::router(app.clone()),
-            server.connections_max,
-            server.drain_max,
-            stopped.clone(),
-        );
-        let watching = listener::serve(
-            private,
-            admin::router(app.clone()),
-            ADMIN_CONNECTIONS_MAX,
-            Duration::from_secs(1),
-            stopped.clone(),
-        );
+        let bounds = Bounds {
+            connections_max: server.connections_max,
+            head_max: server.head_max,
+            drain_max: server.drain_max,
+        };
+        let connections = app.metrics.connections();
+        let serving =
+            listener::serve(public, route::router(app.clone()), bounds, Some(connections), stopped.clone());
+        let bounds =
+            Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: Duration::from_secs(1), ..bounds };
+        let watching = listener::serve(private, admin::router(app.clone()), bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let jobs = app.jobs.clone();
         let working = async move {

@@ -10,6 +10,7 @@ mod plugin;
 mod serve;
 mod user;
 
+use std::io::Write;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
@@ -45,6 +46,8 @@ enum Verb {
     /// Install and manage plugins, or write one
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Print the description of the HTTP API (OpenAPI 3.1), as the server serves it under /api/v1/openapi.json
+    Openapi,
     /// Compile one component within limits: what the server runs in a child of its own
     #[command(name = crate::plugin_host::COMPILE_VERB, hide = true)]
     Compile(compile::Compile),
@@ -74,6 +77,7 @@ pub fn run() -> ExitCode {
         Verb::Key(key) => in_runtime(key.run()),
         Verb::User(user) => in_runtime(user.run()),
         Verb::Plugin(plugin) => in_runtime(plugin.run()),
+        Verb::Openapi => openapi(),
         Verb::Compile(compile) => compile.run(),
     };
     match outcome {
@@ -84,6 +88,12 @@ pub fn run() -> ExitCode {
             ExitCode::from(if is_configuration { EXIT_BAD_CONFIGURATION } else { 1 })
         }
     }
+}
+
+fn openapi() -> anyhow::Result<ExitCode> {
+    let text = crate::http::openapi::json()?;
+    std::io::stdout().write_all(text.as_bytes())?;
+    Ok(ExitCode::SUCCESS)
 }
 
 fn in_runtime(work: impl Future<Output = anyhow::Result<ExitCode>>) -> anyhow::Result<ExitCode> {

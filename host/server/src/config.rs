@@ -19,7 +19,7 @@ pub use limits::Limits;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
 pub use sandbox::Sandbox;
-pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage};
+pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage, Upstream};
 
 use atelier_domain::plugin::InstanceConfig;
 
@@ -31,6 +31,7 @@ pub const EXIT_BAD_CONFIGURATION: u8 = 64;
 pub struct Config {
     pub server: Server,
     pub admin: Admin,
+    pub upstream: Upstream,
     pub storage: Storage,
     pub plugins: Plugins,
     pub instances: Vec<InstanceConfig>,
@@ -100,6 +101,7 @@ impl Config {
         let mut missing_secrets = Vec::new();
         let server = root.section("server", Server::read);
         let admin = root.section("admin", Admin::read);
+        let upstream = root.section("upstream", Upstream::read);
         let storage = root.section("storage", |section| Storage::read(section, folder));
         let plugins = root.section("plugins", Plugins::read);
         let mut instances =
@@ -117,6 +119,7 @@ impl Config {
         Ok(Self {
             server,
             admin,
+            upstream,
             storage,
             plugins,
             instances,

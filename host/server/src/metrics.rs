@@ -1,5 +1,8 @@
 //! Prometheus metrics. What a request touches is resolved beforehand.
 
+mod process;
+mod storage;
+
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -7,11 +10,13 @@ use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
 use atelier_runtime::{CallReport, Observer};
+use atelier_service::StoragePool;
 use atelier_service::limits::Class;
 use atelier_service::meter::{CallRecord, Meter, ModelMeter};
 use http::StatusCode;
 use prometheus::{
-    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, Opts, Registry, TextEncoder,
+    Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
+    Registry, TextEncoder,
 };
 
 use crate::http::route::Route;
@@ -34,6 +39,8 @@ pub struct Metrics {
     jobs: IntCounterVec,
     callbacks: IntCounterVec,
     plugins: PluginMetrics,
+    connections: IntGauge,
+    signatures_refused: IntCounter,
 }
 
 /// Calls into the sandbox.
@@ -124,6 +131,18 @@ impl Metrics {
         )?;
         let refused =
             counter("atelier_limit_refusals_total", "Requests refused by our own limits.", &["class"])?;
+        let build = Opts::new("atelier_build_info", "Always 1; the label says which version runs.");
+        let build = IntGaugeVec::new(build, &["version"])?;
+        build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
+        let connections = IntGauge::new("atelier_connections", "Connections of callers that are open.")?;
+        let signatures = counter(
+            "atelier_signature_refusals_total",
+            "What was refused because of its signature.",
+            &["what"],
+        )?;
+        registry.register(Box::new(build))?;
+        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(process::Process::new()?))?;
         let routes = table.iter().map(|route| {
             let labels = [route.method.as_str(), route.path];
             RouteMetrics {
@@ -168,8 +187,28 @@ impl Metrics {
                 &["instance", "outcome"],
             )?,
             plugins: PluginMetrics::new(&registry)?,
+            connections,
+            signatures_refused: signatures.with_label_values(&["plugin"]),
             registry,
         })
+    }
+
+    /// Tells how full the way to the stores is, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(storage::Storage::new(pool)?))
+    }
+
+    /// The count of callers' open connections.
+    pub(crate) fn connections(&self) -> IntGauge {
+        self.connections.clone()
+    }
+
+    /// A plugin's file was refused because of its signature.
+    pub(crate) fn signature_refused(&self) {
+        self.signatures_refused.inc();
     }
 
     /// A request ended.

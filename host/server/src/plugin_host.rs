@@ -76,6 +76,7 @@ pub fn trust_policy(plugins: &config::Plugins) -> anyhow::Result<TrustPolicy> {
 /// This machine cannot run it.
 pub fn sandbox(
     limits: &config::Sandbox,
+    upstream: config::Upstream,
     data: &Path,
     host_token: &str,
     blobs: Arc<dyn BlobStore>,
@@ -92,9 +93,9 @@ pub fn sandbox(
         artefacts: data.join("compiled"),
         compiler,
         timeouts: EgressTimeouts {
-            connect: Duration::from_secs(10),
-            first_byte: Duration::from_secs(300),
-            idle: Duration::from_secs(120),
+            connect: upstream.connect_max,
+            first_byte: upstream.first_byte_max,
+            idle: upstream.idle_max,
         },
         host_token: host_token.to_owned(),
         blobs,

@@ -13,7 +13,8 @@ const LINES_MAX: usize = 65_536;
 pub(crate) fn start(log: &Log) -> WorkerGuard {
     let (writer, guard) =
         NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).lossy(true).finish(std::io::stderr());
-    let filter = EnvFilter::new(format!("{},sled=warn,wasmtime=warn,cranelift=warn", log.level));
+    let plugins = if log.plugins { "" } else { ",plugin=off" };
+    let filter = EnvFilter::new(format!("{},sled=warn,wasmtime=warn,cranelift=warn{plugins}", log.level));
     let subscriber =
         tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter).with_span_events(FmtSpan::NONE);
     // A second start in one process, as in tests, keeps the first.

@@ -9,5 +9,7 @@ mod access;
 mod chat_completions;
 #[path = "routes/models.rs"]
 mod models;
+#[path = "routes/openapi.rs"]
+mod openapi;
 #[path = "routes/table.rs"]
 mod table;

@@ -1,7 +1,7 @@
 //! The one way to the blocking stores: a bounded number of threads behind a bounded queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::time::Duration;
 
 use tokio::sync::Semaphore;
@@ -30,6 +30,7 @@ impl Default for StoragePoolLimits {
 pub struct StoragePool {
     places: Arc<Semaphore>,
     waiting: Arc<AtomicUsize>,
+    refused: Arc<AtomicU64>,
     limits: StoragePoolLimits,
 }
 
@@ -45,12 +46,28 @@ impl Drop for Waiting<'_> {
 impl StoragePool {
     /// A pool with these bounds.
     pub fn new(limits: StoragePoolLimits) -> Self {
-        Self { places: Arc::new(Semaphore::new(limits.running_max)), waiting: Arc::default(), limits }
+        let places = Arc::new(Semaphore::new(limits.running_max));
+        Self { places, waiting: Arc::default(), refused: Arc::default(), limits }
     }
 
     /// Calls that run now.
     pub fn running(&self) -> usize {
         self.limits.running_max - self.places.available_permits()
+    }
+
+    /// Calls that may run at once.
+    pub fn places(&self) -> usize {
+        self.limits.running_max
+    }
+
+    /// Calls that wait for a place.
+    pub fn waiting(&self) -> usize {
+        self.waiting.load(Ordering::Relaxed)
+    }
+
+    /// Calls refused so far.
+    pub fn refused(&self) -> u64 {
+        self.refused.load(Ordering::Relaxed)
     }
 
     /// Runs `call` on a blocking thread.
@@ -65,7 +82,9 @@ impl StoragePool {
     {
         let place = match self.places.clone().try_acquire_owned() {
             Ok(place) => place,
-            Err(_) => self.wait().await?,
+            Err(_) => self.wait().await.inspect_err(|_| {
+                self.refused.fetch_add(1, Ordering::Relaxed);
+            })?,
         };
         let outcome = tokio::task::spawn_blocking(move || {
             // The place is given back when the call ends, not when its caller leaves.
@@ -116,6 +135,7 @@ mod tests {
         is_running.await.expect("it started");
         let refused = pool.run(|| Ok::<_, ServiceError>(2)).await;
         assert!(matches!(refused, Err(ServiceError::StorageBusy)), "{refused:?}");
+        assert_eq!((pool.running(), pool.waiting(), pool.refused()), (1, 0, 1));
         release.send(()).expect("it still runs");
         assert_eq!(first.await.expect("joined").expect("ran"), 1);
         assert_eq!(pool.run(|| Ok::<_, ServiceError>(3)).await.expect("free again"), 3);

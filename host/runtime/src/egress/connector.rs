@@ -85,3 +85,48 @@ impl tower::Service<Uri> for Connector {
         Box::pin(async { Ok(TokioIo::new(dialed.await?)) })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::time::Instant;
+
+    use tokio::net::{TcpListener, TcpSocket};
+
+    use super::*;
+
+    fn dial(address: SocketAddr, timeout: Duration) -> impl Future<Output = Result<TcpStream, ConnectError>> {
+        let uri = format!("http://{address}").parse().expect("an address");
+        Connector { reach: Reach::Private, timeout }.dial(uri)
+    }
+
+    #[tokio::test]
+    async fn a_connection_to_a_provider_has_no_delay() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let address = listener.local_addr().expect("bound");
+        let stream = dial(address, Duration::from_secs(5)).await.expect("connected");
+        assert!(stream.nodelay().expect("read"));
+    }
+
+    #[tokio::test]
+    async fn a_provider_that_does_not_accept_is_given_up_in_time() {
+        // A full queue: the system then drops what else wants to connect, as an unreachable host would.
+        let socket = TcpSocket::new_v4().expect("a socket");
+        socket.bind("127.0.0.1:0".parse().expect("an address")).expect("bound");
+        let listener = socket.listen(1).expect("listens");
+        let address = listener.local_addr().expect("bound");
+        let mut held = Vec::new();
+        let limit = Duration::from_millis(300);
+        for _ in 0..16 {
+            let begun = Instant::now();
+            match dial(address, limit).await {
+                Ok(stream) => held.push(stream),
+                Err(ConnectError::Timeout { .. }) => {
+                    assert!(begun.elapsed() >= limit && begun.elapsed() < Duration::from_secs(5));
+                    return;
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        panic!("all {} connections were accepted", held.len());
+    }
+}

@@ -19,10 +19,16 @@ pub struct Server {
     pub connections_max: usize,
     /// How long running requests may take to end when the server stops.
     pub drain_max: Duration,
-    /// How long a request may take to be answered.
+    /// How long a client may take to send a request's head.
+    pub head_max: Duration,
+    /// How long a client may pause while it sends a body.
+    pub body_idle_max: Duration,
+    /// How long a request may take to be answered, a stream until it begins.
     pub request_max: Duration,
     /// How long a stream's provider may be silent.
     pub stream_idle_max: Duration,
+    /// How long a stream may take from its begin to its end.
+    pub stream_max: Duration,
 }
 
 impl Server {
@@ -31,6 +37,9 @@ impl Server {
         let drain_max = seconds("drain_seconds", 30, 3600);
         let request_max = seconds("request_seconds", 600, 86_400);
         let stream_idle_max = seconds("stream_idle_seconds", 30, 3600);
+        let stream_max = seconds("stream_seconds", 600, 86_400);
+        let head_max = seconds("head_seconds", 15, 600);
+        let body_idle_max = seconds("body_idle_seconds", 30, 3600);
         let public_url = section.text("public_url").map(|url| url.trim_end_matches('/').to_owned());
         if public_url.as_ref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://")))
         {
@@ -41,8 +50,33 @@ impl Server {
             public_url,
             connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
             drain_max,
+            head_max,
+            body_idle_max,
             request_max,
             stream_idle_max,
+            stream_max,
+        }
+    }
+}
+
+/// How long providers may take, for every request that leaves this host.
+#[derive(Clone, Copy, Debug)]
+pub struct Upstream {
+    /// Until there is a connection, names looked up and TLS agreed on.
+    pub connect_max: Duration,
+    /// From sending a request to the head of its answer.
+    pub first_byte_max: Duration,
+    /// Between two pieces of an answer's body.
+    pub idle_max: Duration,
+}
+
+impl Upstream {
+    pub(super) fn read(section: &mut Section) -> Self {
+        let mut seconds = |key, usual| Duration::from_secs(section.number(key, usual, 1..=86_400));
+        Self {
+            connect_max: seconds("connect_seconds", 10),
+            first_byte_max: seconds("first_byte_seconds", 300),
+            idle_max: seconds("idle_seconds", 120),
         }
     }
 }
@@ -141,6 +175,8 @@ pub enum LogFormat {
 pub struct Log {
     pub format: LogFormat,
     pub level: tracing::Level,
+    /// Whether plugins' own lines are written: their texts are theirs, and may hold what callers sent.
+    pub plugins: bool,
 }
 
 impl Log {
@@ -158,6 +194,6 @@ impl Log {
             section.wrong("level", "must be \"error\", \"warn\", \"info\", \"debug\" or \"trace\"");
             tracing::Level::INFO
         });
-        Self { format, level }
+        Self { format, level, plugins: section.flag("plugins", false) }
     }
 }

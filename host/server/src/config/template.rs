@@ -8,6 +8,19 @@ pub const TEXT: &str = r#"# Configuration of Atelier. Every setting can be overr
 listen = "127.0.0.1:8484"
 # public_url = "https://atelier.example.com"   # how callers and callbacks reach this server
 
+# drain_seconds = 30         # how long running requests may take to end when the server stops
+# request_seconds = 600      # until a request is answered, or its stream begins
+# stream_idle_seconds = 30   # between two events of a provider's stream
+# stream_seconds = 600       # from a stream's begin to its end
+# head_seconds = 15          # for a client to send a request's head
+# body_idle_seconds = 30     # between two pieces of a client's body
+
+# How long providers may take.
+[upstream]
+# connect_seconds = 10
+# first_byte_seconds = 300
+# idle_seconds = 120
+
 [admin]
 listen = "127.0.0.1:8485"   # /health/live, /health/ready, /metrics: keep it private
 
@@ -17,6 +30,7 @@ path = "data"   # relative to this file
 [log]
 format = "json"   # or "text"
 level = "info"
+# plugins = true   # also plugins' own lines, which may hold what callers sent
 
 [local]
 enabled = true   # in-house models, as local/…; weights are fetched on first use

@@ -1,5 +1,7 @@
 //! Reading request bodies: bounded while reading, typed, and refused with the place of the mistake.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
@@ -23,7 +25,8 @@ impl Call {
         let mut body = std::mem::replace(&mut self.body, Body::empty());
         let mut first: Option<Bytes> = None;
         let mut whole = BytesMut::new();
-        while let Some(frame) = body.frame().await {
+        let idle_max = self.app.config.server.body_idle_max;
+        while let Some(frame) = in_time(idle_max, body.frame()).await? {
             let frame = frame.map_err(|error| ApiError::BodyBroken(error.to_string()))?;
             let Ok(data) = frame.into_data() else { continue };
             let so_far = first.as_ref().map_or(0, Bytes::len) + whole.len();
@@ -55,6 +58,11 @@ impl Call {
         }
         self.read_body().await
     }
+}
+
+/// What a client sends next, if it does so in time.
+pub(super) async fn in_time<T>(idle_max: Duration, next: impl Future<Output = T>) -> Result<T, ApiError> {
+    tokio::time::timeout(idle_max, next).await.map_err(|_| ApiError::BodyIdle { after: idle_max })
 }
 
 /// Parses a JSON body.

@@ -5,13 +5,16 @@ mod message;
 pub(super) mod options;
 mod request;
 mod response;
+pub(super) mod schema;
 mod stream;
 
 use atelier_domain::model::Task;
 use atelier_service::generation::answer::ChatAnswer;
 use bytes::Bytes;
 use futures::future::try_join_all;
+use serde_json::json;
 
+use super::openapi::{Operation, Tag};
 use super::{ApiError, Call, Reply, answer, sse};
 use request::Wanted;
 
@@ -31,7 +34,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     if is_stream {
         let live = app.generations.chat(caller, resolved, request)?.begin().await?;
         let script = stream::Chunks::new(model.id.as_str(), app.clock.now(), wanted.include_usage);
-        return Ok(sse::stream(live, script, call.request_id.clone(), app.config.server.stream_idle_max));
+        return Ok(sse::stream(live, script, call.request_id.clone(), &app.config.server));
     }
     let mut answering = Vec::with_capacity(wanted.choices as usize);
     for _ in 1..wanted.choices {
@@ -41,6 +44,31 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let answers = try_join_all(answering).await?;
     let reply = answer::json(&response::completion(&answers, model.id.as_str(), app.clock.now()))?;
     Ok(reply.after(answers.iter().map(|whole| whole.provider_time).max().unwrap_or_default()))
+}
+
+/// What the reference says of it.
+pub(super) fn describe() -> Operation {
+    let request = json!({"model": "local/smollm2-135m-instruct", "messages": [
+        {"role": "system", "content": "Answer in one sentence."},
+        {"role": "user", "content": "What is the capital of France?"}]});
+    let completion = json!({"id": "chatcmpl-019ab0c3e5f07d0aa1b2c3d4e5f60718", "object": "chat.completion",
+        "created": 1_795_305_600, "model": "local/smollm2-135m-instruct", "choices": [{"index": 0, "logprobs": null,
+        "finish_reason": "stop", "message": {"role": "assistant", "content": "The capital of France is Paris.", "refusal": null}}],
+        "usage": {"prompt_tokens": 31, "completion_tokens": 7, "total_tokens": 38,
+        "prompt_tokens_details": {"cached_tokens": 0}, "completion_tokens_details": {"reasoning_tokens": 0}}});
+    const EVENTS: &str = "data: {\"id\":\"chatcmpl-019ab0c3e5f07d0aa1b2c3d4e5f60718\",\"object\":\"chat.completion.chunk\",\
+        \"created\":1795305600,\"model\":\"local/smollm2-135m-instruct\",\"choices\":[{\"index\":0,\"delta\":{\"content\":\"Paris\"},\
+        \"logprobs\":null,\"finish_reason\":null}]}\n\ndata: [DONE]\n\n";
+    Operation::new("createChatCompletion", Tag::Chat, "Chat (OpenAI)")
+        .about(
+            "Continues a conversation with any chat model. With `\"stream\": true` the answer comes in events as it is made, the last \
+             of them `data: [DONE]`. Members that a model does not know are refused with their name; what a provider offers \
+             beyond this API goes into `options`.",
+        )
+        .takes::<request::Body<'_>>(request)
+        .answers::<response::Completion<'_>>(200, "The answer, whole or in events.", completion)
+        .or_events::<stream::Chunk<'_>>(EVENTS)
+        .calls_provider()
 }
 
 /// Reads a body, on a blocking thread if it is large.

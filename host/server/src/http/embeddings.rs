@@ -7,25 +7,36 @@ use atelier_domain::model::Task;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::chat_completions::off_thread;
+use super::openapi::{Operation, Tag, words};
 use super::{ApiError, Call, Reply, answer, body};
 
 const INPUTS_MAX: usize = 2048;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = EmbeddingRequest)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    // One text or 1 to 2048, or the same as token numbers.
+    #[schema(inline)]
     input: Input,
+    #[schema(minimum = 1)]
     dimensions: Option<u32>,
+    /// Base64 holds the little-endian bytes of 32-bit floats.
+    #[schema(inline)]
     encoding_format: Option<Encoding>,
     user: Option<String>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Input {
     Text(String),
@@ -34,7 +45,7 @@ enum Input {
     TokenLists(Vec<Vec<u32>>),
 }
 
-#[derive(Clone, Copy, Default, Deserialize)]
+#[derive(Clone, Copy, Default, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum Encoding {
     #[default]
@@ -42,32 +53,43 @@ enum Encoding {
     Base64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EmbeddingList)]
 struct List<'a> {
+    #[schema(inline, value_type = ListWord)]
     object: &'static str,
     data: Vec<Entry<'a>>,
     model: &'a str,
     usage: Usage,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Embedding)]
 struct Entry<'a> {
+    #[schema(inline, value_type = EmbeddingWord)]
     object: &'static str,
     index: usize,
+    #[schema(inline)]
     embedding: Vector<'a>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(untagged)]
 enum Vector<'a> {
     Float(&'a [f32]),
     Base64(String),
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = EmbeddingUsage)]
 struct Usage {
     prompt_tokens: u64,
     total_tokens: u64,
+}
+
+words! {
+    ListWord: "list";
+    EmbeddingWord: "embedding";
 }
 
 /// Turns texts into vectors.
@@ -119,4 +141,15 @@ fn encode(vector: &[f32], encoding: Encoding) -> Vector<'_> {
             Vector::Base64(STANDARD.encode(bytes))
         }
     }
+}
+
+/// What the reference says of it.
+pub(super) fn describe() -> Operation {
+    let list = json!({"object": "list", "data": [{"object": "embedding", "index": 0, "embedding": [0.0123, -0.0456]}],
+        "model": "openai/text-embedding-3-small", "usage": {"prompt_tokens": 5, "total_tokens": 5}});
+    Operation::new("createEmbedding", Tag::Embeddings, "Embed texts")
+        .about("Turns one text or up to 2048 into vectors, in their order.")
+        .takes::<Body>(json!({"model": "openai/text-embedding-3-small", "input": "A lighthouse in a storm."}))
+        .answers::<List<'_>>(200, "A vector for each text.", list)
+        .calls_provider()
 }

@@ -6,6 +6,8 @@ mod shapes;
 
 use std::time::Duration;
 
+pub(super) use shapes::{AnthropicError, OpenAiError, Problem};
+
 use atelier_service::ServiceError;
 use axum::response::Response;
 use http::StatusCode;
@@ -52,6 +54,14 @@ pub enum ApiError {
     Invalid {
         param: String,
         message: String,
+    },
+    /// The client paused for too long while it sent its body.
+    BodyIdle {
+        after: Duration,
+    },
+    /// A stream went on for longer than the host lets one.
+    StreamTooLong {
+        after: Duration,
     },
     /// A provider was silent for too long in the middle of a stream.
     StreamIdle {
@@ -161,6 +171,16 @@ impl ApiError {
             Self::Invalid { param, message } => {
                 Told::new(StatusCode::BAD_REQUEST, "invalid_value", format!("'{param}': {message}")).at(param)
             }
+            Self::BodyIdle { after } => Told::new(
+                StatusCode::REQUEST_TIMEOUT,
+                "body_timeout",
+                format!("nothing more of the body came for {} s", after.as_secs()),
+            ),
+            Self::StreamTooLong { after } => Told::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "stream_timeout",
+                format!("the stream was ended after {} s, the most that this host allows", after.as_secs()),
+            ),
             Self::StreamIdle { after } => Told::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "provider_timeout",
@@ -191,6 +211,8 @@ impl ApiError {
             | Self::UnknownParameter { .. }
             | Self::MissingParameter { .. }
             | Self::Invalid { .. }
+            | Self::BodyIdle { .. }
+            | Self::StreamTooLong { .. }
             | Self::StreamIdle { .. } => None,
         }
     }

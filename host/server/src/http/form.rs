@@ -1,10 +1,13 @@
 //! Multipart forms (RFC 7578) with files, read under the route's bound.
 
+use std::time::Duration;
+
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use multer::Multipart;
 
+use super::body::in_time;
 use super::{ApiError, Call};
 
 /// Bytes of a field that is no file.
@@ -19,6 +22,7 @@ pub(super) struct Form {
     total: usize,
     left: usize,
     fields_left: usize,
+    idle_max: Duration,
 }
 
 /// One of its fields.
@@ -60,14 +64,16 @@ impl Form {
         }
         let body = std::mem::replace(&mut call.body, Body::empty());
         let inner = Multipart::new(body.into_data_stream(), boundary);
-        Ok(Self { inner, total, left: total, fields_left: FIELDS_MAX })
+        let idle_max = call.app.config.server.body_idle_max;
+        Ok(Self { inner, total, left: total, fields_left: FIELDS_MAX, idle_max })
     }
 
     /// The next field; those of `files` may take what the route allows.
     pub(super) async fn next(&mut self, files: &[&str]) -> Result<Option<Field>, ApiError> {
         let broken =
             |error: multer::Error| ApiError::invalid("(form)", format!("the form cannot be read: {error}"));
-        let Some(mut field) = self.inner.next_field().await.map_err(broken)? else { return Ok(None) };
+        let next = in_time(self.idle_max, self.inner.next_field()).await?.map_err(broken)?;
+        let Some(mut field) = next else { return Ok(None) };
         if self.fields_left == 0 {
             return Err(ApiError::invalid("(form)", format!("at most {FIELDS_MAX} fields")));
         }
@@ -77,7 +83,7 @@ impl Form {
         let file_name = field.file_name().map(|name| name.chars().take(FILE_NAME_CHARACTERS_MAX).collect());
         let max = if files.contains(&name.as_str()) { self.total } else { FIELD_BYTES_MAX };
         let mut whole = BytesMut::new();
-        while let Some(piece) = field.chunk().await.map_err(broken)? {
+        while let Some(piece) = in_time(self.idle_max, field.chunk()).await?.map_err(broken)? {
             if piece.len() > self.left || whole.len() + piece.len() > max {
                 return Err(ApiError::BodyTooLarge { max: self.total });
             }

@@ -90,10 +90,13 @@ where
         }
         Err(error) => Err(error),
     };
-    let reply = outcome.unwrap_or_else(|error| {
+    let mut reply: Reply = outcome.unwrap_or_else(|error| {
         observation.error(&error);
         error.respond(route.dialect, &request_id).into()
     });
+    if let Some(deprecation) = &route.deprecation {
+        deprecation.tell(reply.response.headers_mut());
+    }
     finish(observation, reply, decision, &request_id)
 }
 
@@ -110,7 +113,7 @@ fn finish(
     }
     super::answer::common_headers(headers, request_id);
     observation.answered(response.status(), reply.provider_time);
-    if let Some(timing) = observation.server_timing() {
+    if let Some(timing) = observation.server_timing(reply.is_stream) {
         response.headers_mut().insert(HeaderName::from_static("server-timing"), timing);
     }
     if reply.is_stream {
@@ -202,9 +205,12 @@ pub(super) async fn method_not_allowed(State(app): State<Arc<App>>, request: Req
 }
 
 fn unrouted(app: Arc<App>, request: Request, error: ApiError) -> Response {
+    let started = Instant::now();
     let request_id = request_id(request.headers());
     let mut response = error.respond(dialect_of(request.uri()), &request_id);
     super::answer::common_headers(response.headers_mut(), &request_id);
+    let timing = format!("total;dur={:.3}", started.elapsed().as_secs_f64() * 1e3);
+    response.headers_mut().insert(HeaderName::from_static("server-timing"), ascii(&timing));
     app.metrics.unrouted(response.status());
     tracing::info!(request_id = &*request_id, status = response.status().as_u16(), "no such route");
     response

@@ -3,7 +3,12 @@
 use atelier_domain::generation::media::Callback;
 use atelier_service::callbacks::CallbackError;
 use http::StatusCode;
+use serde_json::json;
+use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
+use super::openapi::{Operation, Tag};
 use super::query::path;
 use super::{ApiError, Call, Reply, gate};
 
@@ -28,4 +33,29 @@ pub(super) async fn receive(mut call: Call) -> Result<Reply, ApiError> {
         }
         Err(CallbackError::Service(error)) => Err(error.into()),
     }
+}
+
+/// What a provider sends: JSON of its own form.
+enum CallbackBody {}
+
+impl PartialSchema for CallbackBody {
+    fn schema() -> RefOr<Schema> {
+        ObjectBuilder::new().schema_type(SchemaType::AnyValue).into()
+    }
+}
+
+impl ToSchema for CallbackBody {}
+
+/// What the reference says of it.
+pub(super) fn describe() -> Operation {
+    let token = ObjectBuilder::new().schema_type(Type::String);
+    Operation::new("receiveCallback", Tag::Callbacks, "Call back")
+        .about(
+            "For providers alone. The address is the permission: there is one for each job and one for each instance, and neither can be \
+             guessed. The provider's signature is checked behind it; whatever is refused is answered as an address at which there is nothing.",
+        )
+        .path("token", token, "As the host gave it to the provider.")
+        .takes::<CallbackBody>(json!({"id": "a1b2c3", "status": "succeeded"}))
+        .empty(200, "Taken, or known already.")
+        .refuses(&[404, 500, 502, 503, 504])
 }

@@ -4,6 +4,7 @@ pub(super) mod edits;
 pub(super) mod generations;
 mod request;
 mod response;
+mod schema;
 mod stream;
 pub(super) mod variations;
 

@@ -6,6 +6,7 @@ use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use super::ApiError;
 
@@ -37,8 +38,9 @@ impl Kind {
 }
 
 /// How closely a model looks at an image.
-#[derive(Clone, Copy, Debug, Deserialize)]
+#[derive(Clone, Copy, Debug, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
+#[schema(as = ImageDetail)]
 pub(super) enum Detail {
     Auto,
     Low,

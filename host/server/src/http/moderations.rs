@@ -6,23 +6,32 @@ use atelier_domain::generation::moderation::{ModerationInput, ModerationRequest,
 use atelier_domain::generation::{Json, empty_object};
 use atelier_domain::model::Task;
 use serde::{Deserialize, Serialize};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::chat_completions::off_thread;
 use super::input::{self, Kind};
+use super::openapi::{Operation, Tag, words};
 use super::{ApiError, Call, Reply, answer, body, prefix};
 
 const INPUTS_MAX: usize = 256;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ModerationRequest)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
+    #[schema(required, value_type = String)]
     model: Option<String>,
+    // A text, 1 to 256 texts, or parts.
+    #[schema(inline)]
     input: Input,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Input {
     Text(String),
@@ -30,31 +39,45 @@ enum Input {
     Parts(Vec<PartBody>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ModerationPart)]
 struct PartBody {
+    #[schema(inline, value_type = PartType)]
     r#type: String,
     text: Option<String>,
     image_url: Option<ImageUrl>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ModerationImage)]
 struct ImageUrl {
+    /// A data URL with base64, or an http(s) address that the provider fetches.
     url: String,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Moderation)]
 struct Moderation<'a> {
     id: String,
     model: &'a str,
     results: Vec<ResultView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModerationResult)]
 struct ResultView<'a> {
     flagged: bool,
+    #[schema(value_type = BTreeMap<String, bool>)]
     categories: BTreeMap<&'a str, bool>,
+    /// From 0 to 1.
+    #[schema(value_type = BTreeMap<String, f64>)]
     category_scores: BTreeMap<&'a str, f64>,
+    #[schema(value_type = BTreeMap<String, Vec<String>>)]
     category_applied_input_types: BTreeMap<&'a str, &'a [String]>,
+}
+
+words! {
+    PartType: "text" | "image_url";
 }
 
 impl<'a> From<&'a Verdict> for ResultView<'a> {
@@ -115,4 +138,16 @@ impl PartBody {
             _ => Err(ApiError::invalid(format!("input[{i}]"), "must be a text part or an image_url part")),
         }
     }
+}
+
+/// What the reference says of it.
+pub(super) fn describe() -> Operation {
+    let judged = json!({"id": "modr-019ab0c3e5f07d0aa1b2c3d4e5f60718", "model": "openai/omni-moderation-latest", "results": [{
+        "flagged": false, "categories": {"violence": false}, "category_scores": {"violence": 0.0021},
+        "category_applied_input_types": {"violence": ["text"]}}]});
+    Operation::new("createModeration", Tag::Moderations, "Judge texts and images")
+        .about("Scores each input by the model's own categories.")
+        .takes::<Body>(json!({"model": "openai/omni-moderation-latest", "input": "A walk in the park."}))
+        .answers::<Moderation<'_>>(200, "A verdict for each input.", judged)
+        .calls_provider()
 }

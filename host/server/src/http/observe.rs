@@ -65,10 +65,11 @@ impl Observation {
         self.is_answered = true;
     }
 
-    /// `Server-Timing` (W3C): milliseconds until the head was made, of which the provider took some.
-    pub(super) fn server_timing(&self) -> Option<HeaderValue> {
+    /// `Server-Timing` (W3C): milliseconds until the head was made, of which the provider took some. A stream's head is made
+    /// when its first event is there, so that this is its time to the first byte.
+    pub(super) fn server_timing(&self, is_stream: bool) -> Option<HeaderValue> {
         let ms = |duration: Duration| duration.as_secs_f64() * 1e3;
-        let mut text = String::with_capacity(64);
+        let mut text = String::with_capacity(96);
         match self.provider_time {
             Some(provider) => {
                 let host = self.to_head.saturating_sub(provider);
@@ -83,6 +84,9 @@ impl Observation {
             None => write!(text, "total;dur={:.3}", ms(self.to_head)),
         }
         .ok()?;
+        if is_stream {
+            write!(text, ", ttfb;dur={:.3}", ms(self.to_head)).ok()?;
+        }
         HeaderValue::try_from(text).ok()
     }
 }

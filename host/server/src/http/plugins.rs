@@ -12,6 +12,15 @@ use atelier_service::ServiceError;
 use atelier_service::plugins::PluginsError;
 
 use super::ApiError;
+use crate::app::App;
+
+/// As [`told`], counting files whose signature was refused (O-3).
+fn told_of_file(app: &App, error: PluginsError) -> ApiError {
+    if matches!(error, PluginsError::Untrusted(_)) {
+        app.metrics.signature_refused();
+    }
+    told(error)
+}
 
 /// An error of the plugin office as told to an administrator, who may know all of it.
 fn told(error: PluginsError) -> ApiError {

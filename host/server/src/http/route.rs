@@ -10,6 +10,8 @@ use axum::extract::{Request, State};
 use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
+use super::deprecation::Deprecation;
+use super::openapi::{self, Operation, Reference};
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
     audio, chat_completions, embeddings, favicon, generations, hooks, images, keys, messages, models,
@@ -66,6 +68,10 @@ pub struct Route {
     pub body_max: usize,
     /// Its place in the table, and so among the metrics.
     pub index: usize,
+    /// What the reference says of it; every route has it.
+    pub operation: Option<fn() -> Operation>,
+    /// Set for a route that is to go.
+    pub deprecation: Option<Deprecation>,
 }
 
 type Mount = Box<dyn FnOnce(Arc<Route>) -> MethodRouter<Arc<App>> + Send>;
@@ -87,6 +93,15 @@ impl Entry {
         (self.route.media, self.route.body_max) = (media, body_max);
         self
     }
+    #[cfg_attr(not(test), expect(dead_code, reason = "no route is to go yet"))]
+    fn deprecated(mut self, deprecation: Deprecation) -> Self {
+        self.route.deprecation = Some(deprecation);
+        self
+    }
+    fn described(mut self, operation: fn() -> Operation) -> Self {
+        self.route.operation = Some(operation);
+        self
+    }
 }
 
 fn entry<H, F>(method: Method, path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
@@ -97,7 +112,18 @@ where
     let filter = if method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
     let access = Access::Key(if method == Method::GET { Scope::Read } else { Scope::Generate });
     let media = if method == Method::GET { Media::None } else { Media::Json };
-    let route = Route { method, path, class: Some(class), access, dialect, media, body_max: TEXT, index: 0 };
+    let route = Route {
+        method,
+        path,
+        class: Some(class),
+        access,
+        dialect,
+        media,
+        body_max: TEXT,
+        index: 0,
+        operation: None,
+        deprecation: None,
+    };
     let mount: Mount = Box::new(move |route| {
         on(filter, move |State(app): State<Arc<App>>, request: Request| {
             gate::pass(app, route, request, handler)
@@ -126,74 +152,127 @@ fn entries() -> Vec<Entry> {
     use Class::{Administration, Analysis, Chat, Generation, Status, Transcription};
     use Dialect::{Anthropic, OpenAi, Problem};
     vec![
-        get("/v1/models", Status, OpenAi, models::list::handle),
-        get("/v1/models/{*id}", Status, OpenAi, models::get::handle),
-        post("/v1/chat/completions", Chat, OpenAi, chat_completions::create).body(Media::Json, WITH_MEDIA),
-        post("/v1/responses", Chat, OpenAi, responses::create).body(Media::Json, WITH_MEDIA),
-        post("/v1/messages", Chat, Anthropic, messages::create).body(Media::Json, WITH_MEDIA),
+        get("/v1/models", Status, OpenAi, models::list::handle).described(models::list::describe),
+        get("/v1/models/{*id}", Status, OpenAi, models::get::handle).described(models::get::describe),
+        post("/v1/chat/completions", Chat, OpenAi, chat_completions::create)
+            .body(Media::Json, WITH_MEDIA)
+            .described(chat_completions::describe),
+        post("/v1/responses", Chat, OpenAi, responses::create)
+            .body(Media::Json, WITH_MEDIA)
+            .described(responses::describe),
+        post("/v1/messages", Chat, Anthropic, messages::create)
+            .body(Media::Json, WITH_MEDIA)
+            .described(messages::describe),
         post("/v1/messages/count_tokens", Chat, Anthropic, messages::count_tokens)
-            .body(Media::Json, WITH_MEDIA),
-        post("/v1/embeddings", Analysis, OpenAi, embeddings::create),
-        post("/v1/moderations", Analysis, OpenAi, moderations::create).body(Media::Json, WITH_MEDIA),
-        post("/v1/audio/speech", Generation, OpenAi, audio::speech::create),
+            .body(Media::Json, WITH_MEDIA)
+            .described(messages::describe_count),
+        post("/v1/embeddings", Analysis, OpenAi, embeddings::create).described(embeddings::describe),
+        post("/v1/moderations", Analysis, OpenAi, moderations::create)
+            .body(Media::Json, WITH_MEDIA)
+            .described(moderations::describe),
+        post("/v1/audio/speech", Generation, OpenAi, audio::speech::create)
+            .described(audio::speech::describe),
         post("/v1/audio/transcriptions", Transcription, OpenAi, audio::transcriptions::create)
-            .body(Media::Form, AUDIO),
+            .body(Media::Form, AUDIO)
+            .described(audio::transcriptions::describe),
         post("/v1/audio/translations", Transcription, OpenAi, audio::transcriptions::translate)
-            .body(Media::Form, AUDIO),
-        post("/v1/images/generations", Generation, OpenAi, images::generations::create),
-        post("/v1/images/edits", Generation, OpenAi, images::edits::create).body(Media::Form, IMAGES),
+            .body(Media::Form, AUDIO)
+            .described(audio::transcriptions::describe_translation),
+        post("/v1/images/generations", Generation, OpenAi, images::generations::create)
+            .described(images::generations::describe),
+        post("/v1/images/edits", Generation, OpenAi, images::edits::create)
+            .body(Media::Form, IMAGES)
+            .described(images::edits::describe),
         post("/v1/images/variations", Generation, OpenAi, images::variations::create)
-            .body(Media::Form, IMAGES),
+            .body(Media::Form, IMAGES)
+            .described(images::variations::describe),
         post("/api/v1/generations", Generation, Problem, generations::create::handle)
-            .body(Media::Json, WITH_MEDIA),
-        get("/api/v1/generations", Status, Problem, generations::list::handle),
-        get("/api/v1/generations/{id}", Status, Problem, generations::get::handle),
+            .body(Media::Json, WITH_MEDIA)
+            .described(generations::create::describe),
+        get("/api/v1/generations", Status, Problem, generations::list::handle)
+            .described(generations::list::describe),
+        get("/api/v1/generations/{id}", Status, Problem, generations::get::handle)
+            .described(generations::get::describe),
         post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)
-            .body(Media::None, 0),
-        get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle),
-        get("/api/v1/models", Status, Problem, models::list::handle),
-        post("/api/v1/keys", Administration, Problem, keys::create::handle).access(Access::Key(Scope::Read)),
-        get("/api/v1/keys", Administration, Problem, keys::list::handle),
+            .body(Media::None, 0)
+            .described(generations::cancel::describe),
+        get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle)
+            .described(generations::content::describe),
+        get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),
+        post("/api/v1/keys", Administration, Problem, keys::create::handle)
+            .access(Access::Key(Scope::Read))
+            .described(keys::create::describe),
+        get("/api/v1/keys", Administration, Problem, keys::list::handle).described(keys::list::describe),
         post("/api/v1/keys/{id}/revoke", Administration, Problem, keys::revoke::handle)
             .body(Media::None, 0)
-            .access(Access::Key(Scope::Read)),
-        post("/api/v1/users", Administration, Problem, users::create::handle).access(ADMIN),
-        get("/api/v1/users", Administration, Problem, users::list::handle).access(ADMIN),
+            .access(Access::Key(Scope::Read))
+            .described(keys::revoke::describe),
+        post("/api/v1/users", Administration, Problem, users::create::handle)
+            .access(ADMIN)
+            .described(users::create::describe),
+        get("/api/v1/users", Administration, Problem, users::list::handle)
+            .access(ADMIN)
+            .described(users::list::describe),
         post("/api/v1/users/{id}/disable", Administration, Problem, users::access::disable)
             .body(Media::None, 0)
-            .access(ADMIN),
+            .access(ADMIN)
+            .described(users::access::describe_disable),
         post("/api/v1/users/{id}/enable", Administration, Problem, users::access::enable)
             .body(Media::None, 0)
-            .access(ADMIN),
-        get("/api/v1/plugins", Administration, Problem, plugins::list::handle).access(PLUGIN_ADMIN),
+            .access(ADMIN)
+            .described(users::access::describe_enable),
+        get("/api/v1/plugins", Administration, Problem, plugins::list::handle)
+            .access(PLUGIN_ADMIN)
+            .described(plugins::list::describe),
         post("/api/v1/plugins", Administration, Problem, plugins::install::handle)
             .body(Media::Form, PLUGIN)
-            .access(PLUGIN_ADMIN),
+            .access(PLUGIN_ADMIN)
+            .described(plugins::install::describe),
         post("/api/v1/plugins/inspect", Administration, Problem, plugins::inspect::handle)
             .body(Media::Form, PLUGIN)
-            .access(PLUGIN_ADMIN),
+            .access(PLUGIN_ADMIN)
+            .described(plugins::inspect::describe),
         get("/api/v1/plugins/{publisher}/{name}", Administration, Problem, plugins::get::handle)
-            .access(PLUGIN_ADMIN),
+            .access(PLUGIN_ADMIN)
+            .described(plugins::get::describe),
         post("/api/v1/plugins/{publisher}/{name}/enable", Administration, Problem, plugins::change::enable)
             .body(Media::None, 0)
-            .access(PLUGIN_ADMIN),
+            .access(PLUGIN_ADMIN)
+            .described(plugins::change::describe_enable),
         post("/api/v1/plugins/{publisher}/{name}/disable", Administration, Problem, plugins::change::disable)
             .body(Media::None, 0)
-            .access(PLUGIN_ADMIN),
+            .access(PLUGIN_ADMIN)
+            .described(plugins::change::describe_disable),
         post(
             "/api/v1/plugins/{publisher}/{name}/rollback",
             Administration,
             Problem,
             plugins::change::roll_back,
         )
+        .described(plugins::change::describe_roll_back)
         .body(Media::None, 0)
         .access(PLUGIN_ADMIN),
         post("/api/v1/plugins/{publisher}/{name}/remove", Administration, Problem, plugins::change::remove)
+            .described(plugins::change::describe_remove)
             .body(Media::None, 0)
             .access(PLUGIN_ADMIN),
         // Callbacks are counted by the address that is called, once it is known to be one (`service::callbacks`).
-        post("/hooks/{token}", Class::Callback, Problem, hooks::receive).access(Access::Public),
-        get("/favicon.ico", Status, Problem, favicon::get).access(Access::Public),
+        post("/hooks/{token}", Class::Callback, Problem, hooks::receive)
+            .access(Access::Public)
+            .described(hooks::describe),
+        get("/favicon.ico", Status, Problem, favicon::get)
+            .access(Access::Public)
+            .described(favicon::describe),
+        get("/api/v1/openapi.json", Status, Problem, openapi::document)
+            .described(Reference::document)
+            .access(Access::Public),
+        get("/docs", Status, Problem, openapi::docs_page).described(Reference::page).access(Access::Public),
+        get("/docs/page.js", Status, Problem, openapi::docs_script)
+            .described(Reference::script)
+            .access(Access::Public),
+        get("/docs/page.css", Status, Problem, openapi::docs_style)
+            .described(Reference::style)
+            .access(Access::Public),
     ]
 }
 
@@ -204,10 +283,52 @@ pub fn table() -> Vec<Route> {
 
 /// The callers' router.
 pub fn router(app: Arc<App>) -> Router {
+    mounted(entries(), app)
+}
+
+fn mounted(entries: Vec<Entry>, app: Arc<App>) -> Router {
     let mut router = Router::new();
-    for (index, Entry { route, mount }) in entries().into_iter().enumerate() {
+    for (index, Entry { route, mount }) in entries.into_iter().enumerate() {
         let path = route.path;
         router = router.route(path, mount(Arc::new(Route { index, ..route })));
     }
     router.fallback(gate::not_found).method_not_allowed_fallback(gate::method_not_allowed).with_state(app)
+}
+
+#[cfg(test)]
+mod tests {
+    use axum::body::Body;
+    use tower::ServiceExt;
+
+    use super::*;
+    use crate::config::{Config, template};
+
+    #[tokio::test]
+    async fn a_route_that_is_to_go_says_so_in_every_answer() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let path = folder.path().join("atelier.toml");
+        std::fs::write(&path, template::TEXT).expect("written");
+        let app = App::build(Config::load(&path).expect("a configuration")).await.expect("an app");
+        let deprecation = Deprecation {
+            since: 1_767_225_600,
+            sunset: Some(1_798_761_600),
+            successor: Some("/api/v1/models"),
+        };
+        let old =
+            get("/v0/models", Class::Status, Dialect::Problem, models::list::handle).deprecated(deprecation);
+        let open = get("/favicon.ico", Class::Status, Dialect::Problem, favicon::get).access(Access::Public);
+        let router = mounted(vec![old, open], app);
+        let ask = |path: &str| {
+            let request = Request::get(path).body(Body::empty()).expect("a request");
+            router.clone().oneshot(request)
+        };
+        // Also in a refusal: there is no key here.
+        let refused = ask("/v0/models").await.expect("answered");
+        assert_eq!(refused.status(), 401);
+        assert_eq!(refused.headers()["deprecation"], "@1767225600");
+        assert_eq!(refused.headers()["sunset"], "Fri, 01 Jan 2027 00:00:00 GMT");
+        assert_eq!(refused.headers()["link"], "</api/v1/models>; rel=\"successor-version\"");
+        let lasting = ask("/favicon.ico").await.expect("answered");
+        assert!(!lasting.headers().contains_key("deprecation") && !lasting.headers().contains_key("sunset"));
+    }
 }

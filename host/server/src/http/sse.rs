@@ -17,6 +17,7 @@ use serde::Serialize;
 use tokio::time::{Instant, Sleep};
 
 use super::{ApiError, Dialect, Reply};
+use crate::config::Server;
 
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(15);
 const HEARTBEAT: &[u8] = b": keep-alive\n\n";
@@ -45,6 +46,8 @@ struct Events<T: LiveEvent, S> {
     script: S,
     request_id: Arc<str>,
     idle_max: Duration,
+    total_max: Duration,
+    deadline: Instant,
     wrote: Instant,
     heard: Instant,
     timer: Pin<Box<Sleep>>,
@@ -55,12 +58,15 @@ pub(super) fn stream<T: LiveEvent, S: Script<T>>(
     live: Live<T>,
     script: S,
     request_id: Arc<str>,
-    idle_max: Duration,
+    limits: &Server,
 ) -> Reply {
-    let now = Instant::now();
-    let timer = Box::pin(tokio::time::sleep(HEARTBEAT_AFTER.min(idle_max)));
-    let events = Events { live: Some(live), script, request_id, idle_max, wrote: now, heard: now, timer };
-    reply(Body::from_stream(events))
+    let (now, provider_time) = (Instant::now(), live.elapsed());
+    let (idle_max, total_max) = (limits.stream_idle_max, limits.stream_max);
+    let timer = Box::pin(tokio::time::sleep(HEARTBEAT_AFTER.min(idle_max).min(total_max)));
+    let (live, deadline) = (Some(live), now + total_max);
+    let events =
+        Events { live, script, request_id, idle_max, total_max, deadline, wrote: now, heard: now, timer };
+    Reply { provider_time: Some(provider_time), ..reply(Body::from_stream(events)) }
 }
 
 /// An answer whose body is events.
@@ -86,6 +92,9 @@ impl<T: LiveEvent, S: Script<T>> Events<T, S> {
 
     /// What to do when the timer rings.
     fn tick(&mut self, now: Instant) -> Option<Bytes> {
+        if now >= self.deadline {
+            return Some(self.fail(&ApiError::StreamTooLong { after: self.total_max }));
+        }
         if now >= self.heard + self.idle_max {
             return Some(self.fail(&ApiError::StreamIdle { after: self.idle_max }));
         }
@@ -107,6 +116,10 @@ impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
             match live.poll_next_unpin(cx) {
                 Poll::Ready(Some(Ok(batch))) => {
                     this.heard = Instant::now();
+                    if this.heard >= this.deadline {
+                        let error = ApiError::StreamTooLong { after: this.total_max };
+                        return Poll::Ready(Some(Ok(this.fail(&error))));
+                    }
                     let mut out = Vec::with_capacity(256 * batch.len().max(1));
                     for event in batch {
                         this.script.event(event, &mut out);
@@ -129,7 +142,8 @@ impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
                     }
                     let now = Instant::now();
                     let frame = this.tick(now);
-                    let next = (this.wrote + HEARTBEAT_AFTER).min(this.heard + this.idle_max);
+                    let next =
+                        (this.wrote + HEARTBEAT_AFTER).min(this.heard + this.idle_max).min(this.deadline);
                     this.timer.as_mut().reset(next);
                     if let Some(frame) = frame {
                         return Poll::Ready(Some(Ok(frame)));

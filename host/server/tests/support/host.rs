@@ -27,8 +27,13 @@ impl TestHost {
 
     /// With more in its configuration file.
     pub async fn with(more: &str) -> Self {
+        Self::edited(|text| format!("{text}\n{more}")).await
+    }
+
+    /// With its configuration file changed.
+    pub async fn edited(change: impl FnOnce(String) -> String) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
-        let config = config(folder.path(), more);
+        let config = config(folder.path(), change);
         let running = Running::start(config).await.expect("it starts");
         let accounts = &running.app.accounts;
         let admin = accounts.create_user("admin", Role::Administrator).await.expect("a user");
@@ -74,11 +79,11 @@ impl TestHost {
     }
 }
 
-pub fn config(folder: &Path, more: &str) -> Config {
+pub fn config(folder: &Path, change: impl FnOnce(String) -> String) -> Config {
     let path = folder.join("atelier.toml");
     let text =
         template::TEXT.replace("127.0.0.1:8484", "127.0.0.1:0").replace("127.0.0.1:8485", "127.0.0.1:0");
-    std::fs::write(&path, format!("{text}\n{more}")).expect("the file is written");
+    std::fs::write(&path, change(text)).expect("the file is written");
     Config::load(&path).expect("a good configuration")
 }
 

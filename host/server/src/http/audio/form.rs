@@ -6,10 +6,12 @@ use atelier_domain::generation::transcription::TranscriptionRequest;
 use atelier_domain::generation::{Json, MediaSource, empty_object};
 use bytes::Bytes;
 use serde_json::{Map, Value};
+use utoipa::ToSchema;
 
 use crate::http::chat_completions::options::Options;
 use crate::http::form::{Field, Form};
 use crate::http::input::{self, Kind};
+use crate::http::openapi::{form_file, words};
 use crate::http::{ApiError, Call};
 
 /// Members that are lists and that only some providers take.
@@ -35,6 +37,64 @@ pub(super) struct Wanted {
     pub format: Format,
     pub request: TranscriptionRequest,
     pub options: Options,
+}
+
+/// The fields of a transcription's form.
+// As `Fields::add` reads them.
+#[derive(ToSchema)]
+#[schema(as = TranscriptionForm)]
+#[expect(dead_code, reason = "the schema of what is read field by field")]
+pub(super) struct FormSchema {
+    /// The audio, of a kind that its content shows.
+    #[schema(schema_with = form_file)]
+    file: Bytes,
+    /// `instance/model`, or an alias of the operator's.
+    model: String,
+    /// ISO 639-1.
+    language: Option<String>,
+    prompt: Option<String>,
+    /// Absent: `json`.
+    #[schema(inline, value_type = Option<FormatWord>)]
+    response_format: Option<String>,
+    #[schema(minimum = 0, maximum = 1)]
+    temperature: Option<f64>,
+    #[schema(rename = "timestamp_granularities[]", inline, value_type = Option<Vec<GranularityWord>>)]
+    timestamp_granularities: Option<String>,
+    /// Answer with events as words are found.
+    stream: Option<bool>,
+    /// How likely each token was.
+    #[schema(rename = "include[]", inline, value_type = Option<Vec<IncludeWord>>)]
+    include: Option<String>,
+    /// How the sound is cut: a word of the provider's, or a JSON object.
+    chunking_strategy: Option<String>,
+    #[schema(rename = "chunking_strategy[type]")]
+    chunking_type: Option<String>,
+    #[schema(rename = "chunking_strategy[prefix_padding_ms]")]
+    chunking_prefix_padding_ms: Option<u64>,
+    #[schema(rename = "chunking_strategy[silence_duration_ms]")]
+    chunking_silence_duration_ms: Option<u64>,
+    #[schema(rename = "chunking_strategy[threshold]")]
+    chunking_threshold: Option<f64>,
+    /// Words to expect, where the model takes them.
+    #[schema(rename = "keywords[]", max_items = 100)]
+    keywords: Option<Vec<String>>,
+    /// Languages to expect, where the model takes several.
+    #[schema(rename = "languages[]", max_items = 100)]
+    languages: Option<Vec<String>>,
+    /// Who may speak, where the model tells speakers apart.
+    #[schema(rename = "known_speaker_names[]", max_items = 100)]
+    known_speaker_names: Option<Vec<String>>,
+    /// How they sound, as data URLs in the order of their names.
+    #[schema(rename = "known_speaker_references[]", max_items = 100)]
+    known_speaker_references: Option<Vec<String>>,
+    /// Ours: provider-specific options by the model's own schema, as JSON.
+    options: Option<String>,
+}
+
+words! {
+    FormatWord: "json" | "text" | "srt" | "vtt" | "verbose_json" | "diarized_json";
+    GranularityWord: "word" | "segment";
+    IncludeWord: "logprobs";
 }
 
 #[derive(Default)]

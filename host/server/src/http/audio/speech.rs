@@ -17,35 +17,51 @@ use bytes::Bytes;
 use futures::{Stream, StreamExt};
 use http::HeaderValue;
 use http::header::CONTENT_TYPE;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use serde_json::json;
+use utoipa::ToSchema;
 
+use crate::http::openapi::{Operation, Tag, form_file, words};
 use crate::http::sse::{self, Script};
 use crate::http::{ApiError, Call, Dialect, Reply, body};
 
 const INPUT_CHARACTERS_MAX: usize = 4096;
 const FORMATS: [&str; 6] = ["mp3", "opus", "aac", "flac", "wav", "pcm"];
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = SpeechRequest)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(min_length = 1, max_length = 4096)]
     input: String,
+    #[schema(inline)]
     voice: Voice,
+    /// Absent: `mp3`.
+    #[schema(inline, value_type = Option<FormatWord>)]
     response_format: Option<String>,
+    #[schema(minimum = 0.25, maximum = 4)]
     speed: Option<f64>,
     instructions: Option<String>,
     language: Option<String>,
+    #[schema(inline, value_type = Option<StreamWord>)]
     stream_format: Option<String>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Voice {
     Name(String),
     Id { id: String },
+}
+
+words! {
+    FormatWord: "mp3" | "opus" | "aac" | "flac" | "wav" | "pcm";
+    StreamWord: "audio" | "sse";
 }
 
 /// Speaks a text.
@@ -69,8 +85,7 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     };
     let mut live = call.app.generations.speak(caller, resolved, request)?.begin().await?;
     if body.stream_format.as_deref() == Some("sse") {
-        let idle_max = call.app.config.server.stream_idle_max;
-        return Ok(sse::stream(live, Events::default(), call.request_id.clone(), idle_max));
+        return Ok(sse::stream(live, Events::default(), call.request_id.clone(), &call.app.config.server));
     }
     let Some(first) = live.next().await else { return Err(ApiError::bug("a call that began has no event")) };
     let first = first?;
@@ -78,10 +93,11 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         SpeechEvent::Started(content_type) => HeaderValue::try_from(content_type.as_str()).ok(),
         SpeechEvent::Audio(_) | SpeechEvent::Finished(_) => None,
     });
+    let provider_time = Some(live.elapsed());
     let mut response = Response::new(HttpBody::from_stream(Audio { live, first: Some(first) }));
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    Ok(Reply { response, provider_time: None, is_stream: true })
+    Ok(Reply { response, provider_time, is_stream: true })
 }
 
 fn check(body: &Body) -> Result<(), ApiError> {
@@ -100,7 +116,29 @@ fn check(body: &Body) -> Result<(), ApiError> {
     Ok(())
 }
 
-/// `speech.audio.delta` and `speech.audio.done`.
+/// An event of speech that is sent with `"stream_format": "sse"`.
+#[derive(Serialize, ToSchema)]
+#[serde(tag = "type")]
+#[schema(as = SpeechEvent)]
+enum Event {
+    #[serde(rename = "speech.audio.delta")]
+    Delta {
+        /// Base64.
+        audio: String,
+    },
+    #[serde(rename = "speech.audio.done")]
+    Done { usage: Usage },
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = SpeechUsage)]
+struct Usage {
+    input_tokens: u64,
+    output_tokens: u64,
+    total_tokens: u64,
+}
+
+/// Writes speech as events.
 #[derive(Default)]
 struct Events {
     usage: Vec<UsageLine>,
@@ -114,9 +152,7 @@ impl Script<SpeechEvent> for Events {
             // The request named the format.
             SpeechEvent::Started(_) => {}
             SpeechEvent::Audio(bytes) if bytes.is_empty() => {}
-            SpeechEvent::Audio(bytes) => {
-                sse::data(out, &json!({"type": "speech.audio.delta", "audio": STANDARD.encode(&bytes)}));
-            }
+            SpeechEvent::Audio(bytes) => sse::data(out, &Event::Delta { audio: STANDARD.encode(&bytes) }),
             SpeechEvent::Finished(lines) => self.usage = lines,
         }
     }
@@ -124,8 +160,8 @@ impl Script<SpeechEvent> for Events {
     /// Providers that count characters or seconds have no tokens to tell.
     fn end(&mut self, out: &mut Vec<u8>) {
         let TokenTotals { input, output, .. } = TokenTotals::of(&self.usage);
-        let usage = json!({"input_tokens": input, "output_tokens": output, "total_tokens": input + output});
-        sse::data(out, &json!({"type": "speech.audio.done", "usage": usage}));
+        let usage = Usage { input_tokens: input, output_tokens: output, total_tokens: input + output };
+        sse::data(out, &Event::Done { usage });
     }
 }
 
@@ -160,4 +196,23 @@ impl Stream for Audio {
             return Poll::Ready(Some(Ok(audio)));
         }
     }
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    const EVENTS: &str = "data: {\"type\":\"speech.audio.delta\",\"audio\":\"SUQzBAAAAAAA\"}\n\ndata: {\"type\":\"speech.audio.done\",\
+        \"usage\":{\"input_tokens\":6,\"output_tokens\":32,\"total_tokens\":38}}\n\n";
+    let request =
+        json!({"model": "openai/gpt-4o-mini-tts", "voice": "alloy", "input": "The tide is turning."});
+    Operation::new("createSpeech", Tag::Audio, "Speak a text")
+        .about(
+            "The audio comes while it is made. One that fails in the middle ends by a broken connection, never by a clean end. \
+             The content type is that of the chosen form. With `\"stream_format\": \"sse\"` it comes in events instead.",
+        )
+        .takes::<Body>(request)
+        .empty(200, "The audio.")
+        .or("audio/*", form_file())
+        .or("application/octet-stream", form_file())
+        .or_events::<Event>(EVENTS)
+        .calls_provider()
 }

@@ -8,9 +8,12 @@ use bytes::Bytes;
 use futures::StreamExt;
 use http::{HeaderValue, StatusCode};
 use serde_json::json;
+use utoipa::openapi::schema::{ObjectBuilder, Type};
 
 use super::form::{self, Format};
+use super::transcript::{AnyTranscript, Event};
 use super::{subtitles, transcript};
+use crate::http::openapi::{Operation, Tag};
 use crate::http::sse::{self, Script};
 use crate::http::{ApiError, Call, Dialect, Reply, answer};
 
@@ -37,12 +40,7 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     if is_stream {
         let live = live.begin().await?;
         let pieces = Pieces { with_logprobs, with_speakers, waiting: None, segments: 0 };
-        return Ok(sse::stream(
-            live,
-            pieces,
-            call.request_id.clone(),
-            call.app.config.server.stream_idle_max,
-        ));
+        return Ok(sse::stream(live, pieces, call.request_id.clone(), &call.app.config.server));
     }
     let mut whole = None;
     while let Some(batch) = live.next().await {
@@ -69,13 +67,14 @@ fn written(
     let plain = |text: String, content_type: &'static str| {
         Ok(answer::bytes(StatusCode::OK, HeaderValue::from_static(content_type), Bytes::from(text)).into())
     };
+    let json = |view: AnyTranscript<'_>| answer::json(&view);
     match format {
-        Format::Json => answer::json(&transcript::plain(transcript, with_logprobs)),
+        Format::Json => json(AnyTranscript::Plain(transcript::plain(transcript, with_logprobs))),
         Format::Text => plain(format!("{}\n", transcript.text), "text/plain; charset=utf-8"),
         Format::Srt => plain(subtitles::srt(transcript), "application/x-subrip; charset=utf-8"),
         Format::Vtt => plain(subtitles::vtt(transcript), "text/vtt; charset=utf-8"),
-        Format::VerboseJson => answer::json(&transcript::verbose(transcript, translate)),
-        Format::DiarizedJson => answer::json(&transcript::diarized(transcript)),
+        Format::VerboseJson => json(AnyTranscript::Verbose(transcript::verbose(transcript, translate))),
+        Format::DiarizedJson => json(AnyTranscript::Diarized(transcript::diarized(transcript))),
     }
 }
 
@@ -91,11 +90,8 @@ struct Pieces {
 impl Pieces {
     fn delta(&mut self, tokens: &[TokenLogprob], out: &mut Vec<u8>) {
         let Some(delta) = self.waiting.take() else { return };
-        let mut event = json!({"type": "transcript.text.delta", "delta": delta});
-        if !tokens.is_empty() {
-            event["logprobs"] = transcript::logprobs(tokens);
-        }
-        sse::data(out, &event);
+        let logprobs = (!tokens.is_empty()).then(|| transcript::logprobs(tokens));
+        sse::data(out, &Event::Delta { delta: &delta, logprobs });
     }
 }
 
@@ -114,15 +110,13 @@ impl Script<TranscriptionEvent> for Pieces {
             TranscriptionEvent::Logprobs(tokens) => self.delta(&tokens, out),
             TranscriptionEvent::Segment(segment) => {
                 if self.with_speakers {
-                    sse::data(out, &transcript::spoken(self.segments, &segment));
+                    sse::data(out, &Event::Segment(transcript::spoken(self.segments, &segment)));
                     self.segments += 1;
                 }
             }
             TranscriptionEvent::Finished(whole) => {
                 self.delta(&[], out);
-                let mut event = transcript::plain(&whole, self.with_logprobs);
-                event["type"] = "transcript.text.done".into();
-                sse::data(out, &event);
+                sse::data(out, &Event::done(&whole, self.with_logprobs));
             }
             // The dialect has no place for it.
             TranscriptionEvent::Other(_) => {}
@@ -131,4 +125,41 @@ impl Script<TranscriptionEvent> for Pieces {
     fn end(&mut self, out: &mut Vec<u8>) {
         out.extend_from_slice(b"data: [DONE]\n\n");
     }
+}
+
+/// What the reference says of transcriptions.
+pub(in crate::http) fn describe() -> Operation {
+    described(
+        "createTranscription",
+        "Transcribe speech",
+        "Writes down what is spoken, in its own language. `response_format` chooses JSON, text or subtitles; `stream` sends events.",
+    )
+}
+
+/// What the reference says of translations.
+pub(in crate::http) fn describe_translation() -> Operation {
+    described(
+        "createTranslation",
+        "Translate speech",
+        "Writes down in English what is spoken in any language.",
+    )
+}
+
+fn described(id: &'static str, summary: &'static str, about: &'static str) -> Operation {
+    const EVENTS: &str =
+        "data: {\"type\":\"transcript.text.delta\",\"delta\":\"The tide\"}\n\ndata: [DONE]\n\n";
+    let text = || ObjectBuilder::new().schema_type(Type::String);
+    Operation::new(id, Tag::Audio, summary)
+        .about(about)
+        .takes_form::<form::FormSchema>()
+        .answers::<AnyTranscript<'_>>(
+            200,
+            "The transcript, in the form that was chosen.",
+            json!({"text": "The tide is turning."}),
+        )
+        .or("text/plain", text())
+        .or("application/x-subrip", text())
+        .or("text/vtt", text())
+        .or_events::<Event<'_>>(EVENTS)
+        .calls_provider()
 }

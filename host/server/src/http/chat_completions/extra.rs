@@ -2,14 +2,17 @@
 //! keeps a tool call's thought signature there, and client libraries send it back as they got it.
 
 use serde::{Deserialize, Serialize};
+use utoipa::ToSchema;
 
 /// The member of a tool call.
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = ExtraContent)]
 pub(in crate::http) struct ExtraContent<T = String> {
     google: Option<Google<T>>,
 }
 
-#[derive(Debug, Deserialize, Serialize)]
+#[derive(Clone, Debug, Deserialize, Serialize, ToSchema)]
+#[schema(as = GoogleExtraContent)]
 struct Google<T> {
     thought_signature: Option<T>,
 }

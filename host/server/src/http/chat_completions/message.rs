@@ -5,23 +5,31 @@ use std::fmt;
 use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
 use serde::de::{self, SeqAccess, Visitor};
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
 use crate::http::input::{self, Detail, Kind};
+use crate::http::openapi::{self, words};
 
 /// A message. Members that only answers have are let pass, since clients send answers back as they got them.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatMessage)]
 pub(super) struct MessageBody {
+    #[schema(inline)]
     role: RoleBody,
+    /// Needed but where an assistant's message has calls of tools or a refusal instead.
     content: Option<Content>,
     name: Option<String>,
+    /// What the assistant called, in its own messages.
     tool_calls: Option<Vec<ToolCallBody>>,
+    /// The call that a message of the role `tool` answers.
     tool_call_id: Option<String>,
     refusal: Option<String>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RoleBody {
     System,
@@ -63,8 +71,10 @@ impl<'de> Deserialize<'de> for Content {
     }
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatContentPart)]
 struct PartBody {
+    #[schema(inline, value_type = PartType)]
     r#type: String,
     text: Option<String>,
     refusal: Option<String>,
@@ -73,34 +83,62 @@ struct PartBody {
     file: Option<FileBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatImage)]
 struct ImageUrl {
+    /// A data URL with base64, or an http(s) address that the provider fetches.
     url: String,
     detail: Option<Detail>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatAudio)]
 struct InputAudio {
+    /// Base64.
     data: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatFile)]
 struct FileBody {
+    /// A data URL, or base64.
     file_data: Option<String>,
     filename: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatToolCallSent)]
 struct ToolCallBody {
     id: String,
     function: CalledFunction,
     extra_content: Option<ExtraContent>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatFunctionCalled)]
 struct CalledFunction {
     name: String,
     arguments: String,
+}
+
+words! {
+    PartType: "text" | "image_url" | "input_audio" | "file" | "refusal";
+}
+
+impl PartialSchema for Content {
+    fn schema() -> RefOr<Schema> {
+        openapi::choice([String::schema(), openapi::list_of::<PartBody>()])
+    }
+}
+
+impl ToSchema for Content {
+    fn name() -> std::borrow::Cow<'static, str> {
+        "ChatContent".into()
+    }
+    fn schemas(all: &mut Vec<(String, RefOr<Schema>)>) {
+        all.push((PartBody::name().into_owned(), PartBody::schema()));
+        PartBody::schemas(all);
+    }
 }
 
 impl MessageBody {

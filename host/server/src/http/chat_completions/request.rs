@@ -8,10 +8,13 @@ use atelier_domain::generation::chat::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::message::MessageBody;
 use super::options::Options;
-use crate::http::{ApiError, body};
+use super::schema::{FormatWord, FunctionWord, ToolChoiceWord};
+use crate::http::{ApiError, body, openapi};
 
 const MESSAGES_MAX: usize = 10_000;
 const TOOLS_MAX: usize = 512;
@@ -32,89 +35,136 @@ pub(super) struct Wanted {
 }
 
 /// As OpenAI documents it. It refuses members that it does not know, and so do we.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body<'a> {
+#[schema(as = ChatCompletionRequest)]
+pub(super) struct Body<'a> {
+    /// `instance/model`, or an alias of the operator's.
     #[serde(borrow)]
+    #[schema(value_type = String)]
     model: Cow<'a, str>,
+    /// The conversation so far, oldest first.
+    #[schema(min_items = 1, max_items = 10000)]
     messages: Vec<MessageBody>,
+    /// Answer with events as the text is made.
     stream: Option<bool>,
+    /// Only with `stream`.
     stream_options: Option<StreamOptions>,
+    /// The older name of `max_completion_tokens`.
+    #[schema(minimum = 1)]
     max_tokens: Option<u32>,
+    #[schema(minimum = 1)]
     max_completion_tokens: Option<u32>,
+    #[schema(minimum = 0, maximum = 2)]
     temperature: Option<f64>,
+    #[schema(minimum = 0, maximum = 1)]
     top_p: Option<f64>,
+    /// How many answers are wanted; one where they are streamed.
+    #[schema(minimum = 1, maximum = 8)]
     n: Option<u32>,
+    #[schema(inline)]
     stop: Option<Stop>,
     seed: Option<i64>,
+    #[schema(minimum = -2, maximum = 2)]
     frequency_penalty: Option<f64>,
+    #[schema(minimum = -2, maximum = 2)]
     presence_penalty: Option<f64>,
     logprobs: Option<bool>,
+    /// Only with `logprobs`.
+    #[schema(maximum = 20)]
     top_logprobs: Option<u32>,
+    #[schema(max_items = 512)]
     tools: Option<Vec<ToolBody>>,
+    #[schema(inline)]
     tool_choice: Option<ToolChoiceBody>,
     parallel_tool_calls: Option<bool>,
     response_format: Option<ResponseFormatBody>,
     reasoning_effort: Option<String>,
     user: Option<String>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<bool>)]
     store: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     prompt_cache_retention: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     prompt_cache_options: Option<&'a RawValue>,
     safety_identifier: Option<String>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     logit_bias: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     verbosity: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Vec<String>>)]
     modalities: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     audio: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     prediction: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     web_search_options: Option<&'a RawValue>,
+    /// As the provider takes it.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     moderation: Option<&'a RawValue>,
-    /// Retired: tools took their place.
+    /// Retired and refused: tools took their place.
     #[serde(borrow)]
+    #[schema(value_type = Option<Value>, deprecated)]
     functions: Option<&'a RawValue>,
+    /// Retired and refused: `tool_choice` took its place.
     #[serde(borrow)]
+    #[schema(value_type = Option<Value>, deprecated)]
     function_call: Option<&'a RawValue>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatStreamOptions)]
 struct StreamOptions {
+    /// Send token counts in a last event without choices.
     include_usage: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Stop {
     One(String),
     Many(Vec<String>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatTool)]
 struct ToolBody {
+    #[schema(inline, value_type = FunctionWord)]
     r#type: String,
+    #[schema(required, value_type = FunctionBody)]
     function: Option<FunctionBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatFunction)]
 struct FunctionBody {
     name: String,
     description: Option<String>,
+    /// A JSON Schema.
+    #[schema(value_type = Option<Object>)]
     parameters: Option<Json>,
     strict: Option<bool>,
 }
@@ -127,21 +177,34 @@ enum ToolChoiceBody {
     Function { function: FunctionName },
 }
 
-#[derive(Deserialize)]
+impl PartialSchema for ToolChoiceBody {
+    fn schema() -> RefOr<Schema> {
+        openapi::choice([ToolChoiceWord::schema(), openapi::object_with("function", FunctionName::schema())])
+    }
+}
+
+impl ToSchema for ToolChoiceBody {}
+
+#[derive(Deserialize, ToSchema)]
 struct FunctionName {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatResponseFormat)]
 struct ResponseFormatBody {
+    #[schema(inline, value_type = FormatWord)]
     r#type: String,
+    /// Needed by the type `json_schema`.
     json_schema: Option<JsonSchemaBody>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ChatJsonSchema)]
 struct JsonSchemaBody {
     name: String,
     description: Option<String>,
+    #[schema(required, value_type = Object)]
     schema: Option<Json>,
     strict: Option<bool>,
 }

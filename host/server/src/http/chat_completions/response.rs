@@ -6,8 +6,10 @@ use atelier_domain::time::Timestamp;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::extra::ExtraContent;
+use crate::http::openapi::{null, words};
 use crate::http::prefix;
 
 /// Kinds of `other` that this API has a place for.
@@ -15,64 +17,89 @@ pub(super) const ANNOTATIONS: &str = "openai.annotations";
 pub(super) const AUDIO: &str = "openai.audio";
 pub(super) const MODERATION: &str = "openai.moderation";
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatCompletion)]
 pub(super) struct Completion<'a> {
     id: String,
+    #[schema(inline, value_type = CompletionWord)]
     object: &'static str,
+    /// Unix seconds.
     created: u64,
+    /// The model that answered, by its full id.
     model: &'a str,
     choices: Vec<Choice<'a>>,
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     moderation: Option<&'a RawValue>,
     #[serde(skip_serializing_if = "Option::is_none")]
     usage: Option<Usage>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatChoice)]
 struct Choice<'a> {
     index: u32,
     message: MessageView<'a>,
+    #[schema(required)]
     logprobs: Option<Logprobs<'a>>,
+    /// `stop`, `length`, `tool_calls`, `content_filter`, or a provider's own word.
     finish_reason: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatAnswerMessage)]
 struct MessageView<'a> {
+    #[schema(inline, value_type = AssistantWord)]
     role: &'static str,
+    #[schema(required)]
     content: Option<&'a str>,
+    #[schema(required)]
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
     reasoning_content: Option<&'a str>,
     #[serde(skip_serializing_if = "Vec::is_empty")]
     tool_calls: Vec<ToolCallView<'a>>,
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     annotations: Option<&'a RawValue>,
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     audio: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatToolCall)]
 struct ToolCallView<'a> {
     id: &'a str,
+    #[schema(inline, value_type = super::schema::FunctionWord)]
     r#type: &'static str,
     function: FunctionView<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ExtraContent>)]
     extra_content: Option<ExtraContent<&'a str>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatFunctionCall)]
 struct FunctionView<'a> {
     name: &'a str,
+    /// JSON, as the model wrote it.
     arguments: &'a str,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatLogprobs)]
 pub(super) struct Logprobs<'a> {
     content: Vec<LogprobView<'a>>,
+    #[schema(schema_with = null)]
     refusal: Option<()>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatLogprob)]
 struct LogprobView<'a> {
     token: &'a str,
     logprob: f64,
@@ -80,7 +107,8 @@ struct LogprobView<'a> {
     top_logprobs: Vec<TopLogprob<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatTopLogprob)]
 struct TopLogprob<'a> {
     token: &'a str,
     logprob: f64,
@@ -88,7 +116,8 @@ struct TopLogprob<'a> {
 }
 
 /// Token counts.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatUsage)]
 pub(super) struct Usage {
     prompt_tokens: u64,
     completion_tokens: u64,
@@ -97,14 +126,21 @@ pub(super) struct Usage {
     completion_tokens_details: CompletionDetails,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatPromptDetails)]
 struct PromptDetails {
     cached_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatCompletionDetails)]
 struct CompletionDetails {
     reasoning_tokens: u64,
+}
+
+words! {
+    CompletionWord: "chat.completion";
+    AssistantWord: "assistant";
 }
 
 impl From<TokenTotals> for Usage {

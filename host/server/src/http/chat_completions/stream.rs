@@ -6,9 +6,11 @@ use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use atelier_domain::time::Timestamp;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::extra::ExtraContent;
 use super::response::{ANNOTATIONS, AUDIO, Logprobs, MODERATION, Usage, finish_word, logprobs};
+use crate::http::openapi::words;
 use crate::http::sse::{self, Script};
 use crate::http::{Dialect, prefix};
 
@@ -25,29 +27,38 @@ pub(super) struct Chunks {
     logprobs: Vec<TokenLogprob>,
 }
 
-#[derive(Serialize)]
-struct Chunk<'a> {
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatCompletionChunk)]
+pub(super) struct Chunk<'a> {
     id: &'a str,
+    #[schema(inline, value_type = ChunkWord)]
     object: &'static str,
     created: u64,
     model: &'a str,
     choices: &'a [ChunkChoice<'a>],
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     moderation: Option<&'a RawValue>,
     /// `null` in all chunks but the last when usage was asked for, else absent.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Usage>)]
     usage: Option<Option<Usage>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatChunkChoice)]
 struct ChunkChoice<'a> {
     index: u32,
     delta: Delta<'a>,
+    #[schema(required)]
     logprobs: Option<Logprobs<'a>>,
+    #[schema(required)]
     finish_reason: Option<&'a str>,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = ChatDelta)]
 struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     role: Option<&'static str>,
@@ -58,14 +69,20 @@ struct Delta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     refusal: Option<&'a str>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Vec<ToolDelta<'a>>)]
     tool_calls: Option<[ToolDelta<'a>; 1]>,
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     annotations: Option<&'a RawValue>,
+    /// As the provider says it.
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<Value>)]
     audio: Option<&'a RawValue>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatToolDelta)]
 struct ToolDelta<'a> {
     index: u32,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -74,14 +91,20 @@ struct ToolDelta<'a> {
     r#type: Option<&'static str>,
     function: FunctionDelta<'a>,
     #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(value_type = Option<ExtraContent>)]
     extra_content: Option<ExtraContent<&'a str>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ChatFunctionDelta)]
 struct FunctionDelta<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     name: Option<&'a str>,
     arguments: &'a str,
+}
+
+words! {
+    ChunkWord: "chat.completion.chunk";
 }
 
 impl Chunks {

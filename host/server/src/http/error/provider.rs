@@ -115,14 +115,13 @@ pub(super) fn failed_job(code: &str, message: String) -> Told {
 
 pub(super) fn internal_detail(error: &ProviderError) -> Option<String> {
     match error {
-        ProviderError::Reported { failure, .. } => {
-            let detail = failure.provider_detail.as_deref().unwrap_or("");
-            Some(format!(
-                "{error}; status {:?}; {}",
-                failure.http_status,
-                detail.chars().take(1000).collect::<String>()
-            ))
-        }
+        // Not the provider's own words: they may repeat a prompt (O-1).
+        ProviderError::Reported { instance, failure } => Some(format!(
+            "{instance} reported {}; its status {}; {} bytes of detail",
+            failure.code,
+            failure.http_status.map_or_else(|| "unknown".to_owned(), |status| status.to_string()),
+            failure.provider_detail.as_deref().unwrap_or_default().len(),
+        )),
         ProviderError::LimitReached { .. }
         | ProviderError::EgressDenied { .. }
         | ProviderError::Forbidden { .. }

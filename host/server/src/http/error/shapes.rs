@@ -7,10 +7,12 @@ use axum::response::Response;
 use bytes::Bytes;
 use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
-use serde_json::json;
+use serde::Serialize;
+use utoipa::ToSchema;
 
 use super::{Dialect, Told};
 use crate::http::answer;
+use crate::http::openapi::words;
 
 pub(super) fn respond(told: &Told, dialect: Dialect, request_id: &str) -> Response {
     let content_type = match dialect {
@@ -33,24 +35,106 @@ pub(super) fn respond(told: &Told, dialect: Dialect, request_id: &str) -> Respon
     response
 }
 
+/// An error as OpenAI's API writes it, with the request's id and the time beside.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct OpenAiError<'a> {
+    error: OpenAiErrorObject<'a>,
+}
+
+#[derive(Serialize, ToSchema)]
+struct OpenAiErrorObject<'a> {
+    /// What is wrong and what to do, for people.
+    message: &'a str,
+    #[schema(inline, value_type = OpenAiErrorType)]
+    r#type: &'static str,
+    /// The path of the offending member.
+    #[schema(required, example = "messages[0].content")]
+    param: Option<&'a str>,
+    /// A stable word for programs.
+    #[schema(example = "model_not_found")]
+    code: &'static str,
+    request_id: &'a str,
+    /// Unix seconds.
+    time: u64,
+}
+
+/// An error as Anthropic's API writes it.
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct AnthropicError<'a> {
+    #[schema(inline, value_type = ErrorWord)]
+    r#type: &'static str,
+    error: AnthropicErrorObject<'a>,
+    request_id: &'a str,
+}
+
+#[derive(Serialize, ToSchema)]
+struct AnthropicErrorObject<'a> {
+    #[schema(inline, value_type = AnthropicErrorType)]
+    r#type: &'static str,
+    /// What is wrong and what to do, for people.
+    message: &'a str,
+    /// A stable word for programs.
+    #[schema(example = "model_not_found")]
+    code: &'static str,
+}
+
+/// A problem (RFC 9457).
+#[derive(Serialize, ToSchema)]
+pub(in crate::http) struct Problem<'a> {
+    #[schema(inline, value_type = AboutBlank)]
+    r#type: &'static str,
+    /// The status in words.
+    #[schema(example = "Not Found")]
+    title: &'a str,
+    /// The HTTP status.
+    #[schema(minimum = 400, maximum = 599)]
+    status: u16,
+    /// What is wrong and what to do, for people.
+    detail: &'a str,
+    /// A stable word for programs.
+    #[schema(example = "not_found")]
+    code: &'static str,
+    /// The path of the offending member.
+    #[schema(required)]
+    param: Option<&'a str>,
+    request_id: &'a str,
+    #[schema(format = DateTime)]
+    time: String,
+}
+
+words! {
+    OpenAiErrorType: "invalid_request_error" | "authentication_error" | "permission_error" | "rate_limit_error" | "server_error";
+    AnthropicErrorType: "invalid_request_error" | "authentication_error" | "permission_error" | "not_found_error"
+        | "request_too_large" | "rate_limit_error" | "overloaded_error" | "timeout_error" | "api_error";
+    ErrorWord: "error";
+    AboutBlank: "about:blank";
+}
+
 pub(super) fn object(told: &Told, dialect: Dialect, request_id: &str) -> Vec<u8> {
-    let value = match dialect {
-        Dialect::OpenAi => json!({"error": {
-            "message": told.message, "type": openai_type(told.status), "param": told.param, "code": told.code,
-            "request_id": request_id, "time": now().unix_seconds(),
-        }}),
-        Dialect::Anthropic => json!({
-            "type": "error",
-            "error": {"type": anthropic_type(told.status), "message": told.message, "code": told.code},
-            "request_id": request_id,
-        }),
-        Dialect::Problem => json!({
-            "type": "about:blank", "title": told.status.canonical_reason().unwrap_or("Error"),
-            "status": told.status.as_u16(), "detail": told.message, "code": told.code, "param": told.param,
-            "request_id": request_id, "time": now().rfc3339(),
-        }),
-    };
-    value.to_string().into_bytes()
+    let (message, code, param) = (told.message.as_str(), told.code, told.param.as_deref());
+    match dialect {
+        Dialect::OpenAi => {
+            let (r#type, time) = (openai_type(told.status), now().unix_seconds());
+            written(&OpenAiError {
+                error: OpenAiErrorObject { message, r#type, param, code, request_id, time },
+            })
+        }
+        Dialect::Anthropic => {
+            let r#type = anthropic_type(told.status);
+            let error = AnthropicErrorObject { r#type, message, code };
+            written(&AnthropicError { r#type: "error", error, request_id })
+        }
+        Dialect::Problem => {
+            let title = told.status.canonical_reason().unwrap_or("Error");
+            let (status, time) = (told.status.as_u16(), now().rfc3339());
+            let r#type = "about:blank";
+            written(&Problem { r#type, title, status, detail: message, code, param, request_id, time })
+        }
+    }
+}
+
+fn written<T: Serialize>(value: &T) -> Vec<u8> {
+    serde_json::to_vec(value).expect("our own types are JSON, and memory takes all")
 }
 
 fn now() -> Timestamp {

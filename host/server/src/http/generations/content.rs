@@ -9,6 +9,7 @@ use bytes::Bytes;
 use futures::stream;
 use http::header::{CACHE_CONTROL, CONTENT_DISPOSITION, CONTENT_LENGTH, CONTENT_TYPE, ETAG, HeaderValue};
 
+use crate::http::openapi::{Operation, Tag, form_file, id, number};
 use crate::http::query::path;
 use crate::http::{ApiError, Call, Reply};
 
@@ -53,4 +54,21 @@ fn pieces(blob: Blob) -> impl futures::Stream<Item = std::io::Result<Bytes>> + S
             Ok(Some((piece, next)))
         }
     })
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    Operation::new("getGenerationOutput", Tag::Generations, "Download an output")
+        .about("A result's bytes, always as an attachment. They never change: keep them by their `etag`.")
+        .path("id", id(), "The job.")
+        .path(
+            "index",
+            number(0, u32::MAX as usize, None),
+            "The output's place among the job's `outputs`, from 0.",
+        )
+        .empty(200, "The bytes, in the output's own content type.")
+        .or("*/*", form_file())
+        .header("etag", "The content's digest.")
+        .header("content-disposition", "`attachment`.")
+        .refuses(&[404])
 }

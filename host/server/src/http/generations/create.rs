@@ -6,24 +6,32 @@ use atelier_domain::model::Task;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
 use serde::Deserialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
-use super::view::JobView;
+use super::view::{JobView, sample};
 use crate::http::chat_completions::off_thread;
 use crate::http::input::{self, Kind};
+use crate::http::openapi::{Operation, Tag, words};
 use crate::http::{ApiError, Call, Reply, answer, body};
 
 const COUNT_MAX: u32 = 16;
 const INPUTS_MAX: usize = 16;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = NewGeneration)]
 struct Body {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(inline, value_type = TaskWord)]
     task: String,
     prompt: Option<String>,
     negative_prompt: Option<String>,
     #[serde(default)]
+    #[schema(max_items = 16)]
     inputs: Vec<InputBody>,
+    #[schema(minimum = 1, maximum = 16)]
     count: Option<u32>,
     size: Option<String>,
     aspect_ratio: Option<String>,
@@ -32,16 +40,25 @@ struct Body {
     quality: Option<String>,
     format: Option<String>,
     background: Option<String>,
+    /// By the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = GenerationInput)]
 struct InputBody {
-    /// `image`, `mask`, `markup`, `first-frame`, `last-frame`, `reference`, `video`, `audio`
+    #[schema(inline, value_type = RoleWord)]
     role: String,
     /// A data URL, or an address that the provider fetches.
     url: String,
+}
+
+words! {
+    TaskWord: "image-generation" | "image-edit" | "image-variation" | "image-upscale" | "video-generation" | "video-remix"
+        | "sound-effect" | "music" | "stems";
+    RoleWord: "image" | "mask" | "markup" | "first-frame" | "last-frame" | "reference" | "video" | "audio";
 }
 
 const ROLES: [&str; 8] =
@@ -104,4 +121,19 @@ fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
         options: body.options.unwrap_or_else(empty_object),
     };
     Ok((task, request))
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    let request = json!({"model": "replicate/black-forest-labs/flux-schnell", "task": "image-generation",
+        "prompt": "A lighthouse in a storm, oil on canvas", "aspect_ratio": "16:9"});
+    Operation::new("createGeneration", Tag::Generations, "Start a generation")
+        .about(
+            "Admits a job and answers at once with its first state. It goes on in the background, also across a restart of the server: \
+             ask for it until its `state` is `succeeded`, `failed` or `canceled`.",
+        )
+        .takes::<Body>(request)
+        .answers::<JobView<'_>>(202, "The job, just begun.", sample("queued"))
+        .header("location", "Where the job is.")
+        .calls_provider()
 }

@@ -1,6 +1,7 @@
 //! `GET /api/v1/generations/{id}`.
 
-use super::view::JobView;
+use super::view::{JobView, sample};
+use crate::http::openapi::{Operation, Tag, id};
 use crate::http::query::path;
 use crate::http::{ApiError, Call, Reply, answer};
 
@@ -9,4 +10,12 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let id = path(&mut call, "id").await?;
     let job = call.app.jobs.get(call.caller()?, id).await?;
     answer::json(&JobView::from(&job))
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    Operation::new("getGeneration", Tag::Generations, "Get a generation")
+        .path("id", id(), "The job.")
+        .answers::<JobView<'_>>(200, "The job as it is now.", sample("processing"))
+        .refuses(&[404])
 }

@@ -2,18 +2,23 @@
 
 use atelier_domain::id::JobId;
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
-use super::view::JobView;
+use super::view::{JobView, sample};
+use crate::http::openapi::{Operation, Tag, id, number};
 use crate::http::query::{parsed, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 const PAGE_USUAL: usize = 20;
 const PAGE_MAX: usize = 100;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GenerationPage)]
 struct Page<'a> {
     data: Vec<JobView<'a>>,
-    /// What to send as `before` for the next page; absent on the last.
+    /// What to send as `before` for the next page; `null` on the last.
+    #[schema(required)]
     next: Option<String>,
 }
 
@@ -31,4 +36,13 @@ pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     jobs.truncate(limit);
     let next = has_more.then(|| jobs.last().map(|job| job.id.to_string())).flatten();
     answer::json(&Page { data: jobs.iter().map(JobView::from).collect(), next })
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    Operation::new("listGenerations", Tag::Generations, "List your generations")
+        .about("Newest first.")
+        .query("before", id(), "Begin after this job: the `next` of the page before.")
+        .query("limit", number(1, PAGE_MAX, Some(PAGE_USUAL)), "How many at most.")
+        .answers::<Page<'_>>(200, "A page of jobs.", json!({"data": [sample("succeeded")], "next": null}))
 }

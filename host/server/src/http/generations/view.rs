@@ -2,26 +2,44 @@
 
 use atelier_domain::job::{Job, StoredOutput};
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+use crate::http::openapi::{id, words};
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = Generation)]
 pub(super) struct JobView<'a> {
+    #[schema(schema_with = id)]
     id: String,
+    #[schema(inline, value_type = StateWord)]
     state: &'static str,
+    /// The model by its full id.
     model: &'a str,
     task: &'a str,
+    #[schema(required)]
     prompt: Option<&'a str>,
+    /// From 0 to 1, where the provider tells it.
+    #[schema(required)]
     progress: Option<f64>,
+    #[schema(format = DateTime)]
     created: String,
+    #[schema(required, format = DateTime)]
     started: Option<String>,
+    #[schema(required, format = DateTime)]
     finished: Option<String>,
+    /// When the host gives it up.
+    #[schema(format = DateTime)]
     deadline: String,
     outputs: Vec<OutputView<'a>>,
     usage: Vec<UsageView<'a>>,
+    #[schema(required)]
     error: Option<ErrorView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "kebab-case")]
+#[schema(as = GenerationOutput)]
 enum OutputView<'a> {
     Media {
         /// Where its bytes are.
@@ -42,17 +60,33 @@ enum OutputView<'a> {
     },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GenerationUsage)]
 struct UsageView<'a> {
+    /// What is counted.
     meter: &'a str,
     quantity: u64,
+    #[schema(value_type = std::collections::BTreeMap<String, String>)]
     attributes: std::collections::BTreeMap<&'a str, &'a str>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = GenerationError)]
 struct ErrorView<'a> {
     code: &'a str,
     message: &'a str,
+}
+
+words! {
+    StateWord: "queued" | "processing" | "succeeded" | "failed" | "canceled";
+}
+
+/// A job, for the reference.
+pub(super) fn sample(state: &str) -> serde_json::Value {
+    json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "state": state, "model": "replicate/black-forest-labs/flux-schnell",
+        "task": "image-generation", "prompt": "A lighthouse in a storm, oil on canvas", "progress": null,
+        "created": "2026-11-22T00:00:00.000Z", "started": null, "finished": null, "deadline": "2026-11-22T00:02:00.000Z",
+        "outputs": [], "usage": [], "error": null})
 }
 
 impl<'a> From<&'a Job> for JobView<'a> {

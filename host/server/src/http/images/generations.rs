@@ -5,40 +5,60 @@ use std::num::NonZeroU32;
 use atelier_domain::generation::Json;
 use atelier_domain::model::Task;
 use serde::Deserialize;
+use serde_json::json;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::request::{Asked, blank, count, form};
+use super::stream;
 use crate::http::chat_completions::options::Options;
+use crate::http::openapi::{Operation, Tag};
 use crate::http::{ApiError, Call, Reply, body};
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = ImageRequest)]
 struct Body<'a> {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(min_length = 1)]
     prompt: String,
+    #[schema(minimum = 1, maximum = 10)]
     n: Option<u32>,
     size: Option<String>,
     quality: Option<String>,
     background: Option<String>,
     output_format: Option<String>,
+    /// Absent: `b64_json`. `url` gives addresses here, which want the caller's key.
+    #[schema(inline, value_type = Option<super::schema::FormWord>)]
     response_format: Option<String>,
+    /// Send events as images are made.
     stream: Option<bool>,
+    /// Unfinished images to show on the way; only with `stream`.
+    #[schema(maximum = 3)]
     partial_images: Option<u32>,
     user: Option<String>,
     safety_identifier: Option<String>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     moderation: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<u32>)]
     output_compression: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     style: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     complexity: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<u32>)]
     frame_count: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<u32>)]
     frame_duration_ms: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Value>)]
     svg: Option<&'a RawValue>,
     /// Ours.
     negative_prompt: Option<String>,
@@ -47,6 +67,7 @@ struct Body<'a> {
     /// Ours.
     aspect_ratio: Option<String>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
@@ -87,4 +108,12 @@ fn read(body: Body<'_>) -> Result<Asked, ApiError> {
     (asked.user, asked.safety_identifier) = (body.user, body.safety_identifier);
     asked.options = options;
     Ok(asked)
+}
+
+/// What the reference says of it.
+pub(in crate::http) fn describe() -> Operation {
+    let request = json!({"model": "openai/gpt-image-1", "prompt": "A lighthouse in a storm, oil on canvas", "size": "1024x1024"});
+    stream::described(
+        Operation::new("createImage", Tag::Images, "Make images from a text").takes::<Body<'_>>(request),
+    )
 }

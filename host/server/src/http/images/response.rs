@@ -7,16 +7,21 @@ use atelier_service::ServiceError;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use serde::Serialize;
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::request::Form;
 use crate::app::App;
+use crate::http::openapi::Operation;
 use crate::http::{ApiError, Reply, answer};
 
 /// Images in one answer; larger ones are had by their address.
 const INLINE_BYTES_MAX: u64 = 64 << 20;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ImageList)]
 struct Images<'a> {
+    /// Unix seconds.
     created: u64,
     data: Vec<Image<'a>>,
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -33,7 +38,8 @@ struct Images<'a> {
     usage: Option<Usage>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Image)]
 struct Image<'a> {
     #[serde(skip_serializing_if = "Option::is_none")]
     b64_json: Option<String>,
@@ -44,7 +50,8 @@ struct Image<'a> {
 }
 
 /// Token counts, by what the tokens stand for.
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = ImageUsage)]
 pub(super) struct Usage {
     input_tokens: u64,
     output_tokens: u64,
@@ -53,7 +60,8 @@ pub(super) struct Usage {
     output_tokens_details: Details,
 }
 
-#[derive(Default, Serialize)]
+#[derive(Default, Serialize, ToSchema)]
+#[schema(as = ImageUsageDetails)]
 struct Details {
     image_tokens: u64,
     text_tokens: u64,
@@ -156,4 +164,14 @@ fn size_of(output: &StoredOutput) -> u64 {
         StoredOutput::Media { size, .. } => *size,
         StoredOutput::Text(_) | StoredOutput::Model(_) => 0,
     }
+}
+
+/// What the reference says of every operation that makes images.
+pub(super) fn described(operation: Operation) -> Operation {
+    let images = json!({"created": 1_795_305_600, "data": [{"b64_json": "iVBORw0KGgo…"}]});
+    operation
+        .about("Runs a job and waits for its images. A caller who leaves does not stop it: `GET /api/v1/generations` has it.")
+        .answers::<Images<'_>>(200, "The images.", images)
+        .refuses(&[409])
+        .calls_provider()
 }

@@ -17,14 +17,74 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use futures::future::BoxFuture;
 use futures::{FutureExt as _, stream};
-use serde_json::{Value, json};
+use serde::Serialize;
 use tokio::sync::mpsc;
+use utoipa::ToSchema;
 
-use super::response::{Usage, attribute, encoded, output_format};
+use super::response::{self, Usage, attribute, encoded, output_format};
 use crate::app::App;
+use crate::http::openapi::{Operation, words};
 use crate::http::{ApiError, Dialect, Reply, sse};
 
 const HEARTBEAT_AFTER: Duration = Duration::from_secs(15);
+
+/// An unfinished image.
+#[derive(Serialize, ToSchema)]
+#[schema(as = PartialImageEvent)]
+struct Partial<'a> {
+    #[schema(inline, value_type = PartialWord)]
+    r#type: &'a str,
+    b64_json: String,
+    /// Counts the unfinished images from 0.
+    partial_image_index: u32,
+    /// Unix seconds.
+    created_at: u64,
+    size: &'a str,
+    quality: &'a str,
+    background: &'a str,
+    output_format: &'a str,
+}
+
+/// A finished image.
+#[derive(Serialize, ToSchema)]
+#[schema(as = CompletedImageEvent)]
+struct Completed<'a> {
+    #[schema(inline, value_type = CompletedWord)]
+    r#type: &'a str,
+    b64_json: String,
+    /// Unix seconds.
+    created_at: u64,
+    size: &'a str,
+    quality: &'a str,
+    background: &'a str,
+    output_format: &'a str,
+    usage: &'a Usage,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    safety_identifier: Option<&'a str>,
+}
+
+/// An event of a stream of images.
+#[derive(ToSchema)]
+#[schema(as = ImageEvent)]
+#[serde(untagged)]
+#[expect(dead_code, reason = "the schema of events that are written one by one")]
+enum Event<'a> {
+    Partial(Partial<'a>),
+    Completed(Completed<'a>),
+}
+
+words! {
+    PartialWord: "image_generation.partial_image" | "image_edit.partial_image";
+    CompletedWord: "image_generation.completed" | "image_edit.completed";
+}
+
+/// What the reference says of operations that make images, whole or in events.
+pub(super) fn described(operation: Operation) -> Operation {
+    const EVENTS: &str = "event: image_generation.partial_image\ndata: {\"type\":\"image_generation.partial_image\",\
+        \"b64_json\":\"iVBORw0KGgo…\",\"partial_image_index\":0,\"created_at\":1795305600,\"size\":\"1024x1024\",\
+        \"quality\":\"high\",\"background\":\"opaque\",\"output_format\":\"png\"}\n\n";
+    response::described(operation).or_events::<Event<'_>>(EVENTS)
+}
 
 /// How the events are written.
 pub(super) struct Script {
@@ -57,26 +117,32 @@ impl Script {
     fn partial(&self, preview: &Preview, out: &mut Vec<u8>) {
         let name = self.name("partial_image");
         let format = preview.content_type.strip_prefix("image/").unwrap_or("png");
-        let event = json!({
-            "type": name, "b64_json": STANDARD.encode(&preview.bytes), "partial_image_index": preview.index,
-            "created_at": self.created_at, "size": self.size, "quality": self.quality,
-            "background": self.background, "output_format": format,
-        });
+        let event = Partial {
+            r#type: &name,
+            b64_json: STANDARD.encode(&preview.bytes),
+            partial_image_index: preview.index,
+            created_at: self.created_at,
+            size: &self.size,
+            quality: &self.quality,
+            background: &self.background,
+            output_format: format,
+        };
         sse::named(out, &name, &event);
     }
 
     fn completed(&self, output: &StoredOutput, image: String, usage: &Usage, out: &mut Vec<u8>) {
         let name = self.name("completed");
-        let mut event = json!({
-            "type": name, "b64_json": image, "created_at": self.created_at,
-            "size": attribute(output, "size").unwrap_or(&self.size),
-            "quality": attribute(output, "quality").unwrap_or(&self.quality),
-            "background": attribute(output, "background").unwrap_or(&self.background),
-            "output_format": output_format(output).unwrap_or("png"), "usage": usage,
-        });
-        if let Some(identifier) = &self.safety_identifier {
-            event["safety_identifier"] = Value::from(identifier.as_str());
-        }
+        let event = Completed {
+            r#type: &name,
+            b64_json: image,
+            created_at: self.created_at,
+            size: attribute(output, "size").unwrap_or(&self.size),
+            quality: attribute(output, "quality").unwrap_or(&self.quality),
+            background: attribute(output, "background").unwrap_or(&self.background),
+            output_format: output_format(output).unwrap_or("png"),
+            usage,
+            safety_identifier: self.safety_identifier.as_deref(),
+        };
         sse::named(out, &name, &event);
     }
 

@@ -7,9 +7,11 @@ use atelier_domain::generation::chat::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use crate::http::chat_completions::options::Options;
 use crate::http::input::{self, Kind};
+use crate::http::openapi::words;
 use crate::http::{ApiError, body};
 
 const MESSAGES_MAX: usize = 10_000;
@@ -23,67 +25,129 @@ pub(super) struct Wanted {
 }
 
 /// As Anthropic documents it. It refuses members that it does not know, and so do we.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body<'a> {
+#[schema(as = MessageRequest)]
+pub(super) struct Body<'a> {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    /// The conversation so far, oldest first.
+    #[schema(min_items = 1, max_items = 10000)]
     messages: Vec<MessageBody>,
+    /// How many tokens the answer may have.
+    #[schema(required, minimum = 1, value_type = u32)]
     max_tokens: Option<u32>,
+    /// Goes before the conversation.
     system: Option<Content>,
     stream: Option<bool>,
+    #[schema(minimum = 0, maximum = 1)]
     temperature: Option<f64>,
     top_p: Option<f64>,
     stop_sequences: Option<Vec<String>>,
     tools: Option<Vec<ToolBody>>,
     tool_choice: Option<ToolChoiceBody>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<u32>)]
     top_k: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     cache_control: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     inference_geo: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     speed: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     diagnostics: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Value>)]
     container: Option<&'a RawValue>,
+    /// Refused: it names something in an account of Anthropic's.
+    #[schema(value_type = Option<Value>)]
     user_profile_id: Option<Json>,
+    /// Refused likewise.
+    #[schema(value_type = Option<Value>)]
     workspace_id: Option<Json>,
     output_config: Option<OutputConfig>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
+    options: Option<Json>,
+}
+
+/// A request to count tokens.
+// As `Wanted::read_count` reads it: a message's, without what shapes its answer.
+#[derive(ToSchema)]
+#[schema(as = CountTokensRequest)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the schema of what `Body` reads")]
+pub(super) struct CountSchema {
+    /// `instance/model`, or an alias of the operator's.
+    model: String,
+    /// The conversation so far, oldest first.
+    #[schema(min_items = 1, max_items = 10000)]
+    messages: Vec<MessageBody>,
+    /// Goes before the conversation.
+    system: Option<Content>,
+    tools: Option<Vec<ToolBody>>,
+    tool_choice: Option<ToolChoiceBody>,
+    #[schema(value_type = Option<Object>)]
+    thinking: Option<Json>,
+    #[schema(value_type = Option<Object>)]
+    cache_control: Option<Json>,
+    #[schema(value_type = Option<String>)]
+    inference_geo: Option<Json>,
+    #[schema(value_type = Option<String>)]
+    speed: Option<Json>,
+    #[schema(value_type = Option<Object>)]
+    diagnostics: Option<Json>,
+    #[schema(value_type = Option<Value>)]
+    container: Option<Json>,
+    output_config: Option<OutputConfig>,
+    /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
 /// What form the answer takes, and how much thought goes into it.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MessageOutputConfig)]
 struct OutputConfig {
     format: Option<OutputFormat>,
     effort: Option<String>,
 }
 
 /// Read by hand: a tagged enum cannot hold JSON as it was written.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
+#[schema(as = MessageOutputFormat)]
 struct OutputFormat {
+    #[schema(inline, value_type = JsonSchemaWord)]
     r#type: String,
+    #[schema(value_type = Object)]
     schema: Json,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageTurn)]
 struct MessageBody {
+    #[schema(inline)]
     role: RoleBody,
     content: Content,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RoleBody {
     User,
@@ -91,43 +155,75 @@ enum RoleBody {
     System,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = MessageContent)]
 enum Content {
     Text(String),
     Blocks(Vec<Block>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = MessageBlock)]
 enum Block {
-    Text { text: String },
-    Image { source: Source },
-    Document { source: Source, title: Option<String> },
-    ToolUse { id: String, name: String, input: serde_json::Value },
-    ToolResult { tool_use_id: String, content: Option<Content>, is_error: Option<bool> },
-    Thinking { thinking: String, signature: Option<String> },
+    Text {
+        text: String,
+    },
+    Image {
+        source: Source,
+    },
+    Document {
+        source: Source,
+        title: Option<String>,
+    },
+    ToolUse {
+        id: String,
+        name: String,
+        input: serde_json::Value,
+    },
+    ToolResult {
+        tool_use_id: String,
+        #[schema(no_recursion)]
+        content: Option<Content>,
+        is_error: Option<bool>,
+    },
+    Thinking {
+        thinking: String,
+        signature: Option<String>,
+    },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = MessageSource)]
 enum Source {
     Base64 { data: String },
     Url { url: String },
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageTool)]
 struct ToolBody {
     name: String,
     description: Option<String>,
+    #[schema(value_type = Object)]
     input_schema: Json,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = MessageToolChoice)]
 struct ToolChoiceBody {
+    #[schema(inline, value_type = ToolChoiceWord)]
     r#type: String,
+    /// Needed by the type `tool`.
     name: Option<String>,
     disable_parallel_tool_use: Option<bool>,
+}
+
+words! {
+    JsonSchemaWord: "json_schema";
+    ToolChoiceWord: "auto" | "any" | "none" | "tool";
 }
 
 impl Wanted {

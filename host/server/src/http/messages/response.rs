@@ -6,31 +6,64 @@ use atelier_domain::generation::{Json, Other};
 use atelier_service::ServiceError;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
+use utoipa::ToSchema;
 
+use crate::http::openapi::words;
 use crate::http::{ApiError, prefix};
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Message)]
 pub(super) struct MessageView<'a> {
     pub id: String,
+    #[schema(inline, value_type = MessageWord)]
     pub r#type: &'static str,
+    #[schema(inline, value_type = AssistantWord)]
     pub role: &'static str,
+    /// The model that answered, by its full id.
     pub model: &'a str,
     pub content: Vec<Block<'a>>,
+    /// `end_turn`, `max_tokens`, `stop_sequence`, `tool_use`, `refusal`, or a provider's own word.
+    #[schema(required)]
     pub stop_reason: Option<&'a str>,
+    #[schema(required)]
     pub stop_sequence: Option<&'a str>,
     pub usage: Usage,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = MessageAnswerBlock)]
 pub(super) enum Block<'a> {
-    Text { text: &'a str },
-    Thinking { thinking: &'a str, signature: &'a str },
-    ToolUse { id: &'a str, name: &'a str, input: Json },
+    Text {
+        text: &'a str,
+    },
+    Thinking {
+        thinking: &'a str,
+        signature: &'a str,
+    },
+    ToolUse {
+        id: &'a str,
+        name: &'a str,
+        #[schema(value_type = Value)]
+        input: Json,
+    },
+}
+
+/// How many tokens a request has.
+#[derive(Serialize, ToSchema)]
+#[schema(as = TokenCount)]
+pub(super) struct Count {
+    pub input_tokens: u64,
+}
+
+words! {
+    MessageWord: "message";
+    AssistantWord: "assistant";
 }
 
 /// Token counts; cached input is counted apart.
-#[derive(Clone, Copy, Default, Serialize)]
+#[derive(Clone, Copy, Default, Serialize, ToSchema)]
+#[schema(as = MessageUsage)]
 pub(super) struct Usage {
     pub input_tokens: u64,
     pub cache_read_input_tokens: u64,

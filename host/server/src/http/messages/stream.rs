@@ -3,8 +3,10 @@
 use atelier_domain::generation::chat::{ChatEvent, FinishReason};
 use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use serde_json::json;
+use utoipa::ToSchema;
 
 use super::response::{MessageView, Usage, met_sequence, stop_word};
+use crate::http::openapi::words;
 use crate::http::sse::{self, Script};
 use crate::http::{Dialect, prefix};
 
@@ -14,6 +16,20 @@ enum Open {
     Text,
     Thinking,
     Tool(u32),
+}
+
+/// What every event has; the rest is its type's own.
+#[derive(ToSchema)]
+#[schema(as = MessageEvent)]
+#[expect(dead_code, reason = "the schema of what `Blocks` writes from parts")]
+pub(super) struct Event {
+    #[schema(inline, value_type = EventType)]
+    r#type: String,
+}
+
+words! {
+    EventType: "message_start" | "content_block_start" | "content_block_delta" | "content_block_stop" | "message_delta"
+        | "message_stop" | "error";
 }
 
 /// Writes Anthropic's events.

@@ -2,8 +2,10 @@
 
 use atelier_service::plugins::Consent;
 use bytes::Bytes;
+use utoipa::ToSchema;
 
 use crate::http::form::Form;
+use crate::http::openapi::form_file;
 use crate::http::{ApiError, Call};
 
 /// A plugin as sent.
@@ -12,6 +14,21 @@ pub(super) struct PluginFile {
     /// The text of the `.minisig` file.
     pub signature: Option<String>,
     pub consent: Consent,
+}
+
+/// The fields of a form with a plugin.
+// As `read` reads them.
+#[derive(ToSchema)]
+#[schema(as = PluginForm)]
+#[expect(dead_code, reason = "the schema of what is read field by field")]
+pub(super) struct FormSchema {
+    /// The plugin: a WebAssembly component with its manifest.
+    #[schema(schema_with = form_file)]
+    component: Bytes,
+    /// The text of its `.minisig` file; needed where only signed plugins are trusted.
+    signature: Option<String>,
+    /// What `POST /api/v1/plugins/inspect` answered as `consent`; it says yes to exactly that.
+    consent: Option<String>,
 }
 
 /// Reads `component`, `signature` and `consent`.

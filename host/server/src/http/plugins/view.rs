@@ -3,23 +3,32 @@
 use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
 use atelier_service::plugins::{Change, Inspection};
 use serde::Serialize;
+use utoipa::ToSchema;
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Plugin)]
 pub(super) struct PluginView<'a> {
+    /// `publisher/name`.
     pub id: &'a str,
     pub name: &'a str,
     pub enabled: bool,
     pub current: VersionView<'a>,
     /// What a rollback goes back to.
+    #[schema(required)]
     pub previous: Option<VersionView<'a>>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginVersion)]
 pub(super) struct VersionView<'a> {
     pub version: &'a str,
+    /// BLAKE3 of the file.
     pub digest: &'a str,
+    /// The key's id; `null` for a file that is not signed.
+    #[schema(required)]
     pub signed_by: Option<&'a str>,
     pub capabilities: &'a [String],
+    #[schema(format = DateTime)]
     pub installed: String,
 }
 
@@ -48,16 +57,21 @@ impl<'a> From<&'a InstalledPlugin> for PluginView<'a> {
 }
 
 /// What an administrator should know before saying yes.
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = PluginInspection)]
 pub(super) struct InspectionView<'a> {
     id: &'a str,
     version: &'a str,
     digest: &'a str,
+    #[schema(required)]
     signed_by: Option<&'a str>,
     capabilities: &'a [String],
+    /// What it would be given, a line each.
     permissions: Vec<&'a str>,
     /// The installed version.
+    #[schema(required)]
     replaces: Option<&'a str>,
+    /// Permissions that the installed version does not have.
     added: Vec<&'a str>,
     dropped: Vec<&'a str>,
     /// Says yes to exactly this.
@@ -86,6 +100,13 @@ impl<'a> From<&'a Inspection> for InspectionView<'a> {
             consent: &inspection.consent,
         }
     }
+}
+
+/// A plugin, for the reference.
+pub(super) fn sample() -> serde_json::Value {
+    serde_json::json!({"id": "atelier/openai", "name": "OpenAI", "enabled": true, "current": {"version": "0.1.0",
+        "digest": "4c6f…", "signed_by": "9B4E1C3A5D7F2E60", "capabilities": ["catalog", "chat"],
+        "installed": "2026-11-22T00:00:00.000Z"}, "previous": null})
 }
 
 fn key_of(trust: &Trust) -> Option<&str> {

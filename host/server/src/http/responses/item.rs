@@ -2,26 +2,38 @@
 
 use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
+use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
 use crate::http::input::{self, Detail, Kind};
+use crate::http::openapi::words;
 
 /// An item of `input`: a message, a call of a tool, or its result. Members that only answers have are let pass, since
 /// clients send answers back as they got them.
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseInputItem)]
 pub(super) struct Item {
+    /// Absent: a message.
+    #[schema(inline, value_type = Option<ItemType>)]
     r#type: Option<String>,
+    /// Of a message.
+    #[schema(inline)]
     role: Option<RoleBody>,
+    /// Of a message.
+    #[schema(inline)]
     content: Option<Content>,
+    /// Of a call and of its result.
     call_id: Option<String>,
     name: Option<String>,
     arguments: Option<String>,
     extra_content: Option<ExtraContent>,
+    /// A call's result.
+    #[schema(inline)]
     output: Option<Content>,
 }
 
-#[derive(Clone, Copy, Deserialize)]
+#[derive(Clone, Copy, Deserialize, ToSchema)]
 #[serde(rename_all = "lowercase")]
 enum RoleBody {
     System,
@@ -30,22 +42,31 @@ enum RoleBody {
     Assistant,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
+#[schema(as = ResponseInputContent)]
 enum Content {
     Text(String),
     Parts(Vec<PartBody>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseInputPart)]
 struct PartBody {
+    #[schema(inline, value_type = PartType)]
     r#type: String,
     text: Option<String>,
     refusal: Option<String>,
+    /// A data URL with base64, or an http(s) address that the provider fetches.
     image_url: Option<String>,
     detail: Option<Detail>,
     file_data: Option<String>,
     filename: Option<String>,
+}
+
+words! {
+    ItemType: "message" | "function_call" | "function_call_output" | "reasoning";
+    PartType: "input_text" | "input_image" | "input_file" | "output_text" | "refusal";
 }
 
 impl Item {

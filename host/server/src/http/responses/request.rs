@@ -6,9 +6,13 @@ use atelier_domain::generation::chat::{
 };
 use serde::Deserialize;
 use serde_json::value::RawValue;
+use utoipa::openapi::{RefOr, Schema};
+use utoipa::{PartialSchema, ToSchema};
 
 use super::item::Item;
 use crate::http::chat_completions::options::Options;
+use crate::http::chat_completions::schema::{FormatWord, FunctionWord, ToolChoiceWord};
+use crate::http::openapi::{self, null, words};
 use crate::http::{ApiError, body};
 
 const ITEMS_MAX: usize = 10_000;
@@ -35,26 +39,38 @@ pub(super) struct Echo {
     pub tool_choice: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
-struct Body<'a> {
+#[schema(as = ResponseRequest)]
+pub(super) struct Body<'a> {
+    /// `instance/model`, or an alias of the operator's.
     model: String,
+    #[schema(inline)]
     input: Input,
+    /// Goes before the conversation.
     instructions: Option<String>,
     stream: Option<bool>,
     max_output_tokens: Option<u32>,
     temperature: Option<f64>,
     top_p: Option<f64>,
+    #[schema(value_type = Option<Vec<ToolBody>>)]
     tools: Option<Json>,
+    #[schema(inline, value_type = Option<ToolChoiceBody>)]
     tool_choice: Option<Json>,
     parallel_tool_calls: Option<bool>,
     text: Option<TextBody>,
     reasoning: Option<ReasoningBody>,
     top_logprobs: Option<u32>,
     user: Option<String>,
+    #[schema(value_type = Option<Object>)]
     metadata: Option<Json>,
+    /// Answers are not stored: send the whole conversation.
+    #[schema(schema_with = null)]
     previous_response_id: Option<String>,
+    /// Only `false`.
     background: Option<bool>,
+    /// Answers are not stored: send the whole conversation.
+    #[schema(schema_with = null)]
     conversation: Option<Json>,
     /// Answers are not stored: asking not to is right, asking to is without effect.
     #[serde(rename = "store")]
@@ -63,65 +79,93 @@ struct Body<'a> {
     #[serde(rename = "include")]
     _include: Option<Vec<String>>,
     /// Only `disabled`: the conversation is passed on whole.
+    #[schema(inline, value_type = Option<DisabledWord>)]
     truncation: Option<String>,
     /// How events are padded.
     #[serde(rename = "stream_options")]
+    #[schema(value_type = Option<Object>)]
     _stream_options: Option<Json>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     prompt_cache_options: Option<&'a RawValue>,
     #[serde(borrow)]
+    #[schema(value_type = Option<String>)]
     prompt_cache_retention: Option<&'a RawValue>,
+    /// As the provider takes it.
     #[serde(borrow)]
+    #[schema(value_type = Option<Object>)]
     moderation: Option<&'a RawValue>,
     safety_identifier: Option<String>,
     /// Bounds calls of the provider's own tools, of which none are offered here.
     #[serde(rename = "max_tool_calls")]
     _max_tool_calls: Option<u64>,
+    /// Refused, as is each of the next four, with what to do instead.
+    #[schema(value_type = Option<Value>)]
     access_programs: Option<Json>,
+    #[schema(value_type = Option<Value>)]
     background_options: Option<Json>,
+    #[schema(value_type = Option<Value>)]
     context_management: Option<Json>,
+    #[schema(value_type = Option<Value>)]
     image: Option<Json>,
+    #[schema(value_type = Option<Value>)]
     prompt: Option<Json>,
     /// Ours: provider-specific options by the model's own schema.
+    #[schema(value_type = Option<Object>)]
     options: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
 #[serde(untagged)]
 enum Input {
     Text(String),
     Items(Vec<Item>),
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseText)]
 struct TextBody {
     format: Option<FormatBody>,
+    #[schema(value_type = Option<String>)]
     verbosity: Option<Json>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseTextFormat)]
 struct FormatBody {
+    #[schema(inline, value_type = FormatWord)]
     r#type: String,
+    /// Needed by the type `json_schema`.
     name: Option<String>,
     description: Option<String>,
+    /// Needed by the type `json_schema`.
+    #[schema(value_type = Option<Object>)]
     schema: Option<Json>,
     strict: Option<bool>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseReasoning)]
 struct ReasoningBody {
     effort: Option<String>,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, ToSchema)]
+#[schema(as = ResponseTool)]
 struct ToolBody {
+    #[schema(inline, value_type = FunctionWord)]
     r#type: String,
+    #[schema(required, value_type = String)]
     name: Option<String>,
     description: Option<String>,
+    /// A JSON Schema.
+    #[schema(required, value_type = Object)]
     parameters: Option<Json>,
     strict: Option<bool>,
 }
@@ -131,6 +175,18 @@ struct ToolBody {
 enum ToolChoiceBody {
     Word(String),
     Function { name: String },
+}
+
+impl PartialSchema for ToolChoiceBody {
+    fn schema() -> RefOr<Schema> {
+        openapi::choice([ToolChoiceWord::schema(), openapi::object_with("name", String::schema())])
+    }
+}
+
+impl ToSchema for ToolChoiceBody {}
+
+words! {
+    DisabledWord: "disabled";
 }
 
 impl Wanted {

@@ -7,9 +7,11 @@ use atelier_domain::time::Timestamp;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
 use serde_json::value::RawValue;
+use utoipa::ToSchema;
 
 use super::request::Echo;
 use crate::http::chat_completions::extra::ExtraContent;
+use crate::http::openapi::{null, words};
 use crate::http::prefix;
 
 /// What does not change while an answer is made.
@@ -21,37 +23,59 @@ pub(super) struct Head {
     echo: Echo,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = Response)]
 pub(super) struct ResponseView<'a> {
     id: &'a str,
+    #[schema(inline, value_type = ResponseWord)]
     object: &'static str,
+    /// Unix seconds.
     created_at: u64,
+    #[schema(inline, value_type = ResponseStatus)]
     status: &'static str,
+    #[schema(schema_with = null)]
     error: Option<()>,
+    #[schema(required)]
     incomplete_details: Option<Incomplete>,
+    #[schema(required)]
     instructions: Option<&'a str>,
+    #[schema(required)]
     max_output_tokens: Option<u32>,
+    /// The model that answered, by its full id.
     model: &'a str,
     output: Vec<Item>,
     parallel_tool_calls: bool,
+    #[schema(schema_with = null)]
     previous_response_id: Option<()>,
     store: bool,
+    #[schema(required)]
     temperature: Option<f64>,
+    #[schema(required)]
     top_p: Option<f64>,
+    /// As in the request.
+    #[schema(required, value_type = Value)]
     tool_choice: Option<&'a RawValue>,
+    /// As in the request.
+    #[schema(required, value_type = Option<Vec<Object>>)]
     tools: Option<&'a RawValue>,
+    /// As in the request.
+    #[schema(required, value_type = Option<Object>)]
     metadata: Option<&'a RawValue>,
+    #[schema(required)]
     usage: Option<Usage>,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResponseIncomplete)]
 struct Incomplete {
+    #[schema(inline, value_type = IncompleteReason)]
     reason: &'static str,
 }
 
 /// An item of the output.
-#[derive(Debug, Serialize)]
+#[derive(Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = ResponseOutputItem)]
 pub(super) enum Item {
     Reasoning {
         id: String,
@@ -59,7 +83,9 @@ pub(super) enum Item {
     },
     Message {
         id: String,
+        #[schema(inline, value_type = ItemStatus)]
         status: &'static str,
+        #[schema(inline, value_type = AssistantWord)]
         role: &'static str,
         content: Vec<Content>,
     },
@@ -67,27 +93,39 @@ pub(super) enum Item {
         id: String,
         call_id: String,
         name: String,
+        /// JSON, as the model wrote it.
         arguments: String,
+        #[schema(inline, value_type = ItemStatus)]
         status: &'static str,
         #[serde(skip_serializing_if = "Option::is_none")]
         extra_content: Option<ExtraContent>,
     },
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
+#[schema(as = ResponseSummary)]
 pub(super) struct Summary {
+    #[schema(inline, value_type = SummaryWord)]
     pub r#type: &'static str,
     pub text: String,
 }
 
-#[derive(Clone, Debug, Serialize)]
+#[derive(Clone, Debug, Serialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
+#[schema(as = ResponseOutputContent)]
 pub(super) enum Content {
-    OutputText { text: String, annotations: [(); 0] },
-    Refusal { refusal: String },
+    OutputText {
+        text: String,
+        #[schema(value_type = Vec<Object>, max_items = 0)]
+        annotations: [(); 0],
+    },
+    Refusal {
+        refusal: String,
+    },
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResponseUsage)]
 pub(super) struct Usage {
     input_tokens: u64,
     input_tokens_details: InputDetails,
@@ -96,14 +134,25 @@ pub(super) struct Usage {
     total_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResponseInputDetails)]
 struct InputDetails {
     cached_tokens: u64,
 }
 
-#[derive(Serialize)]
+#[derive(Serialize, ToSchema)]
+#[schema(as = ResponseOutputDetails)]
 struct OutputDetails {
     reasoning_tokens: u64,
+}
+
+words! {
+    ResponseWord: "response";
+    ResponseStatus: "in_progress" | "completed" | "incomplete";
+    IncompleteReason: "max_output_tokens" | "content_filter";
+    ItemStatus: "completed";
+    AssistantWord: "assistant";
+    SummaryWord: "summary_text";
 }
 
 impl From<TokenTotals> for Usage {

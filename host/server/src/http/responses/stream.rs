@@ -3,6 +3,7 @@
 use atelier_domain::generation::chat::{ChatEvent, FinishReason, ToolCall};
 use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use serde_json::{Value, json};
+use utoipa::ToSchema;
 
 use super::response::{Head, Item};
 use crate::http::sse::{self, Script};
@@ -25,6 +26,17 @@ struct Current {
     call_id: String,
     name: String,
     signature: Option<String>,
+}
+
+/// What every event has; the rest is its type's own.
+#[derive(ToSchema)]
+#[schema(as = ResponseEvent)]
+#[expect(dead_code, reason = "the schema of what `Events::send` writes from parts")]
+pub(super) struct Event {
+    /// `response.created`, `response.output_text.delta`, …, or `error`.
+    r#type: String,
+    /// Counts the stream's events from 0.
+    sequence_number: u64,
 }
 
 /// Writes `response.*` events.

@@ -1,0 +1,15 @@
+//! What an operator relies on: the real binary with a provider behind it that answers, fails, drips and stalls.
+
+#[path = "support/binary.rs"]
+mod binary;
+
+#[path = "edge/limits.rs"]
+mod limits;
+#[path = "edge/log.rs"]
+mod log;
+#[path = "edge/metrics.rs"]
+mod metrics;
+#[path = "edge/shutdown.rs"]
+mod shutdown;
+#[path = "edge/timing.rs"]
+mod timing;

@@ -6,14 +6,16 @@
 
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
+
+use crate::host_state::Used;
 
 /// CPU time that the current thread has used.
 fn thread_cpu() -> Duration {
@@ -33,8 +35,8 @@ pub struct CpuMeter {
     /// Thread CPU nanoseconds at the start of the running poll.
     poll_started: AtomicU64,
     overran: AtomicBool,
-    /// Linear memory at the call's end, in bytes.
-    memory: AtomicUsize,
+    /// What the call's state had counted when it was dropped.
+    used_up: Mutex<Used>,
 }
 
 impl CpuMeter {
@@ -50,14 +52,14 @@ impl CpuMeter {
         Duration::from_nanos(self.used.load(Ordering::Relaxed))
     }
 
-    /// Notes how much memory the call had.
-    pub fn note_memory(&self, bytes: usize) {
-        self.memory.store(bytes, Ordering::Relaxed);
+    /// Notes what the call used beside CPU time. Its state does so at its end, however that comes.
+    pub fn note_used_up(&self, used: Used) {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner) = used;
     }
 
-    /// Linear memory at the call's end; 0 if it was cut short.
-    pub fn memory(&self) -> usize {
-        self.memory.load(Ordering::Relaxed)
+    /// What the call used; nothing as long as its state lives, as that of a call given up in the slow lane does.
+    pub fn used_up(&self) -> Used {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be called by the epoch callback: the guest has not paused for a tick.

@@ -175,14 +175,23 @@ impl Suite<'_> {
         self.end(&rig, total);
         let outcome = match called {
             Err(ProviderError::Reported { failure, .. })
-                if matches!(failure.code, FailureCode::NotFound | FailureCode::Unsupported) =>
+                if matches!(
+                    failure.code,
+                    // An id that is none of the provider's is a mistake of the caller's.
+                    FailureCode::NotFound | FailureCode::InvalidRequest | FailureCode::Unsupported
+                ) =>
             {
                 Ok(failure.code.to_string())
             }
             Err(error) => Err(told(&error)),
             Ok(model) => Err(format!("the model {}", model.id)),
         };
-        self.verdict(ABOUT, "a model that does not exist is not found", "not-found or unsupported", outcome);
+        self.verdict(
+            ABOUT,
+            "a model that does not exist is not found",
+            "not-found, invalid-request or unsupported",
+            outcome,
+        );
         if self.bench.exports("speech") {
             self.voices(total).await?;
         }

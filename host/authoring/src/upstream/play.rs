@@ -138,6 +138,12 @@ struct Guard {
     finished: bool,
 }
 
+impl Guard {
+    fn finish(&mut self) {
+        self.finished = true;
+    }
+}
+
 impl Drop for Guard {
     fn drop(&mut self) {
         if !self.finished {
@@ -158,11 +164,11 @@ fn body(inner: Arc<Inner>, pieces: Pieces, end: End) -> Body {
             }
             match end {
                 End::Whole => {
-                    guard.finished = true;
+                    guard.finish();
                     None
                 }
                 End::Cut => {
-                    guard.finished = true;
+                    guard.finish();
                     let error = io::Error::other("the fault `cut`");
                     Some((Err(error), (pieces, guard, End::Whole)))
                 }

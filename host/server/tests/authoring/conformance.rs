@@ -75,7 +75,7 @@ fn all_mistakes_of_a_file_are_told_at_once() {
         (b"\"version\":\"0.1.0\"", b"\"version\":\"0.1-0\""),
         (b"\"wit\":\"0.1\"", b"\"wit\":\"7.1\""),
     ] {
-        let at = wrong.windows(from.len()).position(|window| window == from).expect("in the manifest");
+        let at = wrong.windows(from.len()).rposition(|window| window == from).expect("in the manifest");
         wrong[at..at + to.len()].copy_from_slice(to);
     }
     let folder = tempfile::tempdir().expect("a folder");

@@ -61,6 +61,12 @@ impl Atelier {
         seen
     }
 
+    /// Its chats go to an address that the upstream refuses.
+    async fn is_answered_by_the_new_version(&self) {
+        let (status, told) = self.chat().await;
+        assert!((400..500).contains(&status), "{status}: {told}");
+    }
+
     async fn rolled_back(&self) -> Value {
         let (status, plugin) =
             answered(self.post("/api/v1/plugins/atelier/openai/rollback").send().await.expect("answered"))
@@ -86,7 +92,7 @@ async fn an_upgrade_shows_what_changes_and_can_be_taken_back() {
     let added = "have results fetched from oaidalleapiprodsnew.blob.core.windows.net";
     let dropped = "have results fetched from oaidalleapiprodscus.blob.core.windows.net";
     assert_eq!((&seen["added"], &seen["dropped"]), (&json!([added]), &json!([dropped])));
-    assert_eq!(atelier.chat().await.0, 404, "the new version answers");
+    atelier.is_answered_by_the_new_version().await;
 
     let plugin = atelier.rolled_back().await;
     assert_eq!(
@@ -133,7 +139,7 @@ async fn a_running_call_ends_on_the_version_it_began_with_while_new_calls_go_to_
 
     let plugin = atelier.rolled_back().await;
     assert_eq!(plugin["current"]["version"], "0.2.0");
-    assert_eq!(atelier.chat().await.0, 404, "a new call goes to the new version");
+    atelier.is_answered_by_the_new_version().await;
     assert!(!String::from_utf8_lossy(&heard).contains("[DONE]"), "the old call is still running");
     while let Some(bytes) = stream.next().await {
         heard.extend_from_slice(&bytes.expect("the old call is not cut off"));

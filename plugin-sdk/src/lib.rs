@@ -48,8 +48,15 @@
 //! atelier_plugin_sdk::export!(Acme: Catalog, Chat);
 //! ```
 //!
-//! Build it with `crate-type = ["cdylib"]` for `wasm32-unknown-unknown`. Every call runs in a fresh instance, so nothing that a call
-//! leaves in memory outlives it; [`cache`] keeps what may be forgotten.
+//! Every call runs in a fresh instance, so nothing that a call leaves in memory outlives it; [`cache`] keeps what may be forgotten.
+//!
+//! # From nothing to a file
+//!
+//! `atelier plugin new DIR --id publisher/name --capabilities chat` writes a crate like this one, with its manifest, recorded exchanges and
+//! cases. `atelier plugin build` compiles it (`crate-type = ["cdylib"]`, `wasm32-unknown-unknown`), makes it a component and stamps the
+//! manifest into it; `check` reads the file and tells all mistakes at once; `test` holds it against what the contract promises, in the
+//! host's own sandbox with a fake clock, against `tests/exchanges/*.json` and injected faults; `sign` makes the detached signature that
+//! operators check.
 //!
 //! # Secrets
 //!

@@ -1,5 +1,7 @@
 //! Bytes too large to be passed around in memory without thought.
 
+mod memory;
+
 use std::fmt;
 use std::io::{self, Read, Seek, SeekFrom};
 use std::path::PathBuf;
@@ -10,6 +12,8 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::InvalidId;
+
+pub use memory::MemoryBlobs;
 
 /// BLAKE3 of the content: equal content, equal id.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, PartialOrd, Ord, Serialize, Deserialize)]

@@ -130,17 +130,27 @@ pub enum ManifestError {
 }
 
 impl Manifest {
-    /// Parses and checks a manifest's JSON.
+    /// Reads a manifest's JSON and does not check what it says.
+    ///
+    /// # Errors
+    /// It is too large, or not of a manifest's shape.
+    pub fn read(json: &[u8]) -> Result<Self, ManifestError> {
+        if json.len() > MANIFEST_BYTES_MAX {
+            return Err(ManifestError::TooLarge(json.len()));
+        }
+        Ok(serde_json::from_slice(json)?)
+    }
+
+    /// Reads and checks a manifest's JSON.
     ///
     /// # Errors
     /// The first rule it breaks.
     pub fn parse(json: &[u8]) -> Result<Self, ManifestError> {
-        if json.len() > MANIFEST_BYTES_MAX {
-            return Err(ManifestError::TooLarge(json.len()));
+        let manifest = Self::read(json)?;
+        match manifest.mistakes().into_iter().next() {
+            Some(mistake) => Err(mistake),
+            None => Ok(manifest),
         }
-        let manifest: Self = serde_json::from_slice(json)?;
-        manifest.check()?;
-        Ok(manifest)
     }
 
     /// The part of the id before the slash: whose key must have signed it.
@@ -148,49 +158,47 @@ impl Manifest {
         self.id.split_once('/').map_or("", |(publisher, _)| publisher)
     }
 
-    fn check(&self) -> Result<(), ManifestError> {
-        let invalid = |field, why: &str| Err(ManifestError::Invalid { field, why: why.to_owned() });
+    /// Every rule that it breaks.
+    pub fn mistakes(&self) -> Vec<ManifestError> {
+        let mut mistakes = Vec::new();
+        let mut wrong =
+            |field, why: &str| mistakes.push(ManifestError::Invalid { field, why: why.to_owned() });
         match self.id.split_once('/') {
             Some((publisher, name)) if is_slug(publisher) && is_slug(name) => {}
-            _ => {
-                return invalid(
-                    "id",
-                    "it must read publisher/name in lower-case letters, digits and hyphens",
-                );
-            }
+            _ => wrong("id", "it must read publisher/name in lower-case letters, digits and hyphens"),
         }
         if !is_version(&self.version) {
-            return invalid("version", "it must be a semantic version such as 1.2.0");
+            wrong("version", "it must be a semantic version such as 1.2.0");
         }
         if self.name.is_empty() || self.name.len() > 200 {
-            return invalid("name", "it must have 1 to 200 bytes");
+            wrong("name", "it must have 1 to 200 bytes");
         }
-        for host in self.hosts.iter().chain(&self.download_hosts) {
-            if !is_host_pattern(host) {
-                return invalid("hosts", &format!("{host:?} is not a host, *.host or host:port"));
+        for (field, hosts) in [("hosts", &self.hosts), ("download-hosts", &self.download_hosts)] {
+            for host in hosts.iter().filter(|host| !is_host_pattern(host)) {
+                wrong(field, &format!("{host:?} is not a host, *.host or host:port"));
             }
         }
         if self.secrets.len() > 16 {
-            return invalid("secrets", "there may be 16 at most");
+            wrong("secrets", "there may be 16 at most");
         }
         for secret in &self.secrets {
             if !is_slug(&secret.name) {
-                return invalid("secrets", "a name may have lower-case letters, digits and hyphens");
+                wrong("secrets", "a name may have lower-case letters, digits and hyphens");
             }
             if secret.place == SecretPlace::Header && secret.header.is_none() {
-                return invalid("secrets", "place = \"header\" needs header = \"…\"");
+                wrong("secrets", "place = \"header\" needs header = \"…\"");
             }
             if secret.place == SecretPlace::Query && secret.parameter.is_none() {
-                return invalid("secrets", "place = \"query\" needs parameter = \"…\"");
+                wrong("secrets", "place = \"query\" needs parameter = \"…\"");
             }
             if let Err(why) = secret.check_signer(&self.hosts) {
-                return invalid("secrets", &format!("{}: {why}", secret.name));
+                wrong("secrets", &format!("{}: {why}", secret.name));
             }
         }
-        match self.webhook.as_ref().map(|webhook| webhook.check(&self.secrets)) {
-            Some(Err(why)) => invalid("webhook", &why),
-            Some(Ok(())) | None => Ok(()),
+        if let Some(Err(why)) = self.webhook.as_ref().map(|webhook| webhook.check(&self.secrets)) {
+            wrong("webhook", &why);
         }
+        mistakes
     }
 }
 
@@ -240,6 +248,17 @@ mod tests {
         json["hots"] = serde_json::json!(["api.acme.com"]);
         let error = Manifest::parse(json.to_string().as_bytes()).expect_err("unknown member").to_string();
         assert!(error.contains("hots"), "{error}");
+    }
+
+    #[test]
+    fn all_mistakes_are_told_at_once() {
+        let mut json = minimal();
+        json["version"] = serde_json::json!("1");
+        json["hosts"] = serde_json::json!(["*", "api.acme.com", "https://acme.com"]);
+        let manifest: Manifest = serde_json::from_value(json).expect("the right shape");
+        let told: Vec<_> = manifest.mistakes().iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 3, "{told:?}");
+        assert!(told[0].contains("version") && told[2].contains("https://acme.com"), "{told:?}");
     }
 
     #[test]

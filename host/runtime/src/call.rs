@@ -16,7 +16,7 @@ use wasmtime::{Store, Trap};
 
 use crate::blank::Blank;
 use crate::egress::Patterns;
-use crate::host_state::{CallState, Shared, milliseconds};
+use crate::host_state::{CallState, Shared, Used, milliseconds};
 use crate::lane::{CpuMeter, Stopped, TwoLanes};
 use crate::limits::limit_error;
 use crate::sandbox::{LoadedPlugin, Sandbox};
@@ -106,7 +106,6 @@ impl Session {
 
     fn pass_on_output(&mut self) {
         let state = self.store.data_mut();
-        state.cpu.note_memory(state.meter.memory());
         let Some(output) = state.wasi.as_ref().map(|wasi| wasi.output()) else { return };
         for line in String::from_utf8_lossy(&output).lines() {
             if state.log_line(Level::Info, line).is_err() {
@@ -224,7 +223,7 @@ impl Report<'_> {
         self.observer.call_ended(&CallReport {
             instance: self.instance,
             cpu: self.cpu.used(),
-            memory_bytes: self.cpu.memory(),
+            used: self.cpu.used_up(),
             error,
         });
     }
@@ -235,15 +234,17 @@ impl Report<'_> {
 pub struct CallReport<'a> {
     pub instance: &'a str,
     pub cpu: Duration,
-    /// Linear memory at its end; 0 if it was cut short.
-    pub memory_bytes: usize,
+    /// What it used beside; nothing if it was given up while it computed.
+    pub used: Used,
     pub error: Option<&'a ProviderError>,
 }
 
-/// Is told of each ended call: metrics.
+/// Is told what calls do: metrics, and the harness of plugin authors. Called on the calls' own path: it must be quick.
 pub trait Observer: Send + Sync + std::fmt::Debug {
-    /// A call ended. Called on the call's own path: it must be quick.
+    /// A call ended.
     fn call_ended(&self, report: &CallReport<'_>);
+    /// A plugin wrote a line for the operator; it is in the host's log already.
+    fn logged(&self, _instance: &str, _line: &str) {}
 }
 
 /// Nobody looks.

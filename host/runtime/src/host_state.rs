@@ -14,6 +14,7 @@ use tokio::task::JoinSet;
 use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
 
+use crate::call::Observer;
 use crate::egress::{Egress, Grants, Secrets};
 use crate::engine::TICK;
 use crate::lane::CpuMeter;
@@ -41,6 +42,7 @@ pub struct Shared {
     pub clock: Arc<dyn Clock>,
     pub randomness: Randomness,
     pub quota: QuotaReport,
+    pub observer: Arc<dyn Observer>,
 }
 
 impl fmt::Debug for Shared {
@@ -53,11 +55,15 @@ impl fmt::Debug for Shared {
 }
 
 /// What a call has used of the limits that the host itself counts.
-#[derive(Debug, Default)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Used {
+    /// Linear memory, in bytes; counted by wasmtime's limiter and put here at the call's end.
+    pub memory_bytes: usize,
     pub response_bytes: u64,
     pub blob_bytes: u64,
     pub log_bytes: usize,
+    /// Over all ways out; put here at the call's end.
+    pub requests: u32,
     pub host_calls: u64,
 }
 
@@ -206,6 +212,13 @@ impl CallState {
         }
         self.cpu.note_overrun();
         Ok(UpdateDeadline::Yield(1))
+    }
+}
+
+impl Drop for CallState {
+    fn drop(&mut self) {
+        let (memory_bytes, requests) = (self.meter.memory(), self.traffic.requests());
+        self.cpu.note_used_up(Used { memory_bytes, requests, ..self.used });
     }
 }
 

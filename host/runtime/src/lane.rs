@@ -16,6 +16,8 @@ use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
+use crate::host_state::Used;
+
 /// CPU time that the current thread has used.
 fn thread_cpu() -> Duration {
     let now = clock_gettime(ClockId::ThreadCPUTime);
@@ -34,8 +36,8 @@ pub struct CpuMeter {
     /// Thread CPU nanoseconds at the start of the running poll.
     poll_started: AtomicU64,
     overran: AtomicBool,
-    /// Linear memory at the call's end, in bytes.
-    memory: AtomicUsize,
+    /// What the call's state had counted when it was dropped.
+    used_up: Mutex<Used>,
 }
 
 impl CpuMeter {
@@ -51,14 +53,14 @@ impl CpuMeter {
         Duration::from_nanos(self.used.load(Ordering::Relaxed))
     }
 
-    /// Notes how much memory the call had.
-    pub fn note_memory(&self, bytes: usize) {
-        self.memory.store(bytes, Ordering::Relaxed);
+    /// Notes what the call used beside CPU time. Its state does so at its end, however that comes.
+    pub fn note_used_up(&self, used: Used) {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner) = used;
     }
 
-    /// Linear memory at the call's end; 0 if it was cut short.
-    pub fn memory(&self) -> usize {
-        self.memory.load(Ordering::Relaxed)
+    /// What the call used; nothing as long as its state lives, as that of a call given up in the slow lane does.
+    pub fn used_up(&self) -> Used {
+        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// To be called by the epoch callback: the guest has not paused for a tick.

@@ -21,8 +21,9 @@ mod v0_1;
 
 pub use artefact::{CompileError, CompileLimits, Compiler, compile_in_this_process};
 pub use call::{CallReport, NoObserver, Observer};
+pub use host_state::Used;
 pub use limits::Profile;
-pub use package::{Package, PackageError};
+pub use package::{Examination, FILE_BYTES_MAX, Package, PackageError, examine};
 pub use provider::{InstanceSettings, InvalidInstance, SandboxedProvider};
 pub use sandbox::{LoadedPlugin, Sandbox, SandboxConfig, SandboxError};
 pub use v0_1::imports::quota::QuotaWindow;

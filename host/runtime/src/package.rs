@@ -88,22 +88,66 @@ impl Package {
     /// # Errors
     /// The first rule it breaks.
     pub fn read(bytes: &[u8]) -> Result<Self, PackageError> {
-        if bytes.len() > FILE_BYTES_MAX {
-            return Err(PackageError::TooLarge(bytes.len()));
+        let Examination { package, mistakes } = examine(bytes);
+        match (mistakes.into_iter().next(), package) {
+            (None, Some(package)) => Ok(package),
+            (Some(mistake), _) => Err(mistake),
+            (None, None) => Err(PackageError::NoManifest),
         }
-        let outline = outline(bytes)?;
-        let capabilities = capabilities(&outline.exports)?;
-        let needs_wasi = check_imports(&outline.imports)?;
-        let manifest = Manifest::parse(&outline.manifest.ok_or(PackageError::NoManifest)?)?;
-        if manifest.wit != WIT_VERSION {
-            return Err(PackageError::OtherVersion { found: manifest.wit });
-        }
-        if !capabilities.iter().any(|name| name == "catalog") {
-            return Err(PackageError::NoCatalog);
-        }
-        let digest = blake3::hash(bytes).to_hex().to_string();
-        Ok(Self { manifest, digest, capabilities, imports: outline.imports, needs_wasi })
     }
+}
+
+/// What a file is, and everything that keeps it from being a plugin for this host.
+#[derive(Debug)]
+pub struct Examination {
+    /// Present as soon as the manifest could be read, mistakes or not.
+    pub package: Option<Package>,
+    /// In the order of their gravity; none: the file is a plugin.
+    pub mistakes: Vec<PackageError>,
+}
+
+/// Reads a file and finds every rule that it breaks, as far as each can be looked at.
+pub fn examine(bytes: &[u8]) -> Examination {
+    let hopeless = |mistake| Examination { package: None, mistakes: vec![mistake] };
+    if bytes.len() > FILE_BYTES_MAX {
+        return hopeless(PackageError::TooLarge(bytes.len()));
+    }
+    let outline = match outline(bytes) {
+        Ok(outline) => outline,
+        Err(mistake) => return hopeless(mistake),
+    };
+    let mut mistakes = Vec::new();
+    let capabilities = capabilities(&outline.exports, &mut mistakes);
+    let needs_wasi = check_imports(&outline.imports, &mut mistakes);
+    let manifest = match outline.manifest.as_deref().map(Manifest::read) {
+        Some(Ok(manifest)) => Some(manifest),
+        Some(Err(mistake)) => {
+            mistakes.push(mistake.into());
+            None
+        }
+        None => {
+            mistakes.push(PackageError::NoManifest);
+            None
+        }
+    };
+    if let Some(manifest) = &manifest {
+        mistakes.extend(manifest.mistakes().into_iter().map(PackageError::from));
+        if manifest.wit != WIT_VERSION {
+            note(&mut mistakes, PackageError::OtherVersion { found: manifest.wit.clone() });
+        }
+    }
+    let is_other = mistakes.iter().any(|mistake| matches!(mistake, PackageError::OtherVersion { .. }));
+    if !is_other && !capabilities.iter().any(|name| name == "catalog") {
+        mistakes.push(PackageError::NoCatalog);
+    }
+    let package = manifest.map(|manifest| Package {
+        manifest,
+        digest: blake3::hash(bytes).to_hex().to_string(),
+        capabilities,
+        imports: outline.imports,
+        needs_wasi,
+    });
+    Examination { package, mistakes }
 }
 
 fn corrupt(error: wasmparser::BinaryReaderError) -> PackageError {
@@ -155,32 +199,47 @@ fn interface(name: &str) -> Result<Option<&str>, PackageError> {
     }
 }
 
-fn capabilities(exports: &[String]) -> Result<Vec<String>, PackageError> {
+fn capabilities(exports: &[String], mistakes: &mut Vec<PackageError>) -> Vec<String> {
     let mut capabilities = Vec::new();
     for name in exports {
-        if let Some(interface) = interface(name)? {
-            capabilities.push(interface.to_owned());
+        match interface(name) {
+            Ok(Some(interface)) => capabilities.push(interface.to_owned()),
+            Ok(None) => {}
+            Err(mistake) => note(mistakes, mistake),
         }
     }
-    Ok(capabilities)
+    capabilities
 }
 
-fn check_imports(imports: &[String]) -> Result<bool, PackageError> {
+/// Whether it needs WASI.
+fn check_imports(imports: &[String], mistakes: &mut Vec<PackageError>) -> bool {
     let mut needs_wasi = false;
     for name in imports {
-        let known = match interface(name)? {
-            Some(interface) => IMPORTS.contains(&interface),
-            None => {
+        let known = match interface(name) {
+            Ok(Some(interface)) => IMPORTS.contains(&interface),
+            Ok(None) => {
                 let wasi = WASI.iter().any(|package| name.starts_with(package));
                 needs_wasi |= wasi;
                 wasi
             }
+            Err(mistake) => {
+                note(mistakes, mistake);
+                continue;
+            }
         };
         if !known {
-            return Err(PackageError::ImportDenied { import: name.clone() });
+            mistakes.push(PackageError::ImportDenied { import: name.clone() });
         }
     }
-    Ok(needs_wasi)
+    needs_wasi
+}
+
+/// Another version shows in each interface, and is one mistake.
+fn note(mistakes: &mut Vec<PackageError>, mistake: PackageError) {
+    let text = mistake.to_string();
+    if !mistakes.iter().any(|known| known.to_string() == text) {
+        mistakes.push(mistake);
+    }
 }
 
 #[cfg(test)]
@@ -201,7 +260,10 @@ mod tests {
     fn another_version_of_the_contract_is_named() {
         let error = interface("atelier:provider/chat@0.9.0").expect_err("other version").to_string();
         assert!(error.contains("0.9.0") && error.contains("rebuild"), "{error}");
-        assert!(check_imports(&["evil:host/files".to_owned()]).is_err());
-        assert!(matches!(check_imports(&["wasi:io/poll@0.2.3".to_owned()]), Ok(true)));
+        let mut mistakes = Vec::new();
+        assert!(check_imports(&["wasi:io/poll@0.2.3".to_owned()], &mut mistakes) && mistakes.is_empty());
+        let denied = ["evil:host/files".to_owned(), "atelier:provider/http@0.9.0".to_owned()];
+        assert!(!check_imports(&denied, &mut mistakes));
+        assert_eq!(mistakes.len(), 2, "each is told: {mistakes:?}");
     }
 }

@@ -108,6 +108,7 @@ impl SandboxedProvider {
             clock: Arc::clone(&sandbox.clock),
             randomness,
             quota: QuotaReport::default(),
+            observer: Arc::clone(&sandbox.observer),
         };
         Ok(Arc::new_cyclic(|weak| Self {
             sandbox,

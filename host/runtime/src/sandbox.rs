@@ -198,6 +198,7 @@ impl Sandbox {
             clock: Arc::clone(&self.clock),
             randomness: self.randomness(),
             quota: QuotaReport::default(),
+            observer: Arc::clone(&self.observer),
         });
         crate::call::describe(self, plugin, shared).await
     }

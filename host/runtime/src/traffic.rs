@@ -50,6 +50,11 @@ impl Traffic {
         Ok(open)
     }
 
+    /// How many there were.
+    pub fn requests(&self) -> u32 {
+        self.requests.load(Ordering::Relaxed)
+    }
+
     /// Notes what an answer's head says of waiting.
     pub fn answered(&self, is_success: bool, headers: &HeaderMap, now: Timestamp) {
         let wait = if is_success { None } else { retry_after(headers, now) };

@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use atelier_domain::blob::BlobStore;
+use atelier_domain::blob::{BlobStore, MemoryBlobs};
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::chat::ChatEvent;
 use atelier_domain::generation::media::{
@@ -21,7 +21,7 @@ use atelier_runtime::{
     SandboxedProvider,
 };
 use mock_upstream::{Config, MockUpstream};
-use support::{MemoryBlobs, Outcome, collect, context, question};
+use support::{Outcome, collect, context, question};
 
 #[path = "sandbox/support.rs"]
 mod support;
@@ -64,7 +64,7 @@ struct Peak(Mutex<usize>);
 impl Observer for Peak {
     fn call_ended(&self, report: &CallReport<'_>) {
         let mut peak = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        *peak = report.memory_bytes.max(*peak);
+        *peak = report.used.memory_bytes.max(*peak);
     }
 }
 

@@ -1,5 +1,6 @@
 //! The command line.
 
+mod author;
 mod compile;
 mod desk;
 mod doctor;

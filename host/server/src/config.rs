@@ -85,8 +85,20 @@ impl Config {
             one("(file)", format!("{error}; make one with `atelier init DIR`, or name it with --config"))
         })?;
         let environment = Env::prefixed("ATELIER_").filter(|key| key.as_str().contains("__")).split("__");
-        let merged = Figment::from(Toml::string(&text)).merge(environment);
-        let values: Dict = merged.extract().map_err(|error| {
+        Self::merged(&Figment::from(Toml::string(&text)).merge(environment), path)
+    }
+
+    /// What `atelier init` writes, as it is: for commands that need the shipped limits and no installation.
+    ///
+    /// # Errors
+    /// The shipped configuration has a mistake: one of ours.
+    pub fn shipped() -> Result<Self, BadConfiguration> {
+        Self::merged(&Figment::from(Toml::string(template::TEXT)), Path::new("(shipped)"))
+    }
+
+    fn merged(values: &Figment, path: &Path) -> Result<Self, BadConfiguration> {
+        let bad = |mistakes| BadConfiguration { path: path.to_owned(), mistakes };
+        let values: Dict = values.extract().map_err(|error| {
             bad(error
                 .into_iter()
                 .map(|error| Mistake { path: error.path.join("."), what: error.kind.to_string() })

@@ -76,8 +76,11 @@ impl Observer for Metrics {
         let outcome = report.error.map_or("ok", ProviderError::kind);
         self.plugins.ended.with_label_values(&[report.instance, outcome]).inc();
         self.plugins.cpu.with_label_values(&[report.instance]).observe(report.cpu.as_secs_f64());
-        if report.memory_bytes > 0 {
-            self.plugins.memory.with_label_values(&[report.instance]).observe(report.memory_bytes as f64);
+        if report.used.memory_bytes > 0 {
+            self.plugins
+                .memory
+                .with_label_values(&[report.instance])
+                .observe(report.used.memory_bytes as f64);
         }
     }
 }

@@ -70,6 +70,15 @@ pub fn trust_policy(plugins: &config::Plugins) -> anyhow::Result<TrustPolicy> {
     Ok(TrustPolicy { mode, keys })
 }
 
+/// Compiles in a child of this program, within bounds.
+///
+/// # Errors
+/// This program's own file cannot be found.
+pub fn compiler() -> std::io::Result<Compiler> {
+    let (program, arguments) = (std::env::current_exe()?, vec![COMPILE_VERB.into()]);
+    Ok(Compiler::Child { program, arguments, limits: COMPILE_LIMITS })
+}
+
 /// Builds the sandbox under `data`, compiling in children of this program.
 ///
 /// # Errors
@@ -83,11 +92,7 @@ pub fn sandbox(
     clock: Arc<dyn Clock>,
     observer: Arc<dyn Observer>,
 ) -> anyhow::Result<Arc<Sandbox>> {
-    let compiler = Compiler::Child {
-        program: std::env::current_exe()?,
-        arguments: vec![COMPILE_VERB.into()],
-        limits: COMPILE_LIMITS,
-    };
+    let compiler = compiler()?;
     let sandbox = Sandbox::new(SandboxConfig {
         profile: profile(limits),
         artefacts: data.join("compiled"),

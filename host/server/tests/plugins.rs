@@ -10,6 +10,9 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+#[path = "plugins/upgrade.rs"]
+mod upgrade;
+
 /// The binary, serving from a folder of its own; ended with the test.
 struct Atelier {
     child: Child,
@@ -50,12 +53,17 @@ fn dev_key() -> String {
 
 impl Atelier {
     fn start(upstream: &MockUpstream) -> Self {
+        Self::trusting(upstream, &dev_key())
+    }
+
+    /// With plugins of `atelier`'s signed by this public key.
+    fn trusting(upstream: &MockUpstream, key: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("host");
         let init =
             Command::new(env!("CARGO_BIN_EXE_atelier")).arg("init").arg(&dir).output().expect("it runs");
         let printed = String::from_utf8_lossy(&init.stdout).into_owned();
-        let key = printed.lines().find_map(|line| line.strip_prefix("key: ")).expect("a key").to_owned();
+        let admin = printed.lines().find_map(|line| line.strip_prefix("key: ")).expect("a key").to_owned();
         let config = dir.join("atelier.toml");
         let text = std::fs::read_to_string(&config).expect("the configuration");
         let text = text.replace("127.0.0.1:8484", "127.0.0.1:0").replace("127.0.0.1:8485", "127.0.0.1:0");
@@ -63,7 +71,7 @@ impl Atelier {
             "[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n\
              [[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{}/v1\"\n\
              private_hosts = [\"{}\"]\nsecrets = {{ api-key = {{ value = \"sk-test-0123456789\" }} }}\n",
-            dev_key(),
+            key,
             upstream.url(),
             upstream.address(),
         );
@@ -84,7 +92,7 @@ impl Atelier {
         std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
         let client =
             Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
-        Self { child, base, key, client, folder }
+        Self { child, base, key: admin, client, folder }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {
@@ -192,6 +200,41 @@ async fn files_that_are_not_trusted_or_no_plugins_are_refused_and_leave_nothing_
     assert_eq!(listed["data"], json!([]));
     let kept = atelier.folder.path().join("host/data/plugins");
     assert!(!kept.exists() || kept.read_dir().expect("a folder").next().is_none(), "nothing is kept");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn the_command_line_asks_the_running_server() {
+    let upstream = MockUpstream::start(Config::default()).await.expect("the upstream");
+    let atelier = Atelier::start(&upstream);
+    let dir = atelier.folder.path().join("host");
+    let text = std::fs::read_to_string(dir.join("atelier.toml")).expect("the configuration");
+    let address = atelier.base.strip_prefix("http://").expect("an address");
+    // The port was the system's choice; a real configuration names it.
+    let config = dir.join("running.toml");
+    std::fs::write(&config, text.replacen("127.0.0.1:0", address, 1)).expect("written");
+    let file = built("openai-0.1.0.wasm");
+    let run = |arguments: &[&str], key: Option<&str>| {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
+        command.arg("plugin").args(arguments).arg("--config").arg(&config).env_remove("ATELIER_KEY");
+        let output = command.envs(key.map(|key| ("ATELIER_KEY", key))).output().expect("it runs");
+        let told = [output.stdout, output.stderr].concat();
+        (output.status.success(), String::from_utf8_lossy(&told).into_owned())
+    };
+    let key = Some(atelier.key.as_str());
+    let file = file.to_str().expect("a path");
+    let (refused, told) = run(&["list"], None);
+    assert!(!refused && told.contains("set ATELIER_KEY"), "{told}");
+    let (installed, told) = run(&["install", file, "--yes"], key);
+    assert!(installed && told.contains("use the secret api-key as a bearer token"), "{told}");
+    assert_eq!(atelier.chat().await.0, 200, "the server has it at once");
+    let (again, told) = run(&["install", file, "--yes"], key);
+    assert!(again && told.contains("is installed already"), "{told}");
+    assert!(run(&["disable", "atelier/openai"], key).1.contains("atelier/openai 0.1.0 disabled"));
+    assert_eq!(atelier.chat().await.0, 404);
+    assert!(run(&["list"], key).1.contains("atelier/openai 0.1.0 disabled"));
+    assert!(!run(&["rollback", "atelier/openai"], key).0, "there is no previous version");
+    assert!(run(&["remove", "atelier/openai"], key).0);
+    assert_eq!(run(&["list"], key), (true, String::new()));
 }
 
 fn replaced(bytes: &[u8], from: &[u8], to: &[u8]) -> Vec<u8> {

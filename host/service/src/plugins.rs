@@ -191,12 +191,20 @@ impl Plugins {
             description,
             installed: self.clock.now(),
         };
-        let plugin = InstalledPlugin {
-            current,
-            enabled: installed.as_ref().is_none_or(|plugin| plugin.enabled),
-            previous: installed.map(|plugin| Box::new(plugin.current)),
+        let enabled = installed.as_ref().is_none_or(|plugin| plugin.enabled);
+        let (previous, superseded) = match installed {
+            Some(InstalledPlugin { current, previous, .. }) => (Some(Box::new(current)), previous),
+            None => (None, None),
         };
-        self.put(plugin).await
+        let plugin = self.put(InstalledPlugin { current, previous, enabled }).await?;
+        let kept = |digest: &str| {
+            plugin.current.digest == digest
+                || plugin.previous.as_ref().is_some_and(|kept| kept.digest == digest)
+        };
+        if let Some(superseded) = superseded.filter(|version| !kept(&version.digest)) {
+            self.forget_file(&superseded.digest).await?;
+        }
+        Ok(plugin)
     }
 
     /// Lets its instances be called, or not.
@@ -237,14 +245,18 @@ impl Plugins {
         self.stored(move |store| store.remove_plugin(&gone)).await?;
         let digests = [Some(&plugin.current), plugin.previous.as_deref()];
         for version in digests.into_iter().flatten() {
-            let file = self.file(&version.digest);
-            blocking(move || match std::fs::remove_file(file) {
-                Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
-                _ => Ok(()),
-            })
-            .await?;
+            self.forget_file(&version.digest).await?;
         }
         Ok(plugin)
+    }
+
+    async fn forget_file(&self, digest: &str) -> std::io::Result<()> {
+        let file = self.file(digest);
+        blocking(move || match std::fs::remove_file(file) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error),
+            _ => Ok(()),
+        })
+        .await
     }
 
     async fn put(&self, plugin: InstalledPlugin) -> Result<InstalledPlugin, PluginsError> {

@@ -1,22 +1,19 @@
 //! The repository's own commands. `cargo xtask help` lists them.
 
-mod apt;
 mod bench;
-mod cache;
+mod contract;
 mod demo;
 mod dev_key;
 mod host;
 mod plugins;
-mod process;
-mod progress;
 mod python_venv;
 mod test;
-mod wasm_toolchain;
 mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use clap::{Parser, Subcommand};
+use plugin_build::{apt, cache, process, progress};
 
 use crate::{cache::Cache, workspace::Workspace};
 
@@ -42,6 +39,7 @@ enum Verb {
     Demo(demo::Options),
     Bench(bench::Options),
     DevKey(dev_key::Options),
+    Contract(contract::Options),
 }
 
 fn main() -> ExitCode {
@@ -64,5 +62,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Demo(options) => demo::run(&workspace, &cache, &options),
         Verb::Bench(options) => bench::run(&workspace, &cache, &options),
         Verb::DevKey(options) => dev_key::run(&cache, &options),
+        Verb::Contract(options) => contract::run(&workspace, &options),
     }
 }

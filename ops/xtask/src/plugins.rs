@@ -5,12 +5,16 @@ mod inputs;
 mod javascript;
 mod output;
 mod python;
-mod rust;
 mod wit;
 
 use std::{path::PathBuf, process::ExitCode};
 
 use anyhow::{Context, Result, ensure};
+use plugin_build::{
+    compile,
+    key::SigningKey,
+    toolchain::{Source, WasmToolchain},
+};
 
 use self::{
     discover::{Language, Plugin},
@@ -19,9 +23,8 @@ use self::{
 };
 use crate::{
     cache::{Cache, Lock},
-    dev_key::{self, DevKey},
+    dev_key,
     progress::say,
-    wasm_toolchain::{Source, WasmToolchain},
     workspace::Workspace,
 };
 
@@ -70,8 +73,7 @@ pub fn build(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<
     let output = Output::new(workspace);
     let _lock = Lock::acquire(&output.lock_path())?;
     let needs_rust = plugins.iter().any(|plugin| plugin.language == Language::Rust);
-    let toolchain =
-        needs_rust.then(|| WasmToolchain::find(workspace, cache, options.toolchain)).transpose()?;
+    let toolchain = needs_rust.then(|| workspace.wasm_toolchain(cache, options.toolchain)).transpose()?;
     let inputs = Inputs::read(workspace, toolchain.as_ref())?;
 
     let mut stale = 0;
@@ -114,11 +116,12 @@ fn make(
     plugin: &Plugin,
     stamp: &Stamp,
     output: &Output,
-    key: &DevKey,
+    key: &SigningKey,
 ) -> Result<usize> {
     let component = match &plugin.language {
         Language::Rust => {
-            rust::component(workspace, toolchain.context("no Rust toolchain was looked for")?, plugin)?
+            let toolchain = toolchain.context("no Rust toolchain was looked for")?;
+            compile::component(workspace.root(), toolchain, &plugin.dir)?
         }
         Language::Python(guest) => python::component(workspace, cache, plugin, guest)?,
         Language::JavaScript(guest) => javascript::component(workspace, cache, plugin, guest)?,

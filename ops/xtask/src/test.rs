@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the whole test command.
 
 mod clients;
+mod guests;
 
 use std::{
     process::{Command, ExitCode},
@@ -13,8 +14,9 @@ use crate::{cache::Cache, dev_key, plugins, process, progress::say, workspace::W
 
 /// Check everything that a change can break; stops at the first step that fails.
 ///
-/// Steps: formatting, plugins, clippy, tests (cargo nextest if it is installed, else cargo test), examples
-/// in documentation, and the client suites of ops/clients against a running host. Tests find the built plugins
+/// Steps: formatting, plugins, the unit suites of plugins in other languages, clippy, tests (cargo nextest if it is installed, else
+/// cargo test; every plugin's conformance suite is among them), examples in documentation, and the client suites of ops/clients
+/// against a running host. Tests find the built plugins
 /// through ATELIER_PLUGINS (a folder) and the development public key through ATELIER_DEV_KEY (a file).
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -56,6 +58,7 @@ fn steps<'a>(workspace: &'a Workspace, cache: &'a Cache, options: &'a Options) -
         ("format", cargo(&["fmt", "--all", "--", "--check"])),
         ("plugins", Box::new(|| plugins::build(workspace, cache, &plugins::Options::default()).map(drop))),
     ];
+    steps.push(("plugins' own suites", Box::new(|| guests::run(workspace))));
     if !options.quick {
         steps
             .push(("clippy", cargo(&["clippy", "--workspace", "--all-targets", "--", "--deny", "warnings"])));

@@ -6,6 +6,10 @@ use std::{
 };
 
 use anyhow::{Context, Result, ensure};
+use plugin_build::{
+    cache::Cache,
+    toolchain::{Site, Source, WasmToolchain, parse_rust_version},
+};
 use semver::Version;
 
 /// A cargo workspace and where its products go.
@@ -52,8 +56,14 @@ impl Workspace {
         self.target.join("plugins")
     }
 
+    /// What its plugins are compiled with.
+    pub fn wasm_toolchain(&self, cache: &Cache, forced: Option<Source>) -> Result<WasmToolchain> {
+        let site = Site { folder: &self.root, target: &self.target, oldest: self.rust_version()? };
+        WasmToolchain::find(&site, cache, forced)
+    }
+
     /// The oldest compiler the workspace builds with, if it says so.
-    pub fn rust_version(&self) -> Result<Option<Version>> {
+    fn rust_version(&self) -> Result<Option<Version>> {
         let path = self.root.join("Cargo.toml");
         let manifest: toml::Table = toml::from_str(&fs::read_to_string(&path)?)
             .with_context(|| format!("{} is not valid", path.display()))?;
@@ -64,10 +74,4 @@ impl Workspace {
             .and_then(toml::Value::as_str);
         stated.map(parse_rust_version).transpose()
     }
-}
-
-/// `1.95` and `1.95.0` alike.
-fn parse_rust_version(text: &str) -> Result<Version> {
-    let full = if text.matches('.').count() == 1 { format!("{text}.0") } else { text.to_owned() };
-    Version::parse(&full).with_context(|| format!("`rust-version = \"{text}\"` is not a version"))
 }

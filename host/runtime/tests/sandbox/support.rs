@@ -3,12 +3,11 @@
 
 #![allow(dead_code, reason = "each of the programs that include this module uses a part of it")]
 
-use std::io;
 use std::path::PathBuf;
-use std::sync::{Arc, Mutex, OnceLock};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use atelier_domain::blob::{Blob, BlobId, BlobStore, BlobWriter};
+use atelier_domain::blob::{Blob, BlobStore, MemoryBlobs};
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest, ChatRole, Message, Part};
 use atelier_domain::generation::{Media, MediaSource};
@@ -19,7 +18,6 @@ use atelier_runtime::egress::EgressTimeouts;
 use atelier_runtime::{
     Compiler, InstanceSettings, NoObserver, Package, Profile, Sandbox, SandboxConfig, SandboxedProvider,
 };
-use bytes::Bytes;
 use futures::StreamExt as _;
 
 /// The secret of all instances; the hostile plugin knows how it begins.
@@ -248,53 +246,4 @@ pub async fn chat(provider: &Arc<SandboxedProvider>, model: &str, argument: &str
 /// Asserts that a good call works.
 pub async fn assert_good(provider: &Arc<SandboxedProvider>) {
     assert_eq!(chat(provider, "good", "").await.expect_text(), "hello");
-}
-
-/// A blob store in memory.
-#[derive(Debug, Default)]
-pub struct MemoryBlobs(Arc<Mutex<Vec<Blob>>>);
-
-impl MemoryBlobs {
-    /// All finished blobs.
-    pub fn all(&self) -> Vec<Blob> {
-        self.0.lock().expect("no test panics inside").clone()
-    }
-}
-
-#[derive(Debug)]
-struct MemoryWriter {
-    store: Arc<Mutex<Vec<Blob>>>,
-    content_type: String,
-    bytes: Vec<u8>,
-}
-
-impl BlobWriter for MemoryWriter {
-    fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.bytes.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    fn finish(self: Box<Self>) -> io::Result<Blob> {
-        let blob = Blob::in_memory(self.content_type, Bytes::from(self.bytes));
-        self.store.lock().map_err(|_| io::Error::other("a test panicked inside"))?.push(blob.clone());
-        Ok(blob)
-    }
-}
-
-impl BlobStore for MemoryBlobs {
-    fn create(&self, content_type: &str) -> io::Result<Box<dyn BlobWriter>> {
-        let store = Arc::clone(&self.0);
-        Ok(Box::new(MemoryWriter { store, content_type: content_type.to_owned(), bytes: Vec::new() }))
-    }
-
-    fn open(&self, id: &BlobId, _content_type: &str) -> io::Result<Option<Blob>> {
-        Ok(self.all().into_iter().find(|blob| blob.id == *id))
-    }
-
-    fn remove(&self, id: &BlobId) -> io::Result<bool> {
-        let mut blobs = self.0.lock().map_err(|_| io::Error::other("a test panicked inside"))?;
-        let before = blobs.len();
-        blobs.retain(|blob| blob.id != *id);
-        Ok(blobs.len() < before)
-    }
 }

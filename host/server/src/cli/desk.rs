@@ -1,6 +1,6 @@
 //! Users and keys for command-line verbs: through the running server if there is one, else in the store itself.
 
-mod server;
+pub(super) mod server;
 
 use anyhow::bail;
 use atelier_domain::account::{ApiKey, Role, Scope, User};
@@ -45,17 +45,10 @@ impl Desk {
     /// The server's, if it answers at the configured address; else the store's.
     pub(super) async fn open(configured: &Configured) -> anyhow::Result<Self> {
         let config: Config = configured.load()?;
-        if tokio::net::TcpStream::connect(config.server.listen).await.is_err() {
-            return Ok(Self::Store(Office::open(&config).await?));
-        }
-        match std::env::var("ATELIER_KEY") {
-            Ok(key) if !key.is_empty() => Ok(Self::Server(Server::new(config.server.listen, key))),
-            _ => bail!(
-                "the server runs at {} and holds the store: set ATELIER_KEY to an administrator's key so that this \
-                 command asks the server, or stop the server first",
-                config.server.listen
-            ),
-        }
+        Ok(match Server::at_work(&config).await? {
+            Some(server) => Self::Server(server),
+            None => Self::Store(Office::open(&config).await?),
+        })
     }
 
     pub(super) async fn create_user(&self, name: &str, role: Role) -> anyhow::Result<UserRow> {

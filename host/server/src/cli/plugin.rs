@@ -1,18 +1,18 @@
 //! `atelier plugin …`.
 
+mod desk;
+
 use std::io::{BufRead, IsTerminal, Write};
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Context, bail};
-use atelier_domain::plugin::{InstalledPlugin, Trust};
-use atelier_service::plugins::{Change, Consent, Inspection, Plugins, PluginsError};
-use bytes::Bytes;
 
 use super::Configured;
-use super::office::Office;
+use super::author::Author;
+use desk::{File, PluginDesk, Row, Seen, Verb};
 
-/// Plugins, by their id `publisher/name`. While the server runs it owns the store: use its API (`/api/v1/plugins`) then.
+/// Plugins, by their id `publisher/name`: through the running server if ATELIER_KEY has an administrator's key, else in its store.
 #[derive(Debug, clap::Subcommand)]
 pub(super) enum Plugin {
     /// Install a plugin, or upgrade it; its signature is looked for beside it, as FILE.minisig
@@ -51,6 +51,8 @@ pub(super) enum Plugin {
         #[command(flatten)]
         configured: Configured,
     },
+    #[command(flatten)]
+    Author(Author),
 }
 
 /// A plugin and where it is installed.
@@ -63,8 +65,9 @@ pub(super) struct Named {
 }
 
 impl Named {
-    async fn plugins(&self) -> anyhow::Result<std::sync::Arc<Plugins>> {
-        Office::plugins(&self.configured.load()?).await
+    async fn change(&self, verb: Verb) -> anyhow::Result<()> {
+        print_row(&PluginDesk::open(&self.configured).await?.change(&self.id, verb).await?);
+        Ok(())
     }
 }
 
@@ -73,26 +76,20 @@ impl Plugin {
         match self {
             Self::Install { file, yes, configured } => install(&file, yes, &configured).await?,
             Self::List { configured } => {
-                for plugin in Office::plugins(&configured.load()?).await?.list().await? {
-                    print_installed(&plugin);
-                }
+                PluginDesk::open(&configured).await?.list().await?.iter().for_each(print_row);
             }
             Self::Inspect { file, configured } => {
-                let (bytes, signature) = read(&file)?;
-                let plugins = Office::plugins(&configured.load()?).await?;
-                print_inspection(&plugins.inspect(&bytes, signature.as_deref()).await?);
+                let file = read(&file)?;
+                print_seen(&PluginDesk::open(&configured).await?.inspect(&file).await?);
             }
-            Self::Enable(named) => {
-                print_installed(&named.plugins().await?.set_enabled(&named.id, true).await?)
-            }
-            Self::Disable(named) => {
-                print_installed(&named.plugins().await?.set_enabled(&named.id, false).await?)
-            }
-            Self::Rollback(named) => print_installed(&named.plugins().await?.roll_back(&named.id).await?),
+            Self::Enable(named) => named.change(Verb::Enable).await?,
+            Self::Disable(named) => named.change(Verb::Disable).await?,
+            Self::Rollback(named) => named.change(Verb::Rollback).await?,
             Self::Remove(named) => {
-                named.plugins().await?.remove(&named.id).await?;
+                PluginDesk::open(&named.configured).await?.remove(&named.id).await?;
                 println!("Removed {}.", named.id);
             }
+            Self::Author(author) => return author.run().await,
             Self::Instances { configured } => {
                 for instance in configured.load()?.instances {
                     println!("{}  {}  {}", instance.name, instance.plugin, instance.base_url);
@@ -104,27 +101,25 @@ impl Plugin {
 }
 
 async fn install(file: &Path, yes: bool, configured: &Configured) -> anyhow::Result<()> {
-    let (bytes, signature) = read(file)?;
-    let plugins = Office::plugins(&configured.load()?).await?;
-    let inspection = plugins.inspect(&bytes, signature.as_deref()).await?;
-    print_inspection(&inspection);
+    let file = read(file)?;
+    let desk = PluginDesk::open(configured).await?;
+    let seen = desk.inspect(&file).await?;
+    print_seen(&seen);
+    if desk.list().await?.iter().any(|row| row.id == seen.id && row.current.digest == seen.digest) {
+        println!("{} {} is installed already.", seen.id, seen.version);
+        return Ok(());
+    }
     if !yes && !asked()? {
         bail!("nothing was installed");
     }
-    match plugins.install(bytes, signature.as_deref(), &Consent::Token(inspection.consent)).await {
-        Ok(plugin) => print_installed(&plugin),
-        Err(PluginsError::AlreadyInstalled { id, version }) => {
-            println!("{id} {version} is installed already.")
-        }
-        Err(error) => return Err(error.into()),
-    }
+    print_row(&desk.install(file, seen.consent).await?);
     Ok(())
 }
 
 /// A plugin's file and, if it is there, its signature's.
-fn read(file: &Path) -> anyhow::Result<(Bytes, Option<String>)> {
+fn read(file: &Path) -> anyhow::Result<File> {
     let shown = file.display();
-    let bytes = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?;
+    let component = std::fs::read(file).with_context(|| format!("cannot read {shown}"))?.into();
     let mut beside = file.as_os_str().to_owned();
     beside.push(".minisig");
     let signature = match std::fs::read_to_string(&beside) {
@@ -132,7 +127,7 @@ fn read(file: &Path) -> anyhow::Result<(Bytes, Option<String>)> {
         Err(error) if error.kind() == std::io::ErrorKind::NotFound => None,
         Err(error) => return Err(error).with_context(|| format!("cannot read {shown}.minisig")),
     };
-    Ok((bytes.into(), signature))
+    Ok(File { component, signature })
 }
 
 fn asked() -> anyhow::Result<bool> {
@@ -146,39 +141,33 @@ fn asked() -> anyhow::Result<bool> {
     Ok(matches!(answer.trim(), "y" | "Y" | "yes"))
 }
 
-fn print_inspection(inspection: &Inspection) {
-    let manifest = &inspection.examined.manifest;
-    println!("{} {}: {}", manifest.id, manifest.version, manifest.name);
-    println!("  digest       {}", inspection.examined.digest);
-    println!("  {}", trust_line(&inspection.trust));
-    println!("  capabilities {}", inspection.examined.capabilities.join(", "));
+fn print_seen(seen: &Seen) {
+    println!("{} {}", seen.id, seen.version);
+    println!("  digest       {}", seen.digest);
+    match &seen.signed_by {
+        Some(key) => println!("  signed by    key {key}"),
+        None => println!("  NOT SIGNED   by a trusted key"),
+    }
+    println!("  capabilities {}", seen.capabilities.join(", "));
     println!("  It may:");
-    for line in inspection.permissions.lines() {
+    for line in &seen.permissions {
         println!("    {line}");
     }
-    let Some(installed) = &inspection.replaces else { return };
+    let Some(installed) = &seen.replaces else { return };
     println!("  It replaces {installed}:");
-    if inspection.changes.is_empty() {
+    if seen.added.is_empty() && seen.dropped.is_empty() {
         println!("    the permissions stay the same");
     }
-    for change in &inspection.changes {
-        match change {
-            Change::Added(line) => println!("    new:  {line}"),
-            Change::Dropped(line) => println!("    gone: {line}"),
-        }
+    for line in &seen.added {
+        println!("    new:  {line}");
+    }
+    for line in &seen.dropped {
+        println!("    gone: {line}");
     }
 }
 
-fn trust_line(trust: &Trust) -> String {
-    match trust {
-        Trust::Signed { key_id } => format!("signed by    key {key_id}"),
-        Trust::Unsigned { reason } => format!("NOT SIGNED   {reason}"),
-    }
-}
-
-fn print_installed(plugin: &InstalledPlugin) {
-    let state = if plugin.enabled { "enabled" } else { "disabled" };
-    let previous =
-        plugin.previous.as_ref().map(|version| format!(", before it {}", version.manifest.version));
-    println!("{} {} {state}{}", plugin.id(), plugin.current.manifest.version, previous.unwrap_or_default());
+fn print_row(row: &Row) {
+    let state = if row.enabled { "enabled" } else { "disabled" };
+    let previous = row.previous.as_ref().map(|version| format!(", before it {}", version.version));
+    println!("{} {} {state}{}", row.id, row.current.version, previous.unwrap_or_default());
 }

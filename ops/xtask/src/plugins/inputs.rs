@@ -8,23 +8,21 @@ use std::{
 
 use anyhow::{Context, Result, bail};
 use blake3::Hasher;
+use plugin_build::toolchain::{TARGET, WasmToolchain};
 use serde::Deserialize;
 
 use super::{
     discover::{Language, Plugin},
     javascript, python,
 };
-use crate::{
-    process,
-    wasm_toolchain::{TARGET, WasmToolchain},
-    workspace::Workspace,
-};
+use crate::{process, workspace::Workspace};
 
 /// Raise this when packaging itself changes what comes out of equal sources.
 const PACKAGING: &str = "atelier plugin packaging 2";
 
-/// Made by builds, and in no plugin's sources.
-const NOT_SOURCES: [&str; 5] = ["target", "node_modules", "__pycache__", ".venv", ".git"];
+/// Made by builds, or read by tests alone: nothing that a component is made from.
+pub const NOT_SOURCES: [&str; 7] =
+    ["target", "node_modules", "__pycache__", ".venv", ".git", "test", "tests"];
 
 /// Variables through which a user changes what cargo makes of the same sources.
 const CARGO_SETTINGS: [&str; 4] =
@@ -184,7 +182,8 @@ fn tree(hasher: &mut Hasher, base: &Path, path: &Path) -> Result<()> {
         for child in children {
             let excluded =
                 child.file_name().is_some_and(|name| NOT_SOURCES.iter().any(|other| name == *other));
-            if !excluded {
+            // A crate inside another's folder is none of the other's sources, as cargo sees it too.
+            if !excluded && !child.join("Cargo.toml").is_file() {
                 tree(hasher, base, &child)?;
             }
         }

@@ -6,14 +6,11 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use plugin_build::key::SigningKey;
 use serde::{Deserialize, Serialize};
 
 use super::discover::Plugin;
-use crate::{
-    cache::write_whole,
-    dev_key::{self, DevKey},
-    workspace::Workspace,
-};
+use crate::{cache::write_whole, dev_key, workspace::Workspace};
 
 /// `target/plugins`, with one note per plugin in `target/wasm/stamps`.
 #[derive(Debug)]
@@ -56,7 +53,7 @@ impl Output {
     }
 
     /// Whether the plugin's file is there, unchanged, made from the wanted inputs, and signed with `key`.
-    pub fn is_current(&self, plugin: &Plugin, wanted: &Stamp, key: &DevKey) -> Result<bool> {
+    pub fn is_current(&self, plugin: &Plugin, wanted: &Stamp, key: &SigningKey) -> Result<bool> {
         let Some(note) = self.note(plugin)? else { return Ok(false) };
         if note.stamp != *wanted {
             return Ok(false);
@@ -70,7 +67,7 @@ impl Output {
     }
 
     /// Put a file and its signature in place. The note comes last: after an interruption the plugin is built again.
-    pub fn put(&self, plugin: &Plugin, stamp: &Stamp, file: &[u8], key: &DevKey) -> Result<()> {
+    pub fn put(&self, plugin: &Plugin, stamp: &Stamp, file: &[u8], key: &SigningKey) -> Result<()> {
         if let Some(before) = self.note(plugin)? {
             // An earlier version left beside the new one would be taken for a second plugin.
             self.remove(&before.stamp.file)?;

@@ -28,14 +28,19 @@ pub fn component(workspace: &Workspace, cache: &Cache, plugin: &Plugin, guest: &
             .args(["--quiet", "--world", wit::WORLD, "--wit-path"])
             .arg(&wit)
             .args(["componentize", "--python-path"])
-            .arg(&plugin.dir)
+            .arg(sources(workspace, plugin)?)
             .arg("--output")
             .arg(&output)
-            .arg(&guest.entry)
-            // Compiled files in the plugin's folder would be an input of the next build.
-            .env("PYTHONDONTWRITEBYTECODE", "1"),
+            .arg(&guest.entry),
     )?;
     take(&output)
+}
+
+/// A copy of the plugin's folder for the toolchain, whose interpreter leaves compiled files beside what it imports.
+fn sources(workspace: &Workspace, plugin: &Plugin) -> Result<PathBuf> {
+    let dir = workspace.target().join("wasm/python").join(&plugin.name);
+    wit::copy_afresh(&plugin.dir, &dir)?;
+    Ok(dir)
 }
 
 /// Where a toolchain leaves the component of `plugin`.

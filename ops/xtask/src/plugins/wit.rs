@@ -10,7 +10,10 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use super::discover::{Guest, Plugin};
+use super::{
+    discover::{Guest, Plugin},
+    inputs::NOT_SOURCES,
+};
 use crate::workspace::Workspace;
 
 /// The composed world's name.
@@ -35,10 +38,7 @@ pub fn compose(workspace: &Workspace, plugin: &Plugin, guest: &Guest) -> Result<
         ensure!(kebab && !interface.is_empty(), "build.toml: `{interface}` is not the name of an interface");
     }
     let dir = workspace.target().join("wasm/wit").join(&plugin.name);
-    if dir.exists() {
-        fs::remove_dir_all(&dir).with_context(|| format!("cannot remove {}", dir.display()))?;
-    }
-    copy(&published, &dir)?;
+    copy_afresh(&published, &dir)?;
     let exports: String =
         guest.exports.iter().map(|interface| format!("    export {interface};\n")).collect();
     let world = format!("world {WORLD} {{\n    include host;\n{exports}}}\n");
@@ -47,10 +47,21 @@ pub fn compose(workspace: &Workspace, plugin: &Plugin, guest: &Guest) -> Result<
     Ok(dir)
 }
 
+/// Make `to` a copy of the folder `from`, without what builds leave in it.
+pub fn copy_afresh(from: &Path, to: &Path) -> Result<()> {
+    if to.exists() {
+        fs::remove_dir_all(to).with_context(|| format!("cannot remove {}", to.display()))?;
+    }
+    copy(from, to)
+}
+
 fn copy(from: &Path, to: &Path) -> Result<()> {
     fs::create_dir_all(to)?;
     for entry in fs::read_dir(from)? {
         let entry = entry?;
+        if NOT_SOURCES.iter().any(|name| entry.file_name() == *name) {
+            continue;
+        }
         let target = to.join(entry.file_name());
         if entry.file_type()?.is_dir() {
             copy(&entry.path(), &target)?;

@@ -44,6 +44,7 @@ impl CallState {
             log::Level::Warn => tracing::warn!(target: "plugin", instance, %call, "{line}"),
             log::Level::Error => tracing::error!(target: "plugin", instance, %call, "{line}"),
         }
+        self.shared.observer.logged(instance, &line);
         Ok(())
     }
 }

@@ -18,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{KeyRow, UserRow};
+use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
@@ -42,17 +43,51 @@ struct NewKey {
 }
 
 impl Server {
-    pub(super) fn new(address: SocketAddr, key: String) -> Self {
+    fn new(address: SocketAddr, key: String) -> Self {
         Self { address, key, client: Client::builder(TokioExecutor::new()).build_http() }
     }
 
+    /// The server's, if it answers at the configured address: it holds the store then.
+    ///
+    /// # Errors
+    /// It answers, and there is no key to ask it with.
+    pub(in crate::cli) async fn at_work(config: &Config) -> anyhow::Result<Option<Self>> {
+        let address = config.server.listen;
+        if tokio::net::TcpStream::connect(address).await.is_err() {
+            return Ok(None);
+        }
+        match std::env::var("ATELIER_KEY") {
+            Ok(key) if !key.is_empty() => Ok(Some(Self::new(address, key))),
+            _ => bail!(
+                "the server runs at {address} and holds the store: set ATELIER_KEY to an administrator's key so that \
+                 this command asks the server, or stop the server first"
+            ),
+        }
+    }
+
     async fn ask(&self, method: Method, path: &str, body: Option<Value>) -> anyhow::Result<Bytes> {
+        let body = body.map(|body| Bytes::from(body.to_string())).unwrap_or_default();
+        self.send(method, path, "application/json", body, PATIENCE).await
+    }
+
+    /// Sends a body of any kind, and waits for `patience` at most.
+    ///
+    /// # Errors
+    /// The server does not answer in time, or refuses: the text is its reason.
+    pub(in crate::cli) async fn send(
+        &self,
+        method: Method,
+        path: &str,
+        content_type: &str,
+        body: Bytes,
+        patience: Duration,
+    ) -> anyhow::Result<Bytes> {
         let request = Request::builder()
             .method(method)
             .uri(format!("http://{}{path}", self.address))
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
-            .header(CONTENT_TYPE, "application/json")
-            .body(Full::new(body.map(|body| Bytes::from(body.to_string())).unwrap_or_default()))?;
+            .header(CONTENT_TYPE, content_type)
+            .body(Full::new(body))?;
         let exchange = async {
             let response = self.client.request(request).await?;
             let status = response.status();
@@ -60,8 +95,8 @@ impl Server {
             let body = read.map_err(|error| anyhow::anyhow!(error))?.to_bytes();
             anyhow::Ok((status, body))
         };
-        let (status, body) = tokio::time::timeout(PATIENCE, exchange).await.with_context(|| {
-            format!("the server at {} did not answer in {} s", self.address, PATIENCE.as_secs())
+        let (status, body) = tokio::time::timeout(patience, exchange).await.with_context(|| {
+            format!("the server at {} did not answer in {} s", self.address, patience.as_secs())
         })??;
         if status.is_success() {
             return Ok(body);
@@ -70,7 +105,7 @@ impl Server {
         bail!("the server refused: {}", told["detail"].as_str().unwrap_or("it gave no reason"))
     }
 
-    async fn ask_for<T: DeserializeOwned>(
+    pub(in crate::cli) async fn ask_for<T: DeserializeOwned>(
         &self,
         method: Method,
         path: &str,

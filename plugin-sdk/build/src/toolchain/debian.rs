@@ -14,7 +14,8 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use semver::Version;
 
-use crate::{apt::Apt, cache::Cache, process, progress, workspace::Workspace};
+use super::Site;
+use crate::{apt::Apt, cache::Cache, process, progress};
 
 /// These names are stable; those of the libraries that belong to them carry versions and are read from them.
 const NAMED: [&str; 3] = ["rustc-web", "libstd-rust-web-dev", "rust-web-src"];
@@ -30,9 +31,9 @@ pub struct Unpacked {
 
 impl Unpacked {
     /// The compiler in the cache folder, fetched first if it is not there or has become too old.
-    pub fn open(cache: &Cache, workspace: &Workspace) -> Result<Self> {
-        let oldest = workspace.rust_version()?;
-        let linker = linker(workspace)?;
+    pub fn open(cache: &Cache, site: &Site<'_>) -> Result<Self> {
+        let oldest = site.oldest.clone();
+        let linker = linker(site)?;
         let name = match &oldest {
             Some(version) => format!("debian-rust-{version}"),
             None => "debian-rust".to_owned(),
@@ -81,9 +82,9 @@ fn library_path(dir: &Path) -> Result<OsString> {
 }
 
 /// Debian's compiler has no linker for WebAssembly; every toolchain of rustup's has one.
-fn linker(workspace: &Workspace) -> Result<PathBuf> {
+fn linker(site: &Site<'_>) -> Result<PathBuf> {
     let mut command = process::rustc();
-    command.current_dir(workspace.root());
+    command.current_dir(site.folder);
     let sysroot = process::capture(command.args(["--print", "sysroot"]))?;
     let host = format!("{}-unknown-linux-gnu", env::consts::ARCH);
     let bundled = Path::new(sysroot.trim()).join("lib/rustlib").join(host).join("bin/rust-lld");

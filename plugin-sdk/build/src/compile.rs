@@ -1,12 +1,18 @@
-//! A crate of the workspace to a component.
+//! A crate to a component.
 
-use std::{fs, path::PathBuf, process::Stdio};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::Stdio,
+};
 
 use anyhow::{Context, Result, ensure};
 use serde::Deserialize;
 
-use super::discover::Plugin;
-use crate::{wasm_toolchain::WasmToolchain, workspace::Workspace};
+use crate::toolchain::WasmToolchain;
+
+/// The cargo profile that plugins are built with. Its settings are the crate's own, or its workspace's.
+pub const PROFILE: &str = "plugin";
 
 /// One line of cargo's `--message-format=json`.
 #[derive(Deserialize)]
@@ -18,27 +24,31 @@ struct Message {
     filenames: Vec<PathBuf>,
 }
 
-/// Compile the plugin's crate and make its module a component.
-pub fn component(workspace: &Workspace, toolchain: &WasmToolchain, plugin: &Plugin) -> Result<Vec<u8>> {
-    let module = compile(workspace, toolchain, plugin)?;
+/// Compile the crate in `dir` and make its module a component. Cargo runs in `folder`.
+///
+/// # Errors
+/// Cargo fails, or the crate makes no WebAssembly module, or one that is no plugin.
+pub fn component(folder: &Path, toolchain: &WasmToolchain, dir: &Path) -> Result<Vec<u8>> {
+    let module = compile(folder, toolchain, dir)?;
     let core = fs::read(&module).with_context(|| format!("cannot read {}", module.display()))?;
     Ok(plugin_package::componentize(&core)?)
 }
 
-fn compile(workspace: &Workspace, toolchain: &WasmToolchain, plugin: &Plugin) -> Result<PathBuf> {
-    let manifest = fs::canonicalize(plugin.dir.join("Cargo.toml"))?;
+fn compile(folder: &Path, toolchain: &WasmToolchain, dir: &Path) -> Result<PathBuf> {
+    let manifest = fs::canonicalize(dir.join("Cargo.toml"))
+        .with_context(|| format!("{} has no Cargo.toml", dir.display()))?;
     let output = toolchain
         .cargo_build()
         .args([
             "--profile",
-            "plugin",
+            PROFILE,
             "--lib",
             "--message-format",
             "json-render-diagnostics",
             "--manifest-path",
         ])
         .arg(&manifest)
-        .current_dir(workspace.root())
+        .current_dir(folder)
         .stdin(Stdio::null())
         .stderr(Stdio::inherit())
         .output()

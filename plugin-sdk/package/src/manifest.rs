@@ -44,6 +44,20 @@ impl Manifest {
         &self.version
     }
 
+    /// `NAME-VERSION.wasm`, of the id's part after the slash.
+    ///
+    /// # Errors
+    /// It has no `id` of the form `publisher/name`.
+    pub fn file_name(&self) -> Result<String, PackageError> {
+        let id = self.fields.get("id").and_then(Value::as_str);
+        match id.and_then(|id| id.split_once('/')) {
+            Some((_, name)) => Ok(format!("{name}-{}.wasm", self.version)),
+            None => {
+                Err(PackageError::Manifest("write `id = \"publisher/name\"` at its top level".to_owned()))
+            }
+        }
+    }
+
     /// The manifest as the component carries it: compact JSON with sorted keys, so that equal manifests are equal
     /// bytes, with `wit` naming the contract that the component was found to use as its folder does: `0.1` for every
     /// `0.1.x`.

@@ -13,7 +13,8 @@ use crate::failure::ProviderError;
 use crate::generation::chat::{ChatEvent, ChatRequest};
 use crate::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use crate::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Preview, Step, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Preview, Step,
+    Wake,
 };
 use crate::generation::moderation::{ModerationRequest, ModerationResponse};
 use crate::generation::speech::{SpeechEvent, SpeechRequest};

@@ -130,7 +130,8 @@ fn tools(events: &[ChatEvent]) -> Result<String, String> {
     for event in events {
         match event {
             ChatEvent::ToolCallStart { index, name, id, .. } => {
-                if id.is_empty() || calls.insert(*index, (name, String::new())).is_some() {
+                let is_first = calls.insert(*index, (name, String::new())).is_none();
+                if id.is_empty() || !is_first {
                     return Err(format!("call {index} starts without an id, or twice"));
                 }
             }

@@ -3,7 +3,9 @@
 use std::time::Duration;
 
 use atelier_domain::failure::ProviderError;
-use atelier_domain::generation::media::{Cancellation, JobRequest, Outcome, Output, OutputSource, Step, Ticket, Wake};
+use atelier_domain::generation::media::{
+    Cancellation, JobRequest, Outcome, Output, OutputSource, Step, Ticket, Wake,
+};
 use atelier_domain::provider::Provider as _;
 use url::Url;
 
@@ -278,7 +280,9 @@ fn made(outcome: &Outcome, places: &Places<'_>) -> Result<String, String> {
                 OutputSource::Remote(url) => {
                     return Err(format!("{url}, which no download-hosts of the manifest cover"));
                 }
-                OutputSource::Guarded(url) if places.guard(url) => "a remote file behind the secret".to_owned(),
+                OutputSource::Guarded(url) if places.guard(url) => {
+                    "a remote file behind the secret".to_owned()
+                }
                 OutputSource::Guarded(url) => {
                     return Err(format!("{url}, which is no address of the provider's"));
                 }
@@ -301,8 +305,12 @@ mod tests {
     fn results_lie_where_the_manifest_says_that_they_do() {
         let download_hosts = ["files.acme.com".to_owned(), "*.acme.io".to_owned()];
         let upstream = "http://127.0.0.1:9";
-        let mut places =
-            Places { hosts: &[], download_hosts: &download_hosts, upstream, provider: "https://api.acme.com".to_owned() };
+        let mut places = Places {
+            hosts: &[],
+            download_hosts: &download_hosts,
+            upstream,
+            provider: "https://api.acme.com".to_owned(),
+        };
         assert!(places.guard("http://127.0.0.1:9/a.mp4") && places.guard("https://api.acme.com/a.mp4"));
         assert!(!places.guard("https://evil.com/a.mp4") && !places.guard("https://files.acme.com/a.mp4"));
         assert!(places.cover("https://files.acme.com/a.png") && places.cover("https://eu.acme.io/a.png"));

@@ -10,8 +10,8 @@ use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Outcome, Output, Step,
-    Ticket, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Outcome, Output,
+    Step, Ticket, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};

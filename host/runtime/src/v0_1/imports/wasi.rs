@@ -293,6 +293,7 @@ mod tests {
             clock: Arc::new(SystemClock::default()),
             randomness: Randomness::System,
             quota: QuotaReport::default(),
+            observer: Arc::new(crate::call::NoObserver),
         })
     }
 

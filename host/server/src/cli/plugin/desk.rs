@@ -22,7 +22,7 @@ const BOUNDARY: &str = "atelier-3c1f0e8a5b7d4f6e9a2c8d1b0f7e6a5d4c3b2a1908f7e6d5
 /// Where plugins are administered.
 pub(super) enum PluginDesk {
     Store(Arc<Plugins>),
-    Server(Server),
+    Server(Box<Server>),
 }
 
 /// An installed plugin in a line.
@@ -74,7 +74,7 @@ impl PluginDesk {
     pub(super) async fn open(configured: &Configured) -> anyhow::Result<Self> {
         let config = configured.load()?;
         Ok(match Server::at_work(&config).await? {
-            Some(server) => Self::Server(server),
+            Some(server) => Self::Server(Box::new(server)),
             None => Self::Store(Office::plugins(&config).await?),
         })
     }

@@ -168,15 +168,8 @@ pub(super) struct Logprob<'a> {
 #[serde(tag = "type", rename_all = "lowercase")]
 #[schema(as = TranscriptUsage)]
 pub(super) enum Usage {
-    Tokens {
-        input_tokens: u64,
-        output_tokens: u64,
-        total_tokens: u64,
-        input_token_details: InputDetails,
-    },
-    Duration {
-        seconds: f64,
-    },
+    Tokens { input_tokens: u64, output_tokens: u64, total_tokens: u64, input_token_details: InputDetails },
+    Duration { seconds: f64 },
 }
 
 #[derive(Serialize, ToSchema)]

@@ -21,6 +21,7 @@ const IMPORTS: [&str; 12] = [
     "random",
     "cache",
     "quota",
+    "progress",
     "chat-types",
     "speech-types",
     "transcription-types",

@@ -38,7 +38,7 @@ impl Bench {
         let text = format!("{told:?}");
         assert!(!text.contains(SECRET), "{text}");
         assert!(!text.contains(&format!("{:?}", SECRET.as_bytes())[1..60]), "the bytes of a token: {text}");
-        assert!(text.contains(&format!("Bearer {}, did you not?", "*".repeat(SECRET.len()))), "{text}");
+        assert!(text.contains(&"*".repeat(SECRET.len())), "{text}");
     }
 
     fn assert_asked(&self) {

@@ -52,7 +52,7 @@ fn soon() -> CallContext {
 }
 
 fn picture() -> JobRequest {
-    JobRequest::Media(MediaRequest {
+    JobRequest::Media(Box::new(MediaRequest {
         model: "told".to_owned(),
         task: "image-generation".to_owned(),
         prompt: None,
@@ -69,7 +69,7 @@ fn picture() -> JobRequest {
         previews: 0,
         end_user: None,
         options: empty_object(),
-    })
+    }))
 }
 
 #[tokio::test]

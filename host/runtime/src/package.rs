@@ -12,7 +12,7 @@ pub const FILE_BYTES_MAX: usize = 128 * 1024 * 1024;
 /// The contract version that manifests name.
 pub const WIT_VERSION: &str = "0.1";
 /// Interfaces of the contract that a component may import.
-const IMPORTS: [&str; 12] = [
+const IMPORTS: [&str; 13] = [
     "types",
     "blobs",
     "http",
@@ -21,6 +21,7 @@ const IMPORTS: [&str; 12] = [
     "random",
     "cache",
     "quota",
+    "progress",
     "chat-types",
     "speech-types",
     "transcription-types",

@@ -126,7 +126,7 @@ impl Bench {
 
     async fn submit(&self, fault: &str) -> Result<Step, ProviderError> {
         let request = video(&format!("{}{fault}", self.language.video));
-        self.provider.submit(context(Duration::from_secs(60)), JobRequest::Media(request)).await
+        self.provider.submit(context(Duration::from_secs(60)), JobRequest::Media(Box::new(request))).await
     }
 
     async fn resume(&self, ticket: Ticket, wake: Wake) -> Result<Step, ProviderError> {

@@ -25,7 +25,7 @@ use crate::server::Shared;
 use crate::shelf::Shelf;
 
 /// Models that `GET /v1/models` lists; any other name is answered too, except those that start with `missing`.
-const MODELS: [&str; 10] = [
+const MODELS: [&str; 11] = [
     "mock-chat",
     "gpt-4o-mini",
     "text-embedding-3-small",
@@ -34,6 +34,7 @@ const MODELS: [&str; 10] = [
     "tts-1",
     "whisper-1",
     "gpt-4o-mini-transcribe",
+    "gpt-4o-transcribe-diarize",
     "omni-moderation-latest",
     "sora-2",
 ];

@@ -122,7 +122,7 @@ impl Suite<'_> {
     ) -> anyhow::Result<()> {
         let Subject::Media(case) = subject else { return Ok(()) };
         let rig = self.bench.rig(Fault::None).await?;
-        let called = rig.provider.estimate(rig.context(), JobRequest::Media(case.request())).await;
+        let called = rig.provider.estimate(rig.context(), JobRequest::Media(Box::new(case.request()))).await;
         let requests = rig.upstream.seen(|seen| seen.arrived.len());
         self.end(&rig, total);
         let outcome = match called {

@@ -83,7 +83,7 @@ impl Subject {
             Self::Embedding(case) => Answer::Embedding(provider.embed(context, case.request()).await?),
             Self::Moderation(case) => Answer::Moderation(provider.moderate(context, case.request()).await?),
             Self::Media(case) => {
-                Answer::Step(provider.submit(context, JobRequest::Media(case.request())).await?)
+                Answer::Step(provider.submit(context, JobRequest::Media(Box::new(case.request()))).await?)
             }
             Self::Training(case) => {
                 Answer::Step(provider.submit(context, JobRequest::Training(case.request())).await?)

@@ -143,7 +143,7 @@ pub struct TrainingRequest {
 /// Work that runs as a job.
 #[derive(Clone, Debug)]
 pub enum JobRequest {
-    Media(MediaRequest),
+    Media(Box<MediaRequest>),
     Training(TrainingRequest),
 }
 

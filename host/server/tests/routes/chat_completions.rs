@@ -18,7 +18,7 @@ async fn what_is_wrong_with_a_request_is_named_by_its_path() {
         ("unknown_member", json!({"model": MODEL, "messages": hi, "temprature": 1})),
         ("missing_member", json!({"model": MODEL})),
         ("ill_typed_member", json!({"model": MODEL, "messages": [{"role": "user", "content": 5}]})),
-        ("several_answers", json!({"model": MODEL, "messages": hi, "n": 2})),
+        ("several_answers", json!({"model": MODEL, "messages": hi, "n": 9})),
         ("control_character", json!({"model": MODEL, "messages": [{"role": "user", "content": "a\u{0}b"}]})),
         ("option_of_no_model", json!({"model": MODEL, "messages": hi, "logit_bias": {"1": 2}})),
         (

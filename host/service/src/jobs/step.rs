@@ -134,10 +134,8 @@ impl Inner {
         let request = self.media_request(&job).await?;
         let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
         let budget = self.left(&job);
-        let call = provider.submit(
-            self.context(&job, &*provider, budget, Some(journal.clone())),
-            JobRequest::Media(request),
-        );
+        let context = self.context(&job, &*provider, budget, Some(journal.clone()));
+        let call = provider.submit(context, JobRequest::Media(Box::new(request)));
         let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,

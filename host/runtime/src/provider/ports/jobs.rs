@@ -19,7 +19,7 @@ macro_rules! with_request {
         match $request {
             JobRequest::Media(request) => {
                 let $wit =
-                    converted!($session, convert::jobs::media_request(request, $session.store.data_mut()));
+                    converted!($session, convert::jobs::media_request(*request, $session.store.data_mut()));
                 export!($session, media, atelier_provider_media, $guest => $call)
             }
             JobRequest::Training(request) => {

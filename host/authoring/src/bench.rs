@@ -12,7 +12,7 @@ use anyhow::{Context as _, bail};
 use async_trait::async_trait;
 use atelier_domain::blob::MemoryBlobs;
 use atelier_domain::id::{CallId, InstanceName};
-use atelier_domain::manifest::{Manifest, SecretPlace};
+use atelier_domain::manifest::{Manifest, SecretPlace, SecretSpec, WebhookScheme};
 use atelier_domain::plugin::{InstanceConfig, SecretValue};
 use atelier_domain::provider::{CallContext, ChargeJournal};
 use atelier_domain::store::StoreError;
@@ -22,6 +22,8 @@ use atelier_runtime::{
     CallReport, Compiler, InstanceSettings, LoadedPlugin, Observer, Package, Profile, Sandbox, SandboxConfig,
     SandboxedProvider, Used,
 };
+use base64::Engine as _;
+use base64::engine::general_purpose::STANDARD;
 use url::Url;
 
 use crate::cases::Instance;
@@ -249,7 +251,17 @@ impl Bench {
     /// Placeholder → the secret's name. Every secret is set, so that whatever a plugin would leak is there to be leaked.
     pub fn placeholders(&self) -> BTreeMap<String, String> {
         let secrets = self.manifest().secrets.iter();
-        secrets.map(|secret| (format!("{PLACEHOLDER}-{}", secret.name), secret.name.clone())).collect()
+        secrets.map(|secret| (self.placeholder(secret), secret.name.clone())).collect()
+    }
+
+    fn placeholder(&self, secret: &SecretSpec) -> String {
+        let plain = format!("{PLACEHOLDER}-{}", secret.name);
+        let scheme = self.manifest().webhook.as_ref().map(|webhook| webhook.scheme);
+        if secret.place == SecretPlace::Webhook && scheme == Some(WebhookScheme::StandardWebhooks) {
+            // Keys of that scheme are base64.
+            return format!("whsec_{}", STANDARD.encode(plain));
+        }
+        plain
     }
 
     /// Names of the secrets that each request to the base URL must carry.

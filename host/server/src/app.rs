@@ -29,6 +29,7 @@ use crate::listener::Bounds;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
+use crate::workers::Workers;
 use crate::{admin, callback_key, listener};
 
 /// How often model lists that grow old are renewed.
@@ -252,11 +253,15 @@ impl Running {
             drain_max: server.drain_max,
         };
         let connections = app.metrics.connections();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = Arc::new(Workers::start(threads).context("no threads to serve connections")?);
+        let router = route::router(app.clone());
         let serving =
-            listener::serve(public, route::router(app.clone()), bounds, Some(connections), stopped.clone());
+            listener::serve(public, router, workers.clone(), bounds, Some(connections), stopped.clone());
         let bounds =
             Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: Duration::from_secs(1), ..bounds };
-        let watching = listener::serve(private, admin::router(app.clone()), bounds, None, stopped.clone());
+        let watching =
+            listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let jobs = app.jobs.clone();
         let working = async move {

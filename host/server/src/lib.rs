@@ -11,3 +11,4 @@ mod local;
 mod metrics;
 mod plugin_host;
 mod telemetry;
+mod workers;

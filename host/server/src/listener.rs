@@ -13,6 +13,8 @@ use prometheus::IntGauge;
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::workers::Workers;
+
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_MAX: u32 = 256;
 /// A pause after the system refused a connection, so that a full file table does not make us spin.
@@ -29,10 +31,11 @@ pub(crate) struct Bounds {
     pub drain_max: Duration,
 }
 
-/// Serves until told to stop, then finishes what runs, within the deadline. `open` counts the connections.
+/// Serves on the workers until told to stop, then finishes what runs, within the deadline. `open` counts the connections.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
+    workers: Arc<Workers>,
     bounds: Bounds,
     open: Option<IntGauge>,
     mut stop: watch::Receiver<bool>,
@@ -68,9 +71,14 @@ pub(crate) async fn serve(
         };
         let (builder, service) = (builder.clone(), TowerToHyperService::new(router.clone()));
         let (watcher, open) = (connections.watcher(), open.clone());
-        tokio::spawn(async move {
+        workers.spawn(async move {
             let _place = place;
             let _counted = open.map(Counted::new);
+            // From here on the worker's own runtime watches the socket.
+            let stream = match TcpStream::from_std(stream) {
+                Ok(stream) => stream,
+                Err(error) => return tracing::warn!(%error, "a connection could not be watched"),
+            };
             let connection = builder.serve_connection(TokioIo::new(stream), service);
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(error, "a connection ended early");
@@ -87,10 +95,10 @@ pub(crate) async fn serve(
 }
 
 /// The next connection, which sends what it is given at once: an event of a stream must not wait for more.
-async fn accept(listener: &TcpListener) -> io::Result<TcpStream> {
+async fn accept(listener: &TcpListener) -> io::Result<std::net::TcpStream> {
     let (stream, _) = listener.accept().await?;
     stream.set_nodelay(true)?;
-    Ok(stream)
+    stream.into_std()
 }
 
 /// A connection, counted while it is open.

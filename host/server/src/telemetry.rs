@@ -1,22 +1,27 @@
-//! Logging: lines are written by a thread of their own, through a bounded queue, so that no request waits for a disk.
+//! Logging: lines are written by a thread of their own, in batches, so that no request waits for a disk.
 
-use tracing_appender::non_blocking::{NonBlockingBuilder, WorkerGuard};
+mod lines;
+
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
 
 use crate::config::{Log, LogFormat};
 
-/// Lines that wait to be written; more are dropped rather than holding a request up.
-const LINES_MAX: usize = 65_536;
+use lines::LineWriter;
 
 /// Begins logging to standard error. Dropping the guard writes what is left.
-pub(crate) fn start(log: &Log) -> WorkerGuard {
-    let (writer, guard) =
-        NonBlockingBuilder::default().buffered_lines_limit(LINES_MAX).lossy(true).finish(std::io::stderr());
+///
+/// # Errors
+/// The machine gives no thread.
+pub(crate) fn start(log: &Log) -> std::io::Result<LineWriter> {
+    let guard = LineWriter::start(std::io::stderr())?;
+    let writer = guard.lines();
     let plugins = if log.plugins { "" } else { ",plugin=off" };
     let filter = EnvFilter::new(format!("{},sled=warn,wasmtime=warn,cranelift=warn{plugins}", log.level));
-    let subscriber =
-        tracing_subscriber::fmt().with_writer(writer).with_env_filter(filter).with_span_events(FmtSpan::NONE);
+    let subscriber = tracing_subscriber::fmt()
+        .with_writer(move || writer.clone())
+        .with_env_filter(filter)
+        .with_span_events(FmtSpan::NONE);
     // A second start in one process, as in tests, keeps the first.
     let outcome = match log.format {
         LogFormat::Json => {
@@ -27,5 +32,5 @@ pub(crate) fn start(log: &Log) -> WorkerGuard {
     if let Err(error) = outcome {
         tracing::debug!(%error, "logging was already started");
     }
-    guard
+    Ok(guard)
 }

@@ -5,9 +5,11 @@ use std::time::Duration;
 
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT, VIA};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
-use hyper_rustls::{HttpsConnector, HttpsConnectorBuilder};
+use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
+use rustls::ClientConfig;
+use thread_local::ThreadLocal;
 use url::Url;
 
 use super::body::OutgoingBody;
@@ -108,13 +110,41 @@ pub struct EgressTimeouts {
 
 type HttpClient = Client<HttpsConnector<Connector>, OutgoingBody>;
 
-/// The way out: two pools of connections, since one that was dialed under a private grant must serve nobody else.
-#[derive(Clone, Debug)]
-pub struct Egress {
+/// Two pools of connections, since one that was dialed under a private grant must serve nobody else.
+#[derive(Debug)]
+struct Pools {
     public: HttpClient,
     private: HttpClient,
+}
+
+/// The way out. Each thread has pools of its own: a connection is driven by the runtime it was dialed on, and handing a request to
+/// another thread and its answer back costs more than a connection.
+#[derive(Clone, Debug)]
+pub struct Egress {
+    pools: Arc<ThreadLocal<Pools>>,
+    /// One set of roots and one cache of sessions for all pools.
+    tls: ClientConfig,
     timeouts: EgressTimeouts,
     via: HeaderValue,
+}
+
+impl Pools {
+    fn new(tls: &ClientConfig, connect_max: Duration) -> Self {
+        let client = |reach| {
+            let https = HttpsConnectorBuilder::new()
+                .with_tls_config(tls.clone())
+                .https_or_http()
+                .enable_http1()
+                .enable_http2()
+                .wrap_connector(Connector { reach, timeout: connect_max });
+            Client::builder(TokioExecutor::new())
+                .pool_timer(TokioTimer::new())
+                .pool_idle_timeout(Duration::from_secs(60))
+                .pool_max_idle_per_host(256)
+                .build(https)
+        };
+        Self { public: client(Reach::Public), private: client(Reach::Private) }
+    }
 }
 
 impl Egress {
@@ -123,22 +153,9 @@ impl Egress {
     /// # Errors
     /// The token cannot stand in a header.
     pub fn new(host_token: &str, timeouts: EgressTimeouts) -> Result<Self, http::header::InvalidHeaderValue> {
-        let client = |reach| {
-            let https = HttpsConnectorBuilder::new()
-                .with_webpki_roots()
-                .https_or_http()
-                .enable_http1()
-                .enable_http2()
-                .wrap_connector(Connector { reach, timeout: timeouts.connect });
-            Client::builder(TokioExecutor::new())
-                .pool_timer(TokioTimer::new())
-                .pool_idle_timeout(Duration::from_secs(60))
-                .pool_max_idle_per_host(256)
-                .build(https)
-        };
         Ok(Self {
-            public: client(Reach::Public),
-            private: client(Reach::Private),
+            pools: Arc::default(),
+            tls: ClientConfig::builder().with_webpki_roots().with_no_client_auth(),
             timeouts,
             via: HeaderValue::from_str(&format!("1.1 {host_token}"))?,
         })
@@ -173,9 +190,10 @@ impl Egress {
         reach: Reach,
         patterns: Arc<Patterns>,
     ) -> Result<Received, EgressError> {
+        let pools = self.pools.get_or(|| Pools::new(&self.tls, self.timeouts.connect));
         let client = match reach {
-            Reach::Public => &self.public,
-            Reach::Private => &self.private,
+            Reach::Public => &pools.public,
+            Reach::Private => &pools.private,
         };
         let sent = client.request(into_http(request)?);
         let response = tokio::time::timeout(self.timeouts.first_byte, sent)

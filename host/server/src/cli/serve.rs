@@ -11,7 +11,7 @@ use crate::telemetry;
 
 pub(super) fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let config = configured.load()?;
-    let _writer = telemetry::start(&config.log);
+    let _writer = telemetry::start(&config.log).context("no thread to write the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;

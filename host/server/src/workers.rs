@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn work_is_spread_over_the_threads_and_a_task_stays_on_its_own() {
         let workers = Workers::start(3).expect("threads");
-        let (told, said) = mpsc::channel();
+        let (told, said) = mpsc::sync_channel(3);
         let (open, _) = tokio::sync::broadcast::channel::<()>(1);
         for _ in 0..3 {
             let (told, mut gate) = (told.clone(), open.subscribe());
@@ -107,7 +107,7 @@ mod tests {
     #[test]
     fn dropped_workers_end_their_threads_and_their_work() {
         let workers = Workers::start(1).expect("a thread");
-        let (told, said) = mpsc::channel::<()>();
+        let (told, said) = mpsc::sync_channel::<()>(1);
         workers.spawn(async move {
             let _told = told;
             std::future::pending::<()>().await;

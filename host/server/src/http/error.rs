@@ -10,7 +10,7 @@ pub(super) use shapes::{AnthropicError, OpenAiError, Problem};
 
 use atelier_service::ServiceError;
 use axum::response::Response;
-use http::StatusCode;
+use http::{HeaderValue, StatusCode};
 
 /// Which API a route speaks, and so which shape its errors have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -219,7 +219,16 @@ impl ApiError {
 
     /// The whole answer.
     pub fn respond(&self, dialect: Dialect, request_id: &str) -> Response {
-        shapes::respond(&self.told(), dialect, request_id)
+        let mut response = shapes::respond(&self.told(), dialect, request_id);
+        if self.leaves_a_body_unread() {
+            // The connection ends with this answer: a client that keeps it for its next request would lose that one.
+            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+        }
+        response
+    }
+
+    fn leaves_a_body_unread(&self) -> bool {
+        matches!(self, Self::BodyTooLarge { .. })
     }
 
     /// The error object alone, for an event in a stream.

@@ -47,6 +47,12 @@ async fn every_route_with_a_body_refuses_another_content_type_and_too_much_of_it
             let told =
                 post().header("content-type", "application/json").body(large).send().await.expect("answered");
             assert_eq!(told.status(), 413, "{}", route.path);
+            assert_eq!(
+                told.headers()["connection"],
+                "close",
+                "{}: the rest of the body is not read",
+                route.path
+            );
         }
     }
     host.stop().await;

@@ -217,7 +217,7 @@ def test_a_request_that_the_schema_forbids_is_refused(raw, document):
     for spoiled in (
         {"temperature": 3},
         {"messages": []},
-        {"n": 2},
+        {"n": 9},
         {"unknown": 1},
         {"stream": "yes"},
         {"max_tokens": 0},

@@ -119,7 +119,7 @@ impl Write for Lines {
 mod tests {
     use super::*;
 
-    /// What was written, for all to see; each write takes its time.
+    /// What was written, for all to see.
     #[derive(Clone, Default)]
     struct Out(Arc<Mutex<Vec<u8>>>);
 

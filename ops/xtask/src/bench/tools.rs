@@ -11,7 +11,7 @@ use anyhow::Result;
 
 use crate::{apt::Apt, cache::Cache, python_venv};
 
-/// The newest release that toolchain-free Python can install.
+/// The release that the budgets name as the peer to be ahead of.
 const SGLANG_ROUTER: &str = "sglang-router==0.3.2\n";
 
 /// Where the programs are.

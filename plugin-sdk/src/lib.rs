@@ -113,6 +113,8 @@
 
 extern crate self as atelier_plugin_sdk;
 
+#[cfg(all(target_arch = "wasm32", feature = "allocator"))]
+mod allocator;
 pub mod base64;
 #[doc(hidden)]
 pub mod bindings;

@@ -68,9 +68,10 @@ pub(super) fn seconds_up(duration: Duration) -> u64 {
 
 /// What every answer has: its request's id, and what keeps browsers from guessing (E-4).
 pub(super) fn common_headers(headers: &mut HeaderMap, request_id: &str) {
-    headers.insert(HeaderName::from_static("x-request-id"), ascii(request_id));
+    let request_id = ascii(request_id);
+    headers.insert(HeaderName::from_static("x-request-id"), request_id.clone());
     // The name under which Anthropic's clients look for it.
-    headers.insert(HeaderName::from_static("request-id"), ascii(request_id));
+    headers.insert(HeaderName::from_static("request-id"), request_id);
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));

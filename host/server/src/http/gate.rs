@@ -21,6 +21,8 @@ use crate::app::App;
 /// A request may come back to this host once: an instance may point at the host's own API.
 const DEPTH_MAX: u32 = 1;
 const REQUEST_ID_BYTES_MAX: usize = 128;
+/// Room for what every answer is given, so that the map of its headers grows once.
+const HEADERS_ADDED_MAX: usize = 20;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
@@ -108,6 +110,7 @@ fn finish(
 ) -> Response {
     let mut response = reply.response;
     let headers = response.headers_mut();
+    headers.reserve(HEADERS_ADDED_MAX);
     if let Some(decision) = &decision {
         super::answer::limit_headers(headers, decision);
     }

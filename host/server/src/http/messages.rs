@@ -1,5 +1,6 @@
 //! `POST /v1/messages` and `POST /v1/messages/count_tokens` (Anthropic API, messages).
 
+mod message;
 mod request;
 mod response;
 mod stream;

@@ -90,7 +90,8 @@ impl Queue {
         if dropped > 0 {
             tracing::warn!(dropped, "lines of the log were dropped: it is written more slowly than it grows");
         }
-        !is_ended
+        // At the end, what was just said of dropped lines is written too.
+        !is_ended || dropped > 0
     }
 }
 
@@ -154,5 +155,13 @@ mod tests {
         }
         let waiting = lines.0.lock();
         assert_eq!((waiting.bytes.len(), waiting.dropped), (WAITING_BYTES_MAX, 1));
+    }
+
+    #[test]
+    fn what_was_dropped_is_told_even_at_the_end() {
+        let queue = Queue::default();
+        *queue.lock() = Waiting { dropped: 1, is_ended: true, ..Waiting::default() };
+        assert!(queue.pass_on(&mut Out::default()), "the line about it is still to be written");
+        assert!(!queue.pass_on(&mut Out::default()));
     }
 }

@@ -47,6 +47,24 @@ pub struct CallContext {
     pub previews: Option<Arc<dyn PreviewSink>>,
 }
 
+impl CallContext {
+    /// A call that the host makes for itself.
+    pub fn of_host(request_id: &str, budget: Duration) -> Self {
+        Self {
+            call: CallId::new(),
+            request_id: Arc::from(request_id),
+            attempt: 1,
+            idempotency_key: String::new(),
+            budget,
+            scope: Arc::from(""),
+            callback_url: None,
+            depth: 0,
+            journal: None,
+            previews: None,
+        }
+    }
+}
+
 /// Takes unfinished pictures to whoever waits for them.
 pub trait PreviewSink: Send + Sync + fmt::Debug {
     /// Shows one. It is dropped where nobody waits or somebody is slow: it must not hold up the job.

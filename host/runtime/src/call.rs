@@ -7,165 +7,24 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use atelier_domain::failure::{Limit, ProviderError};
-use atelier_domain::id::CallId;
 use atelier_domain::model::Description;
 use atelier_domain::provider::CallContext;
 use futures::Stream;
 use tokio::sync::mpsc;
-use wasmtime::{Store, Trap};
 
-use crate::blank::Blank;
-use crate::egress::Patterns;
-use crate::host_state::{CallState, Shared, Used, milliseconds};
+use crate::fresh::{Fresh, Stock};
+use crate::host_state::{Shared, Used, milliseconds};
 use crate::lane::{CpuMeter, Stopped, TwoLanes};
 use crate::limits::limit_error;
 use crate::sandbox::{LoadedPlugin, Sandbox};
-use crate::traffic::Traffic;
-use crate::v0_1::bindings::host::atelier::provider::log::Level;
-use crate::v0_1::bindings::host::atelier::provider::types as wit;
+use crate::session::{Session, export};
 use crate::v0_1::convert;
-use crate::v0_1::imports::wasi::Wasi;
 
 /// Batches of events on their way from a guest to its caller.
 pub const EVENT_BATCHES_MAX: usize = 16;
 
-/// What a capability's code gets: the store of a call that is about to run.
-pub struct Session {
-    pub store: Store<CallState>,
-    pub plugin: Arc<LoadedPlugin>,
-    pub context: wit::CallContext,
-}
-
 /// A capability's part of a call.
 pub type Body<T> = Pin<Box<dyn Future<Output = Result<T, ProviderError>> + Send>>;
-
-impl Session {
-    fn new(plugin: Arc<LoadedPlugin>, shared: Arc<Shared>, context: CallContext, cpu: Arc<CpuMeter>) -> Self {
-        let seen = convert::context(&context, &shared);
-        let traffic = Arc::new(Traffic::default());
-        let wasi =
-            plugin.package.needs_wasi.then(|| Box::new(Wasi::new(&shared, &context, Arc::clone(&traffic))));
-        let engine = plugin.exports.catalog.engine().clone();
-        let mut store = Store::new(&engine, CallState::new(shared, context, cpu, wasi, traffic));
-        let host_call_bytes = store.data().shared.profile.host_call_bytes;
-        store.set_hostcall_fuel(host_call_bytes);
-        store.limiter(|state| &mut state.meter);
-        store.set_epoch_deadline(1);
-        store.epoch_deadline_callback(|mut store| store.data_mut().tick());
-        Self { store, plugin, context: seen }
-    }
-
-    /// What the end of an export means.
-    ///
-    /// # Errors
-    /// What was refused, what the plugin reported, or how it fell.
-    pub fn finish<T>(
-        mut self,
-        result: wasmtime::Result<Result<T, wit::Failure>>,
-    ) -> Result<T, ProviderError> {
-        self.pass_on_output();
-        let refusal = |state: &mut CallState| {
-            state.take_refusal().or_else(|| state.wasi.as_ref().and_then(|wasi| wasi.take_refusal()))
-        };
-        let error = match result {
-            Ok(Ok(value)) => return Ok(value),
-            Ok(Err(failure)) => refusal(self.store.data_mut()).unwrap_or_else(|| self.reported(failure)),
-            Err(trap) => refusal(self.store.data_mut()).unwrap_or_else(|| self.fallen(&trap)),
-        };
-        Err(self.without_secrets(error))
-    }
-
-    /// The end of an export that gave a result: the result without secrets.
-    ///
-    /// # Errors
-    /// It breaks a rule of the contract, in the words of `converted`.
-    pub fn give<T: Blank>(mut self, converted: Result<T, String>) -> Result<T, ProviderError> {
-        self.pass_on_output();
-        match converted {
-            Ok(mut value) => {
-                value.blank(&self.patterns());
-                Ok(value)
-            }
-            Err(what) => {
-                let instance = self.store.data().shared.name.clone();
-                Err(self.without_secrets(ProviderError::Forbidden { instance, what }))
-            }
-        }
-    }
-
-    /// The plugin has no such capability.
-    pub fn unsupported(&self, capability: &str) -> ProviderError {
-        let instance = self.store.data().shared.name.clone();
-        ProviderError::Unsupported { instance, task: capability.replace('_', "-") }
-    }
-
-    /// What must not get out.
-    pub fn patterns(&self) -> Arc<Patterns> {
-        self.store.data().shared.secrets.patterns()
-    }
-
-    fn pass_on_output(&mut self) {
-        let state = self.store.data_mut();
-        let Some(output) = state.wasi.as_ref().map(|wasi| wasi.output()) else { return };
-        for line in String::from_utf8_lossy(&output).lines() {
-            if state.log_line(Level::Info, line).is_err() {
-                break;
-            }
-        }
-    }
-
-    /// Secrets are blanked before texts are cut to size: a cut could leave most of one.
-    fn reported(&self, mut failure: wit::Failure) -> ProviderError {
-        let state = self.store.data();
-        let patterns = self.patterns();
-        failure.message.blank(&patterns);
-        failure.param.blank(&patterns);
-        failure.provider_detail.blank(&patterns);
-        let mut failure = convert::failure(failure);
-        // What the plugin read from the answer's body says it best; the headers are read here, for all plugins.
-        failure.retry_after = failure.retry_after.or_else(|| state.traffic.retry_after());
-        ProviderError::Reported { instance: state.shared.name.clone(), failure: Box::new(failure) }
-    }
-
-    /// Blanks secrets in all that a guest can have put into an error.
-    fn without_secrets(&self, mut error: ProviderError) -> ProviderError {
-        let patterns = self.patterns();
-        match &mut error {
-            ProviderError::EgressDenied { host, reason, .. } => {
-                host.blank(&patterns);
-                reason.blank(&patterns);
-            }
-            ProviderError::Forbidden { what, .. } => what.blank(&patterns),
-            ProviderError::Trapped { detail, .. } => detail.blank(&patterns),
-            ProviderError::Reported { .. }
-            | ProviderError::LimitReached { .. }
-            | ProviderError::SecretMissing { .. }
-            | ProviderError::SecretRefused { .. }
-            | ProviderError::Unavailable { .. }
-            | ProviderError::Unsupported { .. }
-            | ProviderError::Canceled => {}
-        }
-        error
-    }
-
-    fn fallen(&self, trap: &wasmtime::Error) -> ProviderError {
-        let shared = &self.store.data().shared;
-        let text = format!("{trap:#}");
-        if let Some(Trap::StackOverflow) = trap.downcast_ref::<Trap>() {
-            return limit_error(
-                &shared.name,
-                Limit::Stack,
-                format!("{} KiB", shared.profile.stack_bytes >> 10),
-            );
-        }
-        if text.contains("fuel allocated for hostcalls") {
-            let budget = format!("{} KiB", shared.profile.host_call_bytes >> 10);
-            return limit_error(&shared.name, Limit::HostCallMemory, budget);
-        }
-        let detail: String = text.chars().take(500).collect();
-        ProviderError::Trapped { instance: shared.name.clone(), detail }
-    }
-}
 
 /// Runs a capability's body in a fresh session, within all limits.
 pub async fn run<T: Send + 'static>(
@@ -173,6 +32,7 @@ pub async fn run<T: Send + 'static>(
     plugin: Arc<LoadedPlugin>,
     shared: Arc<Shared>,
     context: CallContext,
+    stock: Option<&Arc<Stock>>,
     body: impl FnOnce(Session) -> Body<T> + Send + 'static,
 ) -> Result<T, ProviderError> {
     let name = shared.name.clone();
@@ -189,7 +49,13 @@ pub async fn run<T: Send + 'static>(
     let cpu = Arc::new(CpuMeter::default());
     let report = Report { cpu: Arc::clone(&cpu), observer: &*sandbox.observer, instance: &name };
     let plugin_id = Arc::clone(&plugin.id);
-    let session = Session::new(plugin, shared, context, Arc::clone(&cpu));
+    let headroom = &sandbox.headroom;
+    let prepared = stock.and_then(|stock| {
+        stock.refill(headroom, &plugin, &shared);
+        stock.take()
+    });
+    let fresh = prepared.unwrap_or_else(|| Fresh::empty(&plugin, shared));
+    let session = Session::new(fresh, plugin, context, Arc::clone(&cpu), Arc::clone(headroom));
     let body = body(session);
     // A call that is given up in the slow lane keeps its instance until its next pause: its place goes with it.
     let call = async move {
@@ -261,24 +127,11 @@ pub async fn describe(
     plugin: &Arc<LoadedPlugin>,
     shared: Arc<Shared>,
 ) -> Result<Description, ProviderError> {
-    let context = CallContext {
-        call: CallId::new(),
-        request_id: Arc::from("describe"),
-        attempt: 1,
-        idempotency_key: String::new(),
-        budget: shared.profile.wall,
-        scope: Arc::from(""),
-        callback_url: None,
-        depth: 0,
-        journal: None,
-        previews: None,
-    };
-    run(sandbox, Arc::clone(plugin), shared, context, |mut session| {
+    let context = CallContext::of_host("describe", shared.profile.wall);
+    run(sandbox, Arc::clone(plugin), shared, context, None, |mut session| {
         Box::pin(async move {
-            let result = match session.plugin.exports.catalog.instantiate_async(&mut session.store).await {
-                Ok(bindings) => bindings.atelier_provider_catalog().call_describe(&mut session.store).await,
-                Err(error) => Err(error),
-            };
+            let result = export!(session, catalog, atelier_provider_catalog, guest =>
+                guest.call_describe(&mut session.store));
             match result {
                 Ok(Ok(description)) => session.give(convert::catalog::description(description)),
                 Ok(Err(failure)) => session.finish(Ok(Err(failure))),

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use wasmtime::{Config, Enabled, Engine, InstanceAllocationStrategy, PoolingAllocationConfig};
 
+use crate::fresh::HEADROOM;
 use crate::limits::Profile;
 
 /// Length of an epoch. A guest that runs longer without pausing is asked to yield.
@@ -64,7 +65,7 @@ pub fn base_config(stack_bytes: usize) -> Config {
 fn pooling_config(profile: &Profile) -> Config {
     let mut pool = PoolingAllocationConfig::default();
     // A component of the Rust toolchain has a main module and two small adapters.
-    let calls = profile.concurrent_calls;
+    let calls = profile.concurrent_calls.saturating_add(HEADROOM);
     pool.total_component_instances(calls);
     pool.total_core_instances(calls.saturating_mul(3));
     pool.total_memories(calls);

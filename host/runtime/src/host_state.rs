@@ -83,29 +83,38 @@ pub struct CallState {
 }
 
 impl CallState {
-    /// The state at a call's start.
-    pub fn new(
-        shared: Arc<Shared>,
-        context: CallContext,
-        cpu: Arc<CpuMeter>,
-        wasi: Option<Box<Wasi>>,
-        traffic: Arc<Traffic>,
-    ) -> Self {
+    /// The state of an instance that no call has yet.
+    pub fn new(shared: Arc<Shared>) -> Self {
         let mut table = ResourceTable::new();
         table.set_max_capacity(shared.profile.handles);
         let meter = Meter::new(shared.profile.memory_bytes, shared.profile.table_elements);
         Self {
+            context: CallContext::of_host("none", Duration::ZERO),
             shared,
-            context,
             table,
             meter,
-            cpu,
+            cpu: Arc::default(),
             used: Used::default(),
-            traffic,
-            wasi,
+            traffic: Arc::default(),
+            wasi: None,
             home: Handle::current(),
             refusal: None,
         }
+    }
+
+    /// A call begins, on the current runtime.
+    pub fn begin(&mut self, context: CallContext, cpu: Arc<CpuMeter>, needs_wasi: bool) {
+        self.wasi =
+            needs_wasi.then(|| Box::new(Wasi::new(&self.shared, &context, Arc::clone(&self.traffic))));
+        self.context = context;
+        self.cpu = cpu;
+        self.home = Handle::current();
+    }
+
+    /// Tells the call's clock what else the call has used.
+    pub fn note_used_up(&self) {
+        let (memory_bytes, requests) = (self.meter.memory(), self.traffic.requests());
+        self.cpu.note_used_up(Used { memory_bytes, requests, ..self.used });
     }
 
     /// Runs work on the runtime that the call began on, although the call itself may be in the slow lane: a connection is driven by
@@ -217,8 +226,7 @@ impl CallState {
 
 impl Drop for CallState {
     fn drop(&mut self) {
-        let (memory_bytes, requests) = (self.meter.memory(), self.traffic.requests());
-        self.cpu.note_used_up(Used { memory_bytes, requests, ..self.used });
+        self.note_used_up();
     }
 }
 

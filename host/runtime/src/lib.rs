@@ -10,12 +10,14 @@ mod breaker;
 mod call;
 pub mod egress;
 mod engine;
+mod fresh;
 mod host_state;
 mod lane;
 mod limits;
 mod package;
 mod provider;
 mod sandbox;
+mod session;
 mod traffic;
 mod v0_1;
 

@@ -74,6 +74,8 @@ pub struct Package {
     pub capabilities: Vec<String>,
     pub imports: Vec<String>,
     pub needs_wasi: bool,
+    /// Making an instance runs code of its own: a module or component in it has a start function.
+    pub starts: bool,
 }
 
 #[derive(Default)]
@@ -81,6 +83,7 @@ struct Outline {
     imports: Vec<String>,
     exports: Vec<String>,
     manifest: Option<Vec<u8>>,
+    starts: bool,
 }
 
 impl Package {
@@ -147,6 +150,7 @@ pub fn examine(bytes: &[u8]) -> Examination {
         capabilities,
         imports: outline.imports,
         needs_wasi,
+        starts: outline.starts,
     });
     Examination { package, mistakes }
 }
@@ -166,6 +170,7 @@ fn outline(bytes: &[u8]) -> Result<Outline, PackageError> {
             }
             Payload::ModuleSection { .. } | Payload::ComponentSection { .. } => depth += 1,
             Payload::End(_) => depth = depth.saturating_sub(1),
+            Payload::StartSection { .. } | Payload::ComponentStartSection { .. } => outline.starts = true,
             Payload::ComponentImportSection(section) if depth == 0 => {
                 for import in section {
                     outline.imports.push(import.map_err(corrupt)?.name.name.to_owned());

@@ -16,10 +16,12 @@ use tokio::sync::OnceCell;
 use url::Url;
 
 use crate::breaker::Breaker;
-use crate::call::{self, Body, Session};
+use crate::call::{self, Body};
 use crate::egress::{Grants, HostPattern, Secrets};
+use crate::fresh::Stock;
 use crate::host_state::Shared;
 use crate::sandbox::{LoadedPlugin, Sandbox};
+use crate::session::Session;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::{QuotaReport, QuotaWindow};
 use callbacks::Callbacks;
@@ -51,6 +53,7 @@ pub struct SandboxedProvider {
     digest: String,
     plugin: OnceCell<Arc<LoadedPlugin>>,
     description: OnceCell<Arc<Description>>,
+    stock: Arc<Stock>,
     /// Itself: a call outlives the borrow that began it.
     weak: Weak<Self>,
     /// The plugin's own faults.
@@ -117,6 +120,7 @@ impl SandboxedProvider {
             digest: settings.digest,
             plugin: OnceCell::new(),
             description: OnceCell::new(),
+            stock: Arc::default(),
             weak: Weak::clone(weak),
             faults: Breaker::default(),
             upstream: Breaker::default(),
@@ -214,7 +218,9 @@ impl SandboxedProvider {
     ) -> Result<T, ProviderError> {
         self.admit()?;
         let plugin = self.loaded().await?;
-        let result = call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, body).await;
+        let result =
+            call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, Some(&self.stock), body)
+                .await;
         self.record(&result);
         result
     }
@@ -234,18 +240,7 @@ impl SandboxedProvider {
 
     /// A context for calls that the host makes for itself.
     pub fn own_context(&self, budget: Duration) -> CallContext {
-        CallContext {
-            call: atelier_domain::id::CallId::new(),
-            request_id: Arc::from("host"),
-            attempt: 1,
-            idempotency_key: String::new(),
-            budget,
-            scope: Arc::from(""),
-            callback_url: None,
-            depth: 0,
-            journal: None,
-            previews: None,
-        }
+        CallContext::of_host("host", budget)
     }
 }
 

@@ -11,12 +11,14 @@ use atelier_domain::failure::ProviderError;
 use atelier_domain::model::Description;
 use atelier_domain::time::Clock;
 use tokio::sync::Semaphore;
+use wasmtime::Engine;
 use wasmtime::component::Linker;
 
 use crate::artefact::{self, Artefacts, CompileError, Compiler};
 use crate::call::Observer;
 use crate::egress::{Egress, EgressTimeouts, Grants, Secrets};
 use crate::engine::Engines;
+use crate::fresh::HEADROOM;
 use crate::host_state::Shared;
 use crate::lane::SlowLane;
 use crate::limits::Profile;
@@ -68,6 +70,8 @@ pub struct LoadedPlugin {
     /// The id from its manifest.
     pub(crate) id: Arc<str>,
     pub(crate) exports: Exports,
+    /// Making an instance of it runs none of its code, and takes a place in the pool.
+    pub(crate) is_inert: bool,
 }
 
 /// The sandbox: engines, compiled components, the slow lane, the way out.
@@ -77,6 +81,8 @@ pub struct Sandbox {
     pub(crate) slow_lane: Arc<SlowLane>,
     pub(crate) egress: Egress,
     pub(crate) places: Arc<Semaphore>,
+    /// For instances beside those of running calls.
+    pub(crate) headroom: Arc<Semaphore>,
     pub(crate) profile: Profile,
     pub(crate) blobs: Arc<dyn BlobStore>,
     pub(crate) clock: Arc<dyn Clock>,
@@ -105,6 +111,7 @@ impl Sandbox {
             slow_lane: Arc::new(slow_lane),
             egress,
             places: Arc::new(Semaphore::new(config.profile.concurrent_calls as usize)),
+            headroom: Arc::new(Semaphore::new(HEADROOM as usize)),
             profile: config.profile,
             blobs: config.blobs,
             clock: config.clock,
@@ -142,7 +149,10 @@ impl Sandbox {
         let path = self.artefacts.compiled(&package.digest, bytes)?;
         let exports = self.link(&package, &path)?;
         let id = Arc::from(package.manifest.id.as_str());
-        let plugin = Arc::new(LoadedPlugin { package, id, exports });
+        let is_pooled =
+            self.engines.pooling.as_ref().is_some_and(|pool| Engine::same(pool, exports.pre.engine()));
+        let is_inert = is_pooled && !package.needs_wasi && !package.starts;
+        let plugin = Arc::new(LoadedPlugin { package, id, exports, is_inert });
         *place = Arc::downgrade(&plugin);
         Ok(plugin)
     }

@@ -7,7 +7,6 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal};
-use atelier_domain::id::CallId;
 use atelier_domain::job::Job;
 use atelier_domain::provider::{CallContext, Provider};
 use atelier_domain::time::Clock;
@@ -263,19 +262,9 @@ impl Callbacks {
 }
 
 fn context(reached: &Reached) -> CallContext {
-    let call = CallId::new();
-    CallContext {
-        call,
-        request_id: format!("callback-{call}").into(),
-        attempt: 1,
-        idempotency_key: String::new(),
-        budget: PARSE_BUDGET,
-        scope: reached.job.as_ref().map_or_else(|| "".into(), |job| crate::caller::scope_of(job.owner)),
-        callback_url: None,
-        depth: 0,
-        journal: None,
-        previews: None,
-    }
+    let context = CallContext::of_host("callback", PARSE_BUDGET);
+    let scope = reached.job.as_ref().map_or_else(|| "".into(), |job| crate::caller::scope_of(job.owner));
+    CallContext { request_id: format!("callback-{}", context.call).into(), scope, ..context }
 }
 
 fn is_the_callbacks_fault(error: &atelier_domain::failure::ProviderError) -> bool {

@@ -24,23 +24,6 @@ use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider,
 
 use super::SandboxedProvider;
 
-/// Runs `$call` on the capability's export and gives its typed result, or the error that there is no such export.
-macro_rules! export {
-    ($session:ident, $pre:ident, $accessor:ident, $guest:ident => $call:expr) => {{
-        let plugin = std::sync::Arc::clone(&$session.plugin);
-        let Some(pre) = &plugin.exports.$pre else {
-            return Err($session.unsupported(stringify!($pre)));
-        };
-        match pre.instantiate_async(&mut $session.store).await {
-            Ok(bindings) => {
-                let $guest = bindings.$accessor();
-                $call.await
-            }
-            Err(error) => Err(error),
-        }
-    }};
-}
-
 /// Gives `$request`'s conversion, or the trap that a full table is.
 macro_rules! converted {
     ($session:ident, $convert:expr) => {
@@ -62,7 +45,7 @@ macro_rules! value {
     };
 }
 
-pub(super) use {converted, export, value};
+pub(super) use {converted, value};
 
 impl SandboxedProvider {
     fn this(&self) -> Arc<Self> {

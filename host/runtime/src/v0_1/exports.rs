@@ -3,10 +3,10 @@
 use wasmtime::component::InstancePre;
 
 use super::bindings::{
-    catalog::CatalogProviderPre, chat::ChatProviderPre, embedding::EmbeddingProviderPre,
-    media::MediaProviderPre, moderation::ModerationProviderPre, speech::SpeechProviderPre,
-    token_count::TokenCountProviderPre, training::TrainingProviderPre,
-    transcription::TranscriptionProviderPre, webhook::WebhookProviderPre,
+    catalog::CatalogProviderIndices, chat::ChatProviderIndices, embedding::EmbeddingProviderIndices,
+    media::MediaProviderIndices, moderation::ModerationProviderIndices, speech::SpeechProviderIndices,
+    token_count::TokenCountProviderIndices, training::TrainingProviderIndices,
+    transcription::TranscriptionProviderIndices, webhook::WebhookProviderIndices,
 };
 use crate::host_state::CallState;
 
@@ -16,16 +16,18 @@ pub const VERSION: &str = "0.1.0";
 
 /// What a component exports, ready to be instantiated.
 pub struct Exports {
-    pub catalog: CatalogProviderPre<CallState>,
-    pub chat: Option<ChatProviderPre<CallState>>,
-    pub token_count: Option<TokenCountProviderPre<CallState>>,
-    pub embedding: Option<EmbeddingProviderPre<CallState>>,
-    pub moderation: Option<ModerationProviderPre<CallState>>,
-    pub speech: Option<SpeechProviderPre<CallState>>,
-    pub transcription: Option<TranscriptionProviderPre<CallState>>,
-    pub media: Option<MediaProviderPre<CallState>>,
-    pub training: Option<TrainingProviderPre<CallState>>,
-    pub webhook: Option<WebhookProviderPre<CallState>>,
+    pub pre: InstancePre<CallState>,
+    /// Every plugin has it.
+    pub catalog: Option<CatalogProviderIndices>,
+    pub chat: Option<ChatProviderIndices>,
+    pub token_count: Option<TokenCountProviderIndices>,
+    pub embedding: Option<EmbeddingProviderIndices>,
+    pub moderation: Option<ModerationProviderIndices>,
+    pub speech: Option<SpeechProviderIndices>,
+    pub transcription: Option<TranscriptionProviderIndices>,
+    pub media: Option<MediaProviderIndices>,
+    pub training: Option<TrainingProviderIndices>,
+    pub webhook: Option<WebhookProviderIndices>,
 }
 
 impl Exports {
@@ -36,21 +38,22 @@ impl Exports {
     pub fn new(pre: &InstancePre<CallState>, exported: &[String]) -> wasmtime::Result<Self> {
         let has = |name: &str| exported.iter().any(|known| known == name);
         macro_rules! optional {
-            ($name:literal, $pre:ident) => {
-                has($name).then(|| $pre::new(pre.clone())).transpose()?
+            ($name:literal, $indices:ident) => {
+                has($name).then(|| $indices::new(pre)).transpose()?
             };
         }
         Ok(Self {
-            catalog: CatalogProviderPre::new(pre.clone())?,
-            chat: optional!("chat", ChatProviderPre),
-            token_count: optional!("token-count", TokenCountProviderPre),
-            embedding: optional!("embedding", EmbeddingProviderPre),
-            moderation: optional!("moderation", ModerationProviderPre),
-            speech: optional!("speech", SpeechProviderPre),
-            transcription: optional!("transcription", TranscriptionProviderPre),
-            media: optional!("media", MediaProviderPre),
-            training: optional!("training", TrainingProviderPre),
-            webhook: optional!("webhook", WebhookProviderPre),
+            catalog: Some(CatalogProviderIndices::new(pre)?),
+            pre: pre.clone(),
+            chat: optional!("chat", ChatProviderIndices),
+            token_count: optional!("token-count", TokenCountProviderIndices),
+            embedding: optional!("embedding", EmbeddingProviderIndices),
+            moderation: optional!("moderation", ModerationProviderIndices),
+            speech: optional!("speech", SpeechProviderIndices),
+            transcription: optional!("transcription", TranscriptionProviderIndices),
+            media: optional!("media", MediaProviderIndices),
+            training: optional!("training", TrainingProviderIndices),
+            webhook: optional!("webhook", WebhookProviderIndices),
         })
     }
 }

@@ -3,7 +3,6 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::id::CallId;
 use atelier_domain::provider::{CallContext, Provider};
 use atelier_domain::time::Timestamp;
 
@@ -16,19 +15,9 @@ const MODELS_MAX: usize = 10_000;
 
 /// A context for the host's own calls.
 pub(super) fn context(purpose: &str, budget: Duration) -> CallContext {
-    let call = CallId::new();
-    CallContext {
-        call,
-        request_id: format!("{purpose}-{}", call.simple()).into(),
-        attempt: 1,
-        idempotency_key: call.to_string(),
-        budget,
-        scope: "host".into(),
-        callback_url: None,
-        depth: 0,
-        journal: None,
-        previews: None,
-    }
+    let context = CallContext::of_host(purpose, budget);
+    let request_id = format!("{purpose}-{}", context.call.simple()).into();
+    CallContext { request_id, idempotency_key: context.call.to_string(), scope: "host".into(), ..context }
 }
 
 /// What the provider says of itself, and what it finds when it asks. A failure is a mark on what is known so far.

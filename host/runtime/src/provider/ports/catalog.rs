@@ -8,21 +8,8 @@ use atelier_domain::provider::CallContext;
 
 use super::value;
 use crate::provider::SandboxedProvider;
+use crate::session::export;
 use crate::v0_1::convert;
-
-/// Runs `$call` on the catalog.
-macro_rules! catalog {
-    ($session:ident, $guest:ident => $call:expr) => {{
-        let plugin = Arc::clone(&$session.plugin);
-        match plugin.exports.catalog.instantiate_async(&mut $session.store).await {
-            Ok(bindings) => {
-                let $guest = bindings.atelier_provider_catalog();
-                $call.await
-            }
-            Err(error) => Err(error),
-        }
-    }};
-}
 
 pub(super) async fn discover(
     provider: Arc<SandboxedProvider>,
@@ -31,8 +18,7 @@ pub(super) async fn discover(
 ) -> Result<Page<ModelInfo>, ProviderError> {
     let call = provider.call(context, |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
-            let result = catalog!(session, guest => guest.call_discover(&mut session.store, &context, cursor.as_deref()));
+            let result = export!(session, catalog, atelier_provider_catalog, guest => guest.call_discover(&mut session.store, &session.context, cursor.as_deref()));
             let page = value!(session, result);
             session.give(convert::catalog::page(page))
         })
@@ -47,8 +33,7 @@ pub(super) async fn model(
 ) -> Result<ModelInfo, ProviderError> {
     let call = provider.call(context, |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
-            let result = catalog!(session, guest => guest.call_get_model(&mut session.store, &context, &id));
+            let result = export!(session, catalog, atelier_provider_catalog, guest => guest.call_get_model(&mut session.store, &session.context, &id));
             let model = value!(session, result);
             let known = convert::catalog::model(model).and_then(|model| {
                 model.ok_or_else(|| "it gave a model without an id or a known task".to_owned())
@@ -67,8 +52,7 @@ pub(super) async fn voices(
 ) -> Result<Page<Voice>, ProviderError> {
     let call = provider.call(context, |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
-            let result = catalog!(session, guest => guest.call_voices(&mut session.store, &context, &model, cursor.as_deref()));
+            let result = export!(session, catalog, atelier_provider_catalog, guest => guest.call_voices(&mut session.store, &session.context, &model, cursor.as_deref()));
             let page = value!(session, result);
             session.give(Ok(convert::catalog::voices(page)))
         })
@@ -82,8 +66,7 @@ pub(super) async fn check(
 ) -> Result<(), ProviderError> {
     let call = provider.call(context, |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
-            let result = catalog!(session, guest => guest.call_check(&mut session.store, &context));
+            let result = export!(session, catalog, atelier_provider_catalog, guest => guest.call_check(&mut session.store, &session.context));
             session.finish(result)
         })
     });

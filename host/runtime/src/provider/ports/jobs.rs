@@ -9,8 +9,9 @@ use atelier_domain::generation::media::{
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::provider::CallContext;
 
-use super::{converted, export, value};
+use super::{converted, value};
 use crate::provider::SandboxedProvider;
+use crate::session::export;
 use crate::v0_1::convert;
 
 /// Runs `$call` with the request in the guest's form, on the export of its kind.
@@ -48,9 +49,8 @@ pub(super) async fn estimate(
 ) -> Result<Vec<UsageLine>, ProviderError> {
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
             let result = with_request!(session, request, (guest, wit) =>
-                guest.call_estimate_usage(&mut session.store, &context, &wit));
+                guest.call_estimate_usage(&mut session.store, &session.context, &wit));
             let lines = value!(session, result);
             session.give(Ok(convert::usage(lines)))
         })
@@ -65,9 +65,8 @@ pub(super) async fn submit(
 ) -> Result<Step, ProviderError> {
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
             let result = with_request!(session, request, (guest, wit) =>
-                guest.call_submit(&mut session.store, &context, &wit));
+                guest.call_submit(&mut session.store, &session.context, &wit));
             let step = value!(session, result);
             let step = convert::jobs::step(step, session.store.data_mut());
             session.give(step)
@@ -85,9 +84,9 @@ pub(super) async fn resume(
 ) -> Result<Step, ProviderError> {
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
-            let (context, wake) = (session.context.clone(), convert::jobs::wake(wake));
+            let wake = convert::jobs::wake(wake);
             let result = of_kind!(session, kind, guest =>
-                guest.call_resume(&mut session.store, &context, &state, &wake));
+                guest.call_resume(&mut session.store, &session.context, &state, &wake));
             let step = value!(session, result);
             let step = convert::jobs::step(step, session.store.data_mut());
             session.give(step)
@@ -104,9 +103,8 @@ pub(super) async fn cancel(
 ) -> Result<Cancellation, ProviderError> {
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
-            let context = session.context.clone();
             let result = of_kind!(session, kind, guest =>
-                guest.call_cancel(&mut session.store, &context, &state));
+                guest.call_cancel(&mut session.store, &session.context, &state));
             let end = value!(session, result);
             let end = convert::jobs::cancellation(end, session.store.data_mut());
             session.give(end)
@@ -122,9 +120,9 @@ pub(super) async fn parse_callback(
 ) -> Result<Vec<CallbackEvent>, ProviderError> {
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
-            let (context, callback) = (session.context.clone(), convert::jobs::callback(callback));
+            let callback = convert::jobs::callback(callback);
             let result = export!(session, webhook, atelier_provider_webhook, guest =>
-                guest.call_parse(&mut session.store, &context, &callback));
+                guest.call_parse(&mut session.store, &session.context, &callback));
             let events = value!(session, result);
             session.give(convert::jobs::events(events))
         })

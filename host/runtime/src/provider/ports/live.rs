@@ -11,9 +11,10 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::provider::{CallContext, EventStream};
 use tokio::sync::mpsc;
 
-use super::{converted, export, value};
-use crate::call::{EVENT_BATCHES_MAX, LiveStream, Session};
+use super::{converted, value};
+use crate::call::{EVENT_BATCHES_MAX, LiveStream};
 use crate::provider::SandboxedProvider;
+use crate::session::{Session, export};
 use crate::v0_1::convert;
 use crate::v0_1::imports::sinks::{AudioSink, ChatSink, TranscriptSink};
 
@@ -28,9 +29,8 @@ pub(super) fn chat(
             let sink = ChatSink::new(sender, &session.patterns());
             let sink = converted!(session, session.store.data_mut().push(sink));
             let request = converted!(session, convert::chat::request(request, session.store.data_mut()));
-            let context = session.context.clone();
             let result = export!(session, chat, atelier_provider_chat, guest =>
-                guest.call_generate(&mut session.store, &context, &request, sink));
+                guest.call_generate(&mut session.store, &session.context, &request, sink));
             session.finish(result.map(|result| result.map(|()| Vec::new())))
         })
     });
@@ -45,9 +45,8 @@ pub(super) async fn count_tokens(
     let call = provider.call(context, move |mut session| {
         Box::pin(async move {
             let request = converted!(session, convert::chat::request(request, session.store.data_mut()));
-            let context = session.context.clone();
             let result = export!(session, token_count, atelier_provider_token_count, guest =>
-                guest.call_count(&mut session.store, &context, &request));
+                guest.call_count(&mut session.store, &session.context, &request));
             session.finish(result)
         })
     });
@@ -64,9 +63,8 @@ pub(super) fn speak(
         Box::pin(async move {
             let sink = converted!(session, session.store.data_mut().push(AudioSink::new(sender)));
             let request = convert::live::speech_request(request);
-            let context = session.context.clone();
             let result = export!(session, speech, atelier_provider_speech, guest =>
-                guest.call_synthesize(&mut session.store, &context, &request, sink));
+                guest.call_synthesize(&mut session.store, &session.context, &request, sink));
             let usage = convert::usage(value!(session, result));
             session.give(Ok(usage)).map(|usage| vec![SpeechEvent::Finished(usage)])
         })
@@ -87,9 +85,8 @@ pub(super) fn transcribe(
             let sink = converted!(session, session.store.data_mut().push(sink));
             let request =
                 converted!(session, convert::live::transcription_request(request, session.store.data_mut()));
-            let context = session.context.clone();
             let result = export!(session, transcription, atelier_provider_transcription, guest =>
-                guest.call_transcribe(&mut session.store, &context, &request, sink));
+                guest.call_transcribe(&mut session.store, &session.context, &request, sink));
             let transcript = convert::live::transcript(value!(session, result));
             let transcript = session.give(transcript)?;
             // What could still have become a secret is plain text after all.
@@ -114,9 +111,8 @@ pub(super) async fn embed(
         Box::pin(async move {
             let request =
                 converted!(session, convert::live::embedding_request(request, session.store.data_mut()));
-            let context = session.context.clone();
             let result = export!(session, embedding, atelier_provider_embedding, guest =>
-                guest.call_embed(&mut session.store, &context, &request));
+                guest.call_embed(&mut session.store, &session.context, &request));
             let response = value!(session, result);
             session.give(Ok(convert::live::embedding_response(response)))
         })
@@ -133,9 +129,8 @@ pub(super) async fn moderate(
         Box::pin(async move {
             let request =
                 converted!(session, convert::live::moderation_request(request, session.store.data_mut()));
-            let context = session.context.clone();
             let result = export!(session, moderation, atelier_provider_moderation, guest =>
-                guest.call_moderate(&mut session.store, &context, &request));
+                guest.call_moderate(&mut session.store, &session.context, &request));
             let response = value!(session, result);
             session.give(convert::live::moderation_response(response))
         })

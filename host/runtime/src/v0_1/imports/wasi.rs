@@ -234,7 +234,6 @@ mod tests {
     use std::io;
 
     use atelier_domain::blob::{Blob, BlobId, BlobStore, BlobWriter};
-    use atelier_domain::id::CallId;
     use atelier_domain::time::SystemClock;
     use http_body_util::Empty;
 
@@ -298,18 +297,7 @@ mod tests {
     }
 
     fn context() -> CallContext {
-        CallContext {
-            call: CallId::new(),
-            request_id: Arc::from("test"),
-            attempt: 1,
-            idempotency_key: String::new(),
-            budget: Duration::from_secs(1),
-            scope: Arc::from(""),
-            callback_url: None,
-            depth: 0,
-            journal: None,
-            previews: None,
-        }
+        CallContext::of_host("test", Duration::from_secs(1))
     }
 
     async fn send(door: &Door) -> Option<ProviderError> {

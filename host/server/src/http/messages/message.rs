@@ -1,7 +1,8 @@
 //! A message's content: blocks on the wire, parts in the domain.
 
-use atelier_domain::generation::Json;
-use atelier_domain::generation::chat::{ChatRole, Message, Part, Thinking, ToolCall, ToolContent, ToolResult};
+use atelier_domain::generation::chat::{
+    ChatRole, Message, Part, Thinking, ToolCall, ToolContent, ToolResult,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 
@@ -35,7 +36,7 @@ pub(super) enum Content {
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schema(as = MessageBlock)]
-enum Block {
+pub(super) enum Block {
     Text {
         text: String,
     },

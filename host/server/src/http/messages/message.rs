@@ -1,6 +1,5 @@
 //! A message's content: blocks on the wire, parts in the domain.
 
-use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{ChatRole, Message, Part, Thinking, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
 use utoipa::ToSchema;

@@ -34,7 +34,7 @@ pub(super) enum Content {
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schema(as = MessageBlock)]
-enum Block {
+pub(super) enum Block {
     Text {
         text: String,
     },

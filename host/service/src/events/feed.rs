@@ -49,6 +49,8 @@ pub(super) struct Feed {
     source: Source,
     /// The number that was given last.
     after: u64,
+    /// The reader knows that nothing is kept of what there was.
+    has_told_of_nothing: bool,
     reader: mpsc::Sender<FeedItem>,
     deadline: Instant,
 }
@@ -63,7 +65,7 @@ impl Feed {
         reader: mpsc::Sender<FeedItem>,
     ) -> Self {
         let deadline = Instant::now() + inner.limits.total_max;
-        Self { inner, place, owner, source, after, reader, deadline }
+        Self { inner, place, owner, source, after, has_told_of_nothing: false, reader, deadline }
     }
 
     pub(super) async fn run(mut self) {
@@ -170,7 +172,9 @@ impl Feed {
         // Asked first: what it says last is stored before it is over.
         let is_over = self.inner.is_over(self.owner, id).await?;
         let page = self.inner.job_page(self.owner, id, self.after).await?;
-        if page.is_cut {
+        let is_nothing = page.events.is_empty();
+        if page.is_cut && !(is_nothing && self.has_told_of_nothing) {
+            self.has_told_of_nothing = is_nothing;
             let oldest = page.events.first().map_or(self.after.saturating_add(2), |event| event.sequence);
             self.send(FeedItem::Missed { oldest }).await?;
         }

@@ -1,6 +1,8 @@
 //! A message's content: blocks on the wire, parts in the domain.
 
-use atelier_domain::generation::chat::{ChatRole, Message, Part, Thinking, ToolCall, ToolContent, ToolResult};
+use atelier_domain::generation::chat::{
+    ChatRole, Message, Part, Thinking, ToolCall, ToolContent, ToolResult,
+};
 use serde::Deserialize;
 use utoipa::ToSchema;
 

@@ -6,12 +6,15 @@
 
 pub mod accounts;
 pub mod blobs;
+pub mod callbacks;
+pub mod events;
 pub mod jobs;
 pub mod plugins;
 pub mod sample;
+pub mod webhooks;
 
 /// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
-/// a store with the three ports, empty and kept alive by it.
+/// a store with all ports of the database, empty and kept alive by it.
 #[macro_export]
 macro_rules! store_contract {
     ($open:ident) => {
@@ -44,6 +47,38 @@ macro_rules! store_contract {
             open_jobs_come_in_the_order_of_their_wake_times
             a_final_job_is_open_no_more
             a_large_job_is_kept_whole
+        );
+        $crate::contract_tests!($open, events:
+            every_change_that_tells_something_is_an_event_and_no_other_is
+            a_job_that_is_created_final_has_its_end_alone
+            numbers_have_no_gap_and_no_double_however_many_write
+            progress_is_told_once_for_each_whole_percent_and_only_as_it_grows
+            a_job_that_never_settles_fills_no_disk_and_its_end_is_told_still
+            events_are_read_in_pages_after_a_number
+            a_jobs_events_are_its_own_and_its_owners_alone
+            a_sweep_leaves_the_newest_and_says_what_is_gone
+            who_watches_is_told_of_each_event_once_it_can_be_read
+            an_event_is_read_as_it_was_made
+        );
+        $crate::contract_tests!($open, webhooks:
+            endpoints_are_their_owners_alone
+            an_owner_has_so_many_endpoints_and_no_more
+            a_changed_endpoint_keeps_its_id_and_owner
+            each_endpoint_that_wants_an_event_gets_a_delivery_with_it
+            deliveries_are_listed_newest_first_in_pages
+            a_failed_delivery_is_due_again_when_it_is_to_be_and_a_taken_one_never
+            a_delivery_that_was_given_up_is_sent_again_by_its_owner_alone
+            no_endpoint_hides_what_is_due_for_others
+            no_more_than_so_much_waits_for_one_endpoint_and_the_rest_is_counted
+            an_endpoint_that_fails_for_days_is_disabled_with_the_attempt_that_shows_it
+            what_waits_for_a_removed_endpoint_can_be_given_up
+            old_deliveries_are_swept_the_oldest_first_and_leave_nothing
+        );
+        $crate::contract_tests!($open, callbacks:
+            a_callback_is_fresh_once_in_this_period_and_the_next
+            of_many_who_bring_one_callback_at_once_one_is_first
+            a_mark_can_be_taken_back
+            old_marks_are_swept
         );
     };
 }

@@ -1,11 +1,15 @@
 //! Keys: fixed-width big-endian parts, so that bytes sort as the values do.
 
+mod events;
+
 use atelier_domain::id::{JobId, KeyId, UserId};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
 use crate::codec::damaged;
 use crate::schema::Table;
+
+pub(crate) use events::{callback_mark, delivery, due, due_of, event, period_of};
 
 /// The most bytes of a user's name.
 pub const USER_NAME_BYTES_MAX: usize = 256;

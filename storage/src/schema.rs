@@ -7,7 +7,7 @@ use atelier_domain::store::StoreError;
 use crate::engine::Engine;
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A table: one tree of the engine. The discriminant enters the checksum of rows: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,30 @@ pub(crate) enum Table {
     JobsOpenByOwner = 8,
     /// Parts of rows too large for one page: see `engine`.
     Chunks = 9,
+    /// Owner, number → event.
+    Events = 40,
+    /// Owner → the numbers of their oldest event that is kept and of their next.
+    EventHeads = 41,
+    /// Job id → the numbers of its events.
+    JobEvents = 42,
+    /// Owner → their endpoints.
+    WebhookEndpoints = 43,
+    /// Endpoint id → how much waits for it.
+    WebhookQueues = 44,
+    /// Endpoint id, inverted delivery id → delivery.
+    Deliveries = 45,
+    /// Delivery id → endpoint id.
+    DeliveriesById = 46,
+    /// Endpoint id, time, delivery id → nothing; deliveries that are pending.
+    DeliveriesDue = 47,
+    /// Delivery id → nothing; deliveries that are pending.
+    DeliveriesPending = 48,
+    /// Period, hash of a processed callback → nothing.
+    CallbackMarks = 49,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 10] = [
+    pub(crate) const ALL: [Table; 20] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -47,7 +67,31 @@ impl Table {
         Table::JobsOpen,
         Table::JobsOpenByOwner,
         Table::Chunks,
+        Table::Events,
+        Table::EventHeads,
+        Table::JobEvents,
+        Table::WebhookEndpoints,
+        Table::WebhookQueues,
+        Table::Deliveries,
+        Table::DeliveriesById,
+        Table::DeliveriesDue,
+        Table::DeliveriesPending,
+        Table::CallbackMarks,
     ];
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) fn index(self) -> usize {
+        const PLACES: [u8; 256] = {
+            let mut places = [u8::MAX; 256];
+            let mut place = 0;
+            while place < Table::ALL.len() {
+                places[Table::ALL[place] as usize] = place as u8;
+                place += 1;
+            }
+            places
+        };
+        usize::from(PLACES[self as usize])
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -61,6 +105,16 @@ impl Table {
             Table::JobsOpen => "jobs_open",
             Table::JobsOpenByOwner => "jobs_open_by_owner",
             Table::Chunks => "chunks",
+            Table::Events => "events",
+            Table::EventHeads => "event_heads",
+            Table::JobEvents => "job_events",
+            Table::WebhookEndpoints => "webhook_endpoints",
+            Table::WebhookQueues => "webhook_queues",
+            Table::Deliveries => "deliveries",
+            Table::DeliveriesById => "deliveries_by_id",
+            Table::DeliveriesDue => "deliveries_due",
+            Table::DeliveriesPending => "deliveries_pending",
+            Table::CallbackMarks => "callback_marks",
         }
     }
 }
@@ -75,8 +129,8 @@ impl fmt::Display for Table {
 /// so it must bear to find its own work.
 type Migration = fn(&Engine) -> Result<(), StoreError>;
 
-/// Version 1 is the first: an empty database needs nothing but its number.
-const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(())];
+/// Version 1 is the first: an empty database needs nothing but its number. Version 2 has more tables, which opening makes.
+const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(()), |_| Ok(())];
 
 /// Refuses a database of a newer schema.
 pub(crate) fn check(engine: &Engine) -> Result<(), StoreError> {

@@ -1,14 +1,20 @@
-//! The database behind the ports of accounts, plugins and jobs.
+//! The database behind the ports of accounts, plugins, jobs, their events, webhooks and callbacks.
 
 mod accounts;
+mod callbacks;
+mod deliveries;
+mod events;
 mod jobs;
 mod plugins;
+mod rows;
+mod webhooks;
 
 use std::fmt;
 use std::fs::File;
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
 
-use atelier_domain::store::StoreError;
+use atelier_domain::store::{EventWatcher, Noted, StoreError};
 
 use crate::engine::{Engine, State, unavailable};
 use crate::mark::{Mark, MarkState};
@@ -35,6 +41,8 @@ pub struct Store {
     engine: Option<Engine>,
     path: PathBuf,
     opening: Opening,
+    /// Told of events once they are durable.
+    watcher: OnceLock<Arc<dyn EventWatcher>>,
     /// Keeps other processes out; released last.
     _lock: File,
 }
@@ -80,12 +88,20 @@ impl Store {
         for folder in [&database, path] {
             folder::sync(folder).map_err(unavailable)?;
         }
-        Ok(Self { engine: Some(engine), path: path.to_owned(), opening, _lock: lock })
+        let watcher = OnceLock::new();
+        Ok(Self { engine: Some(engine), path: path.to_owned(), opening, watcher, _lock: lock })
     }
 
     /// How it was found.
     pub fn opening(&self) -> Opening {
         self.opening
+    }
+
+    /// Tells of an event that is durable.
+    fn tell(&self, noted: Option<Noted>) {
+        if let (Some(noted), Some(watcher)) = (noted, self.watcher.get()) {
+            watcher.stored(noted);
+        }
     }
 
     fn engine(&self) -> &Engine {

@@ -1,6 +1,6 @@
 //! A process is killed while it writes. The test starts itself again as that process.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::io::{BufRead as _, BufReader, Write as _};
 use std::path::Path;
 use std::process::{Command, Stdio};
@@ -8,7 +8,7 @@ use std::sync::Mutex;
 
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::store::JobStore as _;
+use atelier_domain::store::{EventStore as _, JobStore as _};
 use atelier_storage::contract::sample;
 use atelier_storage::{Opening, Store};
 
@@ -72,6 +72,17 @@ fn check(folder: &Path, acknowledged: &HashMap<JobId, bool>, round: usize) {
     indexed.reverse();
     assert_eq!(indexed, open, "the tables agree");
     assert_eq!(store.open_job_count(owner).expect("counted"), open.len());
+    let events = store.events(owner, 0, usize::MAX).expect("read").events;
+    assert!(events.iter().map(|event| event.sequence).eq(1..=events.len() as u64), "each number once");
+    let told: HashSet<(JobId, bool)> =
+        events.iter().map(|event| (event.job.id, event.kind.is_final())).collect();
+    assert_eq!(told.len(), events.len(), "each event once");
+    let happened: HashSet<(JobId, bool)> = jobs
+        .iter()
+        .flat_map(|job| [Some((job.id, false)), job.state.is_final().then_some((job.id, true))])
+        .flatten()
+        .collect();
+    assert_eq!(told, happened, "what happened to jobs and what was told of it");
 }
 
 /// Prints every write after it was acknowledged, until the end.

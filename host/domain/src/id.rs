@@ -6,6 +6,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use uuid::Uuid;
 
+use crate::time::Timestamp;
+
 /// Why a text is not an identifier.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("{text:?} is not a valid {what}: {why}")]
@@ -48,6 +50,16 @@ macro_rules! uuid_id {
             pub fn simple(&self) -> String {
                 self.0.simple().to_string()
             }
+            /// One that is the same whenever it is made of the same time and parts, for where nothing may be drawn at random.
+            pub fn derived(made: Timestamp, parts: &[&[u8]]) -> Self {
+                Self(derived(concat!("atelier 2026-11 ", $what), made, parts))
+            }
+            /// When it was made, to the millisecond.
+            pub fn made(&self) -> Timestamp {
+                let mut bytes = [0; 8];
+                bytes[2..].copy_from_slice(&self.0.as_bytes()[..6]);
+                Timestamp(u64::from_be_bytes(bytes))
+            }
         }
         impl Default for $name {
             fn default() -> Self {
@@ -85,6 +97,26 @@ uuid_id!(/// A job.
     JobId, "job id");
 uuid_id!(/// One call into a provider.
     CallId, "call id");
+uuid_id!(/// A message of ours to webhook endpoints: the same for each attempt and each endpoint.
+    MessageId, "message id");
+uuid_id!(/// An endpoint of outgoing webhooks.
+    EndpointId, "webhook endpoint id");
+uuid_id!(/// A message on its way to one endpoint.
+    DeliveryId, "delivery id");
+
+/// A UUID of version 7 (RFC 9562 §5.7) whose random part is a hash: time, version, variant, and the rest of the hash.
+fn derived(purpose: &str, made: Timestamp, parts: &[&[u8]]) -> Uuid {
+    let mut hasher = blake3::Hasher::new_derive_key(purpose);
+    for part in parts {
+        hasher.update(&(part.len() as u64).to_be_bytes()).update(part);
+    }
+    let mut bytes = [0; 16];
+    bytes.copy_from_slice(&hasher.finalize().as_bytes()[..16]);
+    bytes[..6].copy_from_slice(&made.0.to_be_bytes()[2..]);
+    bytes[6] = 0x70 | (bytes[6] & 0x0f);
+    bytes[8] = 0x80 | (bytes[8] & 0x3f);
+    Uuid::from_bytes(bytes)
+}
 
 /// Name of a configured instance of a provider: the first part of its models' ids.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -209,5 +241,16 @@ mod tests {
         }
         assert!("00000000-0000-4000-8000-000000000000".parse::<JobId>().is_err(), "version 4");
         assert!(JobId::new().to_string().parse::<JobId>().is_ok());
+    }
+
+    #[test]
+    fn a_derived_id_is_of_version_7_keeps_its_time_and_differs_with_its_parts() {
+        let made = Timestamp(1_795_305_600_123);
+        let id = MessageId::derived(made, &[b"alice", b"1"]);
+        assert_eq!(id.to_string().parse::<MessageId>().expect("of version 7"), id);
+        assert_eq!(id.made(), made);
+        assert_eq!(MessageId::derived(made, &[b"alice", b"1"]), id);
+        assert_ne!(MessageId::derived(made, &[b"alice1", b""]), id);
+        assert_ne!(*DeliveryId::derived(made, &[b"alice", b"1"]).as_bytes(), *id.as_bytes());
     }
 }

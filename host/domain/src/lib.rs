@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod blob;
+pub mod event;
 pub mod failure;
 pub mod generation;
 pub mod id;
@@ -16,3 +17,4 @@ pub mod provider;
 pub mod store;
 pub mod text;
 pub mod time;
+pub mod webhook;

@@ -1,5 +1,9 @@
 //! The ports of the database. Their methods block: call them off the async threads.
 
+mod callbacks;
+mod events;
+mod webhooks;
+
 use std::fmt;
 
 use crate::account::{ApiKey, KeyDigest, User};
@@ -7,6 +11,10 @@ use crate::id::{JobId, KeyId, UserId};
 use crate::job::Job;
 use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
+
+pub use callbacks::{CallbackMark, CallbackStore};
+pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
+pub use webhooks::{AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore};
 
 /// Why the store could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -1,5 +1,7 @@
 //! The composition root: the only place where concrete types are built.
 
+mod telling;
+
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,11 +14,13 @@ use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
+use atelier_service::events::{Events, Hub};
 use atelier_service::generation::{CallBudget, Generations};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::limits::Limiter;
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
+use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
 use atelier_storage::{Blobs, Store};
 use tokio::net::TcpListener;
@@ -29,6 +33,7 @@ use crate::listener::Bounds;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
+use crate::webhook_sender::EgressSender;
 use crate::workers::Workers;
 use crate::{admin, callback_key, listener};
 
@@ -48,6 +53,10 @@ pub struct App {
     pub generations: Generations,
     pub jobs: Jobs,
     pub callbacks: Callbacks,
+    pub events: Events,
+    pub webhooks: Webhooks,
+    /// Wakes whoever waits for events.
+    pub hub: Arc<Hub>,
     pub metrics: Arc<Metrics>,
     pub plugins: Arc<Plugins>,
     pub instances: Arc<Instances>,
@@ -96,10 +105,15 @@ impl App {
         }
         instances.start().await.context("placing the configured instances")?;
         let addresses = callback_addresses(&config).await?;
+        let hub = Arc::new(Hub::default());
+        let sender = EgressSender::new(instances.sandbox().clone(), &config.webhooks.private_hosts);
+        let webhooks = telling::webhooks(&config, &store, &pool, &clock, &hub, sender);
+        let events = telling::events(&config, &store, &pool, &clock, &hub);
+        metrics.watch_events(events.clone(), webhooks.clone(), clock.clone())?;
         let ports = JobPorts {
-            store,
+            store: store.clone(),
             blobs: office.blobs.clone(),
-            pool,
+            pool: pool.clone(),
             registry: registry.clone(),
             fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs)),
             clock: clock.clone(),
@@ -119,6 +133,9 @@ impl App {
             limiter: limiter.clone(),
             clock: clock.clone(),
             meter: metrics.clone(),
+            store,
+            pool,
+            senders: config.callbacks.senders.clone(),
         });
         Ok(Arc::new(Self {
             clock,
@@ -127,6 +144,9 @@ impl App {
             generations: Generations::new(registry.clone(), budget),
             jobs,
             callbacks,
+            events,
+            webhooks,
+            hub,
             registry,
             metrics,
             plugins,
@@ -270,11 +290,16 @@ impl Running {
             }
             jobs.run(stopped).await;
         };
+        let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
+        let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(watching),
             tokio::spawn(renewing),
             tokio::spawn(working),
+            tokio::spawn(async move { webhooks.run(telling).await }),
+            tokio::spawn(async move { events.run_sweeps(sweeping).await }),
+            tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
         ];
         tracing::info!(%address, %admin_address, "listening");
         Ok(Self { app, address, admin_address, stop, tasks })
@@ -284,6 +309,8 @@ impl Running {
     pub async fn stop(self) {
         self.app.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
+        // Feeds end by themselves after minutes only; their readers go on elsewhere or later.
+        self.app.hub.close();
         for task in self.tasks {
             if let Err(error) = task.await {
                 tracing::error!(%error, "a task of the server ended unexpectedly");

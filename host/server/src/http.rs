@@ -7,6 +7,7 @@ mod chat_completions;
 mod deprecation;
 mod embeddings;
 mod error;
+mod events;
 mod favicon;
 mod form;
 mod gate;
@@ -27,6 +28,8 @@ mod responses;
 pub mod route;
 mod sse;
 mod users;
+mod webhook_endpoints;
 
 pub use error::{ApiError, Dialect};
+pub(crate) use events::message::body as message;
 pub use gate::{Call, Reply};

@@ -11,4 +11,5 @@ mod local;
 mod metrics;
 mod plugin_host;
 mod telemetry;
+mod webhook_sender;
 mod workers;

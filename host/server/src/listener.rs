@@ -1,10 +1,16 @@
 //! Accepting connections: bounded, without Nagle's delay, drained under a deadline.
 
+use std::convert::Infallible;
 use std::io;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use axum::Router;
+use axum::response::Response;
+use hyper::Request;
+use hyper::body::Incoming;
+use hyper::service::Service;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
@@ -19,6 +25,10 @@ const HEAD_BYTES_MAX: usize = 64 * 1024;
 const STREAMS_MAX: u32 = 256;
 /// A pause after the system refused a connection, so that a full file table does not make us spin.
 const PAUSE: Duration = Duration::from_millis(50);
+
+/// The address at the other end of a request's connection: that of a proxy, where there is one.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Peer(pub IpAddr);
 
 /// What bounds a listener.
 #[derive(Clone, Copy, Debug)]
@@ -69,7 +79,9 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let (builder, service) = (builder.clone(), TowerToHyperService::new(router.clone()));
+        let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
+        let service = FromPeer { router: TowerToHyperService::new(router.clone()), peer };
+        let builder = builder.clone();
         let (watcher, open) = (connections.watcher(), open.clone());
         workers.spawn(async move {
             let _place = place;
@@ -91,6 +103,26 @@ pub(crate) async fn serve(
             after_s = bounds.drain_max.as_secs(),
             "requests were still running when the server stopped"
         );
+    }
+}
+
+/// The router as one connection's requests reach it.
+#[derive(Clone)]
+struct FromPeer {
+    router: TowerToHyperService<Router>,
+    peer: Option<Peer>,
+}
+
+impl Service<Request<Incoming>> for FromPeer {
+    type Response = Response;
+    type Error = Infallible;
+    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+
+    fn call(&self, mut request: Request<Incoming>) -> Self::Future {
+        if let Some(peer) = self.peer {
+            request.extensions_mut().insert(peer);
+        }
+        self.router.call(request)
     }
 }
 

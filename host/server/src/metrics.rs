@@ -1,5 +1,6 @@
 //! Prometheus metrics. What a request touches is resolved beforehand.
 
+mod events;
 mod process;
 mod storage;
 
@@ -9,10 +10,13 @@ use std::time::Duration;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
+use atelier_domain::time::Clock;
 use atelier_runtime::{CallReport, Observer};
 use atelier_service::StoragePool;
+use atelier_service::events::Events;
 use atelier_service::limits::Class;
 use atelier_service::meter::{CallRecord, Meter, ModelMeter};
+use atelier_service::webhooks::Webhooks;
 use http::StatusCode;
 use prometheus::{
     Encoder, Histogram, HistogramOpts, HistogramVec, IntCounter, IntCounterVec, IntGauge, IntGaugeVec, Opts,
@@ -202,6 +206,19 @@ impl Metrics {
     /// It is told already: a bug of ours.
     pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(storage::Storage::new(pool)?))
+    }
+
+    /// Tells of feeds and outgoing webhooks, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_events(
+        &self,
+        events: Events,
+        webhooks: Webhooks,
+        clock: Arc<dyn Clock>,
+    ) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(events::EventMetrics::new(events, webhooks, clock)?))
     }
 
     /// The count of callers' open connections.

@@ -161,6 +161,11 @@ impl Instances {
         Self { sandbox, plugins, registry, configured, problems: Mutex::default() }
     }
 
+    /// Where their components run.
+    pub fn sandbox(&self) -> &Arc<Sandbox> {
+        &self.sandbox
+    }
+
     /// Puts all instances into the registry. Components are loaded when they are first needed.
     ///
     /// # Errors

@@ -14,12 +14,12 @@ mod installed;
 /// How soon a job must be done that is otherwise asked about after a minute.
 const SOON: Duration = Duration::from_secs(20);
 
-async fn start(upstream: &MockUpstream, secret: &str) -> Atelier {
+async fn start(upstream: &MockUpstream, secret: &str, more: &str) -> Atelier {
     let port = free_port();
     let instance = format!(
         "[[instance]]\nname = \"mock\"\nplugin = \"atelier/replicate\"\nbase_url = \"{}/replicate/v1\"\n\
          private_hosts = [\"{}\"]\n\
-         secrets = {{ api-token = {{ value = \"r8-test-0123456789\" }}, webhook-secret = {{ value = \"{secret}\" }} }}\n",
+         secrets = {{ api-token = {{ value = \"r8-test-0123456789\" }}, webhook-secret = {{ value = \"{secret}\" }} }}\n{more}",
         upstream.url(),
         upstream.address(),
     );
@@ -68,7 +68,7 @@ async fn counted(atelier: &Atelier, outcome: &str) -> u64 {
 async fn a_signed_callback_ends_a_job_long_before_its_next_poll() {
     let config = Config { webhook_step_ms: 50, polls_to_finish: 3, ..Config::default() };
     let upstream = MockUpstream::start(config.clone()).await.expect("the upstream");
-    let atelier = start(&upstream, &config.webhook_secret).await;
+    let atelier = start(&upstream, &config.webhook_secret, "").await;
     let began = Instant::now();
     let path = begin(&atelier).await;
     let job = ended(&atelier, &path).await;
@@ -106,9 +106,14 @@ fn now() -> u64 {
 
 impl Silent {
     async fn start() -> Self {
+        Self::start_with("").await
+    }
+
+    /// With more in the host's configuration.
+    async fn start_with(more: &str) -> Self {
         let config = Config { webhook_step_ms: 3_600_000, polls_to_finish: 1000, ..Config::default() };
         let upstream = MockUpstream::start(config.clone()).await.expect("the upstream");
-        let atelier = start(&upstream, &config.webhook_secret).await;
+        let atelier = start(&upstream, &config.webhook_secret, more).await;
         let path = begin(&atelier).await;
         let began = Instant::now();
         let sent = loop {
@@ -231,4 +236,30 @@ async fn a_genuine_callback_is_taken_once_however_often_it_comes() {
     let late = silent.signed(url, "msg_2", now(), &body).send().await.expect("answered");
     assert_eq!(late.status(), 200, "a job that has ended has nothing left to do");
     assert_eq!(counted(&silent.atelier, "unmatched").await, 1);
+}
+
+#[tokio::test]
+async fn a_callback_that_was_processed_is_known_after_the_host_was_killed() {
+    let mut silent = Silent::start().await;
+    let (url, body, time) = (silent.url.clone(), silent.body.to_string(), now());
+    let taken = silent.signed(&url, "msg_1", time, &body).send().await.expect("answered");
+    assert_eq!(taken.status(), 200);
+    silent.atelier.kill();
+    silent.atelier.restart();
+    let again = silent.signed(&url, "msg_1", time, &body).send().await.expect("answered");
+    assert_eq!(again.status(), 200);
+    assert_eq!(counted(&silent.atelier, "replayed").await, 1);
+}
+
+#[tokio::test]
+async fn a_callback_from_elsewhere_than_its_provider_calls_from_is_refused_without_a_trace() {
+    let senders = "[callbacks]\nsenders = { mock = [\"203.0.113.0/24\", \"2001:db8::/32\"] }\n";
+    let silent = Silent::start_with(senders).await;
+    let (url, body) = (silent.url.as_str(), silent.body.to_string());
+    let refused = silent.signed(url, "msg_1", now(), &body).send().await.expect("answered");
+    let nothing = format!("{}/hooks/bm90aGluZw", silent.atelier.base);
+    let unknown = silent.signed(&nothing, "msg_1", now(), &body).send().await.expect("answered");
+    assert_eq!(learned(refused).await, learned(unknown).await);
+    assert_eq!(counted(&silent.atelier, "stranger").await, 1);
+    assert_eq!(silent.state().await, "processing", "it did nothing");
 }

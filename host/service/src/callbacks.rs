@@ -2,27 +2,35 @@
 //! at once. It is never more than a reason to look: polling goes on without it.
 
 mod address;
+mod senders;
 
+use std::collections::HashMap;
+use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal};
 use atelier_domain::job::Job;
 use atelier_domain::provider::{CallContext, Provider};
+use atelier_domain::store::{CallbackMark, CallbackStore};
 use atelier_domain::time::Clock;
-use moka::sync::Cache;
+use tokio::sync::watch;
 
 pub use address::{CallbackAddresses, Target};
+pub use senders::{InvalidNetwork, Network};
 
-use crate::ServiceError;
 use crate::jobs::Jobs;
 use crate::limits::{Class, Limiter, Subject};
 use crate::meter::Meter;
 use crate::registry::Registry;
+use crate::{ServiceError, StoragePool};
 
-/// Deliveries remembered. A signature is good for five minutes to either side, so that none outlives its memory.
-const DELIVERIES_MAX: u64 = 100_000;
-const DELIVERY_MEMORY: Duration = Duration::from_secs(900);
+/// Deliveries are remembered for one to two of these. A signature is good for five minutes to either side, so that none outlives its
+/// memory.
+const PERIOD: Duration = Duration::from_secs(900);
+/// Between sweeps of what need not be remembered, and how much one removes.
+const SWEEP_EVERY: Duration = Duration::from_secs(60);
+const SWEPT_MAX: usize = 16_384;
 /// For taking one callback apart.
 const PARSE_BUDGET: Duration = Duration::from_secs(10);
 /// Events taken out of one callback.
@@ -41,6 +49,8 @@ pub enum Outcome {
     UnknownAddress,
     /// Its instance is not there or takes none.
     Unexpected,
+    /// It came from an address from which its provider does not call.
+    Stranger,
     Unsigned,
     Forged,
     Stale,
@@ -57,6 +67,7 @@ impl Outcome {
             Self::Unmatched => "unmatched",
             Self::UnknownAddress => "unknown_address",
             Self::Unexpected => "unexpected",
+            Self::Stranger => "stranger",
             Self::Unsigned => "unsigned",
             Self::Forged => "forged",
             Self::Stale => "stale",
@@ -97,14 +108,16 @@ pub struct CallbackPorts {
     pub limiter: Arc<Limiter>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
+    pub store: Arc<dyn CallbackStore>,
+    pub pool: StoragePool,
+    /// Instance → the only addresses from which its provider calls; any, where there is none.
+    pub senders: HashMap<String, Vec<Network>>,
 }
 
 /// Receives providers' callbacks.
 #[derive(Debug)]
 pub struct Callbacks {
     ports: CallbackPorts,
-    /// Instance and delivery.
-    seen: Cache<(String, String), ()>,
 }
 
 /// Whom a callback reached.
@@ -118,8 +131,7 @@ struct Reached {
 impl Callbacks {
     /// None received yet.
     pub fn new(ports: CallbackPorts) -> Self {
-        let seen = Cache::builder().max_capacity(DELIVERIES_MAX).time_to_live(DELIVERY_MEMORY).build();
-        Self { ports, seen }
+        Self { ports }
     }
 
     /// The address of an instance, for its provider's settings.
@@ -127,7 +139,7 @@ impl Callbacks {
         self.ports.addresses.url(target)
     }
 
-    /// Receives what was sent to the address of `token`, and wakes whom it is about.
+    /// Receives what was sent to the address of `token` from that of `sender`, and wakes whom it is about.
     ///
     /// # Errors
     /// It is refused, malformed, one too many, or storage is busy.
@@ -135,10 +147,11 @@ impl Callbacks {
         &self,
         token: &str,
         callback: Callback,
+        sender: Option<IpAddr>,
         request_id: &str,
     ) -> Result<Outcome, CallbackError> {
         let target = self.ports.addresses.read(token);
-        let received = self.received(target.as_ref(), callback).await;
+        let received = self.received(target.as_ref(), callback, sender).await;
         let (instance, word) = match &received {
             Ok((instance, outcome)) => (instance.as_deref(), outcome.as_str()),
             Err(ServiceError::RateLimited(_)) => (None, "limited"),
@@ -151,13 +164,16 @@ impl Callbacks {
             Some(Target::Job(id)) => Some(tracing::field::display(id)),
             Some(Target::Instance(_)) | None => None,
         };
-        tracing::info!(request_id, instance, job, outcome = word, "callback");
+        // Addresses are not logged (O-1). This tells one sender from another, and whether it was a given one.
+        let sender = sender.map(|address| self.ports.addresses.pseudonym(address));
+        tracing::info!(request_id, instance, job, sender, outcome = word, "callback");
         self.ports.meter.callback_received(instance.unwrap_or_default(), word);
         match received?.1 {
             taken @ (Outcome::Accepted | Outcome::Replayed | Outcome::Unmatched) => Ok(taken),
             Outcome::Malformed => Err(CallbackError::Malformed),
             Outcome::UnknownAddress
             | Outcome::Unexpected
+            | Outcome::Stranger
             | Outcome::Unsigned
             | Outcome::Forged
             | Outcome::Stale => Err(CallbackError::Refused),
@@ -169,6 +185,7 @@ impl Callbacks {
         &self,
         target: Option<&Target>,
         callback: Callback,
+        sender: Option<IpAddr>,
     ) -> Result<(Option<String>, Outcome), ServiceError> {
         let Some(target) = target else { return Ok((None, Outcome::UnknownAddress)) };
         let subject = match target {
@@ -182,8 +199,36 @@ impl Callbacks {
         }
         let Some(reached) = self.reach(target).await? else { return Ok((None, Outcome::Unexpected)) };
         let instance = reached.instance.clone();
+        if !self.may_call(&instance, sender) {
+            return Ok((Some(instance), Outcome::Stranger));
+        }
         let outcome = self.deliver(reached, callback).await?;
         Ok((Some(instance), outcome))
+    }
+
+    /// Whether an instance's provider calls from there.
+    fn may_call(&self, instance: &str, sender: Option<IpAddr>) -> bool {
+        let Some(networks) = self.ports.senders.get(instance) else { return true };
+        sender.is_some_and(|address| networks.iter().any(|network| network.contains(address)))
+    }
+
+    fn period(&self) -> u64 {
+        self.ports.clock.now().unix_seconds() / PERIOD.as_secs()
+    }
+
+    /// Forgets what need not be remembered, until told to stop.
+    pub async fn run_sweeps(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            // The period before this one counts still.
+            let (store, period) = (self.ports.store.clone(), self.period().saturating_sub(1));
+            if let Err(error) = self.ports.pool.run(move || store.sweep_callbacks(period, SWEPT_MAX)).await {
+                tracing::warn!(%error, "old callbacks could not be forgotten");
+            }
+            tokio::select! {
+                () = tokio::time::sleep(SWEEP_EVERY) => {}
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+        }
     }
 
     async fn reach(&self, target: &Target) -> Result<Option<Reached>, ServiceError> {
@@ -207,8 +252,9 @@ impl Callbacks {
             // Anybody may have sent it: it is a reason to ask, and nothing else.
             return self.wake(&reached, None).await;
         }
-        let key = (reached.instance.clone(), delivery.id);
-        if !self.seen.entry(key.clone()).or_insert(()).is_fresh() {
+        let (store, mark) = (self.ports.store.clone(), mark(&reached.instance, &delivery.id));
+        let period = self.period();
+        if !self.ports.pool.run(move || store.mark_callback(mark, period)).await? {
             return Ok(Outcome::Replayed);
         }
         if reached.job.as_ref().is_some_and(|job| job.state.is_final()) {
@@ -217,7 +263,8 @@ impl Callbacks {
         let outcome = self.read(&reached, callback).await;
         // What could not be done now may be delivered again.
         if outcome.is_err() {
-            self.seen.invalidate(&key);
+            let store = self.ports.store.clone();
+            self.ports.pool.run(move || store.unmark_callback(mark, period)).await?;
         }
         outcome
     }
@@ -259,6 +306,12 @@ impl Callbacks {
         };
         Ok(if is_woken { Outcome::Accepted } else { Outcome::Unmatched })
     }
+}
+
+fn mark(instance: &str, delivery: &str) -> CallbackMark {
+    let mut hasher = blake3::Hasher::new_derive_key("atelier 2026-11 processed callback");
+    hasher.update(&(instance.len() as u64).to_be_bytes()).update(instance.as_bytes());
+    CallbackMark(*hasher.update(delivery.as_bytes()).finalize().as_bytes())
 }
 
 fn context(reached: &Reached) -> CallContext {

@@ -54,6 +54,8 @@ pub enum ServiceError {
     JobFailed { code: String, message: String },
     #[error("too many open jobs: the limit is {max}")]
     TooManyJobs { max: usize },
+    #[error("too many {what}: the limit is {max}")]
+    TooMany { what: &'static str, max: usize },
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]

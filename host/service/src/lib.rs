@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod callbacks;
 pub mod caller;
 pub mod error;
+pub mod events;
 pub mod fetcher;
 pub mod generation;
 pub mod jobs;
@@ -15,6 +16,7 @@ pub mod meter;
 pub mod plugins;
 pub mod registry;
 mod storage_pool;
+pub mod webhooks;
 
 pub use error::ServiceError;
 pub use storage_pool::{StoragePool, StoragePoolLimits};

@@ -1,13 +1,19 @@
-//! Jobs and the registry over providers that do what a test says, on the real store.
+//! Jobs, their events, webhooks and the registry over providers and receivers that do what a test says, on the real store.
 
 #[path = "support/clock.rs"]
 mod clock;
 #[path = "support/scripted.rs"]
 mod scripted;
+#[path = "support/sending.rs"]
+mod sending;
 
 #[path = "providers/callbacks.rs"]
 mod callbacks;
+#[path = "providers/events.rs"]
+mod events;
 #[path = "providers/jobs.rs"]
 mod jobs;
 #[path = "providers/registry.rs"]
 mod registry;
+#[path = "providers/webhooks.rs"]
+mod webhooks;

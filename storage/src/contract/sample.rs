@@ -2,14 +2,16 @@
 
 use atelier_domain::account::{ApiKey, KeyDigest, Role, Scope, User};
 use atelier_domain::blob::BlobId;
+use atelier_domain::event::EventKind;
 use atelier_domain::generation::media::Ticket;
 use atelier_domain::generation::usage::UsageLine;
-use atelier_domain::id::{JobId, KeyId, UserId};
+use atelier_domain::id::{EndpointId, JobId, KeyId, UserId};
 use atelier_domain::job::{Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource};
 use atelier_domain::manifest::Manifest;
 use atelier_domain::model::Description;
 use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
 use atelier_domain::time::Timestamp;
+use atelier_domain::webhook::{EndpointSecret, SigningSecret, WebhookEndpoint};
 
 /// A user of that name.
 pub fn user(name: &str) -> User {
@@ -36,6 +38,22 @@ pub fn key(owner: UserId) -> ApiKey {
         expires: Some(Timestamp(u64::MAX)),
         revoked: None,
         last_used: None,
+    }
+}
+
+/// A webhook endpoint of that user.
+pub fn endpoint(owner: UserId) -> WebhookEndpoint {
+    let secret = |expires| EndpointSecret { secret: SigningSecret::generate().expect("randomness"), expires };
+    WebhookEndpoint {
+        id: EndpointId::new(),
+        owner,
+        url: "https://example.com/hook?tenant=1".to_owned(),
+        description: "Büro".to_owned(),
+        events: EventKind::ALL.to_vec(),
+        created: Timestamp(12),
+        secrets: vec![secret(None), secret(Some(Timestamp(99)))],
+        disabled: None,
+        failing_since: Some(Timestamp(7)),
     }
 }
 

@@ -5,7 +5,7 @@ use atelier_domain::job::Job;
 use atelier_domain::store::{JobStore, StoreError};
 use atelier_domain::time::Timestamp;
 
-use super::Store;
+use super::{Store, events};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
@@ -13,16 +13,19 @@ use crate::schema::Table;
 
 impl JobStore for Store {
     fn create_job(&self, job: &Job) -> Result<(), StoreError> {
-        let row = encode(Table::Jobs, job)?;
-        self.engine().write(|txn| {
+        let (row, now) = (encode(Table::Jobs, job)?, events::now());
+        let noted = self.engine().write(|txn| {
             if txn.contains(Table::Jobs, job.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("job {}", job.id) }.into());
             }
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
             txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
-            index_open(txn, None, job)
+            index_open(txn, None, job)?;
+            events::note(txn, None, job, now)
         })?;
-        self.engine().make_durable()
+        self.engine().make_durable()?;
+        self.tell(noted);
+        Ok(())
     }
 
     fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -65,17 +68,18 @@ impl JobStore for Store {
                 let what = format!("the id or owner of job {id}, which must stay,");
                 return Err(StoreError::Conflict { what });
             }
-            let row = encode(Table::Jobs, &job)?;
+            let (row, now) = (encode(Table::Jobs, &job)?, events::now());
             let written = self.engine().write(|txn| {
                 if txn.get(Table::Jobs, key)?.as_ref() != Some(&old_row) {
-                    return Ok(false);
+                    return Ok(None);
                 }
                 txn.put(Table::Jobs, key, &row)?;
                 index_open(txn, Some(&old), &job)?;
-                Ok(true)
+                Ok(Some(events::note(txn, Some(&old), &job, now)?))
             })?;
-            if written {
+            if let Some(noted) = written {
                 self.engine().make_durable()?;
+                self.tell(noted);
                 return Ok(Some(job));
             }
         }

@@ -108,6 +108,18 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn a_name_that_leads_to_private_addresses_alone_is_refused_however_public_it_sounds() {
+        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
+        let port = listener.local_addr().expect("bound").port();
+        // The one name that leads home everywhere; what a name sounds like is looked at before, by the grants.
+        let uri: Uri = format!("https://localhost:{port}").parse().expect("an address");
+        let connector = |reach| Connector { reach, timeout: Duration::from_secs(5) };
+        let refused = connector(Reach::Public).dial(uri.clone()).await;
+        assert!(matches!(refused, Err(ConnectError::Denied { .. })), "{refused:?}");
+        connector(Reach::Private).dial(uri).await.expect("there is somebody");
+    }
+
+    #[tokio::test]
     async fn a_provider_that_does_not_accept_is_given_up_in_time() {
         // A full queue: the system then drops what else wants to connect, as an unreachable host would.
         let socket = TcpSocket::new_v4().expect("a socket");

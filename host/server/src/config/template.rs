@@ -46,6 +46,22 @@ transcription = { requests = 20, seconds = 60 }
 analysis = { requests = 30, seconds = 60 }
 status = { requests = 120, seconds = 60 }
 
+# What is kept of what happened to jobs, for `GET /api/v1/events`.
+# [events]
+# keep_days = 7
+# keep_per_user = 10000
+# feeds_per_user = 16   # open at once
+
+# Outgoing webhooks go to public addresses over https.
+# [webhooks]
+# private_hosts = ["10.0.0.7:8080"]   # named hosts that may be told nevertheless
+# attempt_seconds = 15
+# keep_days = 30                      # how long deliveries are listed
+
+# The only addresses from which an instance's provider may call back, as this server sees them.
+# [callbacks]
+# senders = { replicate = ["203.0.113.0/24"] }
+
 [plugins]
 trust = "strict"   # only plugins signed by a key below; "warn" or "off" let others in
 # [[plugins.trusted_keys]]

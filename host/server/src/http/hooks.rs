@@ -11,6 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::openapi::{Operation, Tag};
 use super::query::path;
 use super::{ApiError, Call, Reply, gate};
+use crate::listener::Peer;
 
 /// Receives a callback. Whatever is wrong with its address, its signature or its time, the answer is that of an address at which there
 /// is nothing.
@@ -25,7 +26,8 @@ pub(super) async fn receive(mut call: Call) -> Result<Reply, ApiError> {
         query: call.parts.uri.query().unwrap_or_default().to_owned(),
         body,
     };
-    match call.app.callbacks.receive(&token, callback, &call.request_id).await {
+    let sender = call.parts.extensions.get::<Peer>().map(|peer| peer.0);
+    match call.app.callbacks.receive(&token, callback, sender, &call.request_id).await {
         Ok(_) => Ok(gate::empty(StatusCode::OK)),
         Err(CallbackError::Refused) => Err(ApiError::NoSuchRoute),
         Err(CallbackError::Malformed) => {

@@ -14,8 +14,8 @@ use super::deprecation::Deprecation;
 use super::openapi::{self, Operation, Reference};
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
-    audio, chat_completions, embeddings, favicon, generations, hooks, images, keys, messages, models,
-    moderations, plugins, responses, users,
+    audio, chat_completions, embeddings, events, favicon, generations, hooks, images, keys, messages, models,
+    moderations, plugins, responses, users, webhook_endpoints,
 };
 use crate::app::App;
 
@@ -198,6 +198,50 @@ fn entries() -> Vec<Entry> {
             .described(generations::cancel::describe),
         get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle)
             .described(generations::content::describe),
+        get("/api/v1/generations/{id}/events", Status, Problem, generations::events::handle)
+            .described(generations::events::describe),
+        get("/api/v1/events", Status, Problem, events::follow::handle).described(events::follow::describe),
+        post("/api/v1/webhook-endpoints", Administration, Problem, webhook_endpoints::create::handle)
+            .described(webhook_endpoints::create::describe),
+        get("/api/v1/webhook-endpoints", Administration, Problem, webhook_endpoints::list::handle)
+            .described(webhook_endpoints::list::describe),
+        get("/api/v1/webhook-endpoints/{id}", Administration, Problem, webhook_endpoints::get::handle)
+            .described(webhook_endpoints::get::describe),
+        post("/api/v1/webhook-endpoints/{id}", Administration, Problem, webhook_endpoints::change::handle)
+            .described(webhook_endpoints::change::describe),
+        post(
+            "/api/v1/webhook-endpoints/{id}/rotate",
+            Administration,
+            Problem,
+            webhook_endpoints::rotate::handle,
+        )
+        .described(webhook_endpoints::rotate::describe),
+        post(
+            "/api/v1/webhook-endpoints/{id}/remove",
+            Administration,
+            Problem,
+            webhook_endpoints::remove::handle,
+        )
+        .body(Media::None, 0)
+        .described(webhook_endpoints::remove::describe),
+        post("/api/v1/webhook-endpoints/{id}/test", Administration, Problem, webhook_endpoints::test::handle)
+            .body(Media::None, 0)
+            .described(webhook_endpoints::test::describe),
+        get(
+            "/api/v1/webhook-endpoints/{id}/deliveries",
+            Administration,
+            Problem,
+            webhook_endpoints::deliveries::handle,
+        )
+        .described(webhook_endpoints::deliveries::describe),
+        post(
+            "/api/v1/webhook-endpoints/{id}/deliveries/{delivery}/resend",
+            Administration,
+            Problem,
+            webhook_endpoints::resend::handle,
+        )
+        .body(Media::None, 0)
+        .described(webhook_endpoints::resend::describe),
         get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),
         post("/api/v1/keys", Administration, Problem, keys::create::handle)
             .access(Access::Key(Scope::Read))

@@ -19,6 +19,7 @@ pub struct Atelier {
     /// An administrator's.
     pub key: String,
     pub client: Client,
+    config: PathBuf,
     _folder: tempfile::TempDir,
 }
 
@@ -73,9 +74,17 @@ impl Atelier {
         let text = text.replace("127.0.0.1:8484\"", &listen).replace("127.0.0.1:8485", "127.0.0.1:0");
         let keys = format!("[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n", dev_key());
         std::fs::write(&config, format!("{text}\n{keys}{more}")).expect("written");
+        let (child, base, admin) = Self::serve(&config);
+        let client =
+            Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
+        Self { child, base, admin, key, client, config, _folder: folder }
+    }
+
+    /// Starts the server; gives where callers and operators reach it.
+    fn serve(config: &Path) -> (Child, String, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
             .args(["serve", "--config"])
-            .arg(&config)
+            .arg(config)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -88,9 +97,18 @@ impl Atelier {
         let admin = urls.next().expect("the operators' address").to_owned();
         // What it says later is read, so that it never waits for a reader.
         std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
-        let client =
-            Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
-        Self { child, base, admin, key, client, _folder: folder }
+        (child, base, admin)
+    }
+
+    /// SIGKILL, whatever it is doing.
+    pub fn kill(&mut self) {
+        self.child.kill().expect("killed");
+        self.child.wait().expect("waited");
+    }
+
+    /// Starts it again after it was killed, on what it left.
+    pub fn restart(&mut self) {
+        (self.child, self.base, self.admin) = Self::serve(&self.config);
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {

@@ -1,6 +1,7 @@
 //! The addresses at which providers call back. Whoever knows one may use it; nobody can make one up.
 
 use std::fmt;
+use std::net::IpAddr;
 
 use atelier_domain::id::{InstanceName, JobId};
 use base64::Engine as _;
@@ -8,6 +9,7 @@ use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 
 /// Sets this use of the key apart from any other.
 const PURPOSE: &[u8] = b"atelier callback address 1";
+const SENDER: &[u8] = b"atelier callback sender 1";
 const JOB: u8 = b'j';
 const INSTANCE: u8 = b'i';
 const TAG_BYTES: usize = 32;
@@ -72,6 +74,16 @@ impl CallbackAddresses {
             INSTANCE => Some(Target::Instance(std::str::from_utf8(payload).ok()?.parse().ok()?)),
             _ => None,
         }
+    }
+
+    /// A sender's address for the log: the same for the same address, and of no use to whoever has no key.
+    pub(super) fn pseudonym(&self, address: IpAddr) -> String {
+        let mut hasher = blake3::Hasher::new_keyed(&self.key);
+        let hash = match address {
+            IpAddr::V4(v4) => hasher.update(SENDER).update(&v4.to_ipv6_mapped().octets()).finalize(),
+            IpAddr::V6(v6) => hasher.update(SENDER).update(&v6.octets()).finalize(),
+        };
+        hash.to_hex()[..16].to_owned()
     }
 
     fn tag(&self, payload: &[u8]) -> blake3::Hash {

@@ -28,7 +28,7 @@ fn callback(id: &str, body: &str) -> Callback {
 }
 
 async fn receive(engine: &Engine, token: &str, id: &str, body: &str) -> Result<Outcome, CallbackError> {
-    engine.callbacks.receive(token, callback(id, body), "test").await
+    engine.callbacks.receive(token, callback(id, body), None, "test").await
 }
 
 fn signing(acts: impl IntoIterator<Item = Act>) -> std::sync::Arc<Scripted> {

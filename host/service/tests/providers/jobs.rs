@@ -60,6 +60,9 @@ impl Engine {
             limiter: Arc::new(Limiter::new(|_| Rate { requests: 5, window: Duration::from_secs(60) })),
             clock,
             meter: Arc::new(NoMeter),
+            store: store.clone(),
+            pool: StoragePool::new(StoragePoolLimits::default()),
+            senders: HashMap::from([("elsewhere".to_owned(), Vec::new())]),
         });
         jobs.read_open_jobs().await.expect("open jobs are read");
         let (stop, stopped) = watch::channel(false);

@@ -28,6 +28,8 @@ pub struct Settings {
     pub instances: Vec<Instance>,
     /// Those of other classes stay as they are.
     pub limits: Vec<Limit>,
+    /// Where webhooks may go on this machine.
+    pub receivers: Vec<SocketAddr>,
 }
 
 /// A plugin with a provider on this machine.
@@ -87,6 +89,10 @@ impl Settings {
             let rate = table([("requests", limit.requests.into()), ("seconds", limit.seconds.into())]);
             set(&mut document, "limits", limit.class, rate)?;
         }
+        if !self.receivers.is_empty() {
+            let hosts = self.receivers.iter().map(|address| address.to_string().into()).collect();
+            set(&mut document, "webhooks", "private_hosts", Value::Array(hosts))?;
+        }
         let instances = self.instances.iter().map(Instance::entry).collect();
         document.insert("instance".to_owned(), Value::Array(instances));
         Ok(document.to_string())
@@ -144,6 +150,7 @@ mod tests {
                 PathBuf::from("/somewhere/key"),
             )],
             limits: vec![Limit { class: "chat", requests: 7, seconds: 3 }],
+            receivers: vec![SocketAddr::from(([127, 0, 0, 1], 9002))],
         };
         let written = "[server]\nlisten = \"127.0.0.1:8484\"\nconnections = 7\n[sandbox]\nmemory_mib = 64\n\
                        [limits]\nchat = { requests = 1, seconds = 1 }\nstatus = { requests = 2, seconds = 2 }\n";
@@ -157,6 +164,7 @@ mod tests {
         assert_eq!(document["plugins"]["trusted_keys"].as_array().map(Vec::len), Some(2));
         assert_eq!(document["limits"]["chat"]["requests"].as_integer(), Some(7));
         assert_eq!(document["limits"]["status"]["seconds"].as_integer(), Some(2));
+        assert_eq!(document["webhooks"]["private_hosts"][0].as_str(), Some("127.0.0.1:9002"));
         let instance = &document["instance"][0];
         assert_eq!(instance["plugin"].as_str(), Some("atelier/openai"));
         assert_eq!(instance["private_hosts"][0].as_str(), Some("127.0.0.1:9000"));

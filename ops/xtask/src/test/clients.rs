@@ -1,7 +1,7 @@
 //! The client suites: unmodified client libraries against a running host whose providers are the mock upstream.
 //!
 //! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
-//! which it steers and checks as well, through MOCK_BASE_URL.
+//! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks.
 
 mod mock;
 mod setup;
@@ -33,13 +33,14 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let key = host::init(&binary, &dir.join("host"))?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let (listen, admin) = (host::free_address(any_port)?, host::free_address(any_port)?);
-    let settings = setup::settings(cache, (listen, admin), mock.address())?;
+    let receiver = host::free_address(any_port)?;
+    let settings = setup::settings(cache, (listen, admin), mock.address(), receiver)?;
     let config = settings.write(&dir.join("host"))?;
     for plugin in setup::plugin_files(workspace)? {
         host::install(&binary, &config, &plugin)?;
     }
     let host = host::Host::start(&binary, &config, &dir.join("host.log"), admin, &interrupted)?;
-    let suite = Suite { base_url: format!("http://{listen}"), key, mock_url: mock.url() };
+    let suite = Suite { base_url: format!("http://{listen}"), key, mock_url: mock.url(), receiver };
     // What one client finds does not hide what the other does.
     let outcomes = [suite.python(cache, &python), suite.node(cache, &node)];
     outcomes.into_iter().collect::<Result<()>>()?;
@@ -50,6 +51,7 @@ struct Suite {
     base_url: String,
     key: String,
     mock_url: String,
+    receiver: SocketAddr,
 }
 
 impl Suite {
@@ -100,6 +102,7 @@ impl Suite {
             .env("ATELIER_BASE_URL", &self.base_url)
             .env("ATELIER_API_KEY", &self.key)
             .env("MOCK_BASE_URL", &self.mock_url)
+            .env("ATELIER_WEBHOOK_RECEIVER", self.receiver.to_string())
             // The clients honour a proxy of the environment, which does not lead here.
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")

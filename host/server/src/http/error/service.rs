@@ -54,6 +54,7 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::JobFailed { code, .. } => provider::failed_job(code, text),
         ServiceError::TooManyJobs { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many_jobs", text)
             .retry(Some(Duration::from_secs(10))),
+        ServiceError::TooMany { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many", text),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
@@ -107,6 +108,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::TimedOut { .. }
         | ServiceError::JobFailed { .. }
         | ServiceError::TooManyJobs { .. }
+        | ServiceError::TooMany { .. }
         | ServiceError::StorageBusy => None,
     }
 }

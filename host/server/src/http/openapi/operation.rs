@@ -21,6 +21,8 @@ pub enum Tag {
     Audio,
     Images,
     Generations,
+    Events,
+    Webhooks,
     Keys,
     Users,
     Plugins,
@@ -30,7 +32,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 12] = [
+    pub const ALL: [(Tag, &'static str); 14] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -46,6 +48,11 @@ impl Tag {
         (
             Tag::Generations,
             "Jobs of every medium: admitted at once, made in the background, watched and cancelled by their id.",
+        ),
+        (Tag::Events, "What happens to your jobs, as it happens, in one feed."),
+        (
+            Tag::Webhooks,
+            "Where you want to be told what happens to your jobs, signed as Standard Webhooks says, and what became of each telling.",
         ),
         (Tag::Keys, "API keys: made with a name and scopes, shown once, revoked at once."),
         (Tag::Users, "Who may have keys. For administrators."),
@@ -66,6 +73,8 @@ impl Tag {
             Tag::Audio => "Audio",
             Tag::Images => "Images",
             Tag::Generations => "Generations",
+            Tag::Events => "Events",
+            Tag::Webhooks => "Webhooks",
             Tag::Keys => "Keys",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
@@ -197,6 +206,12 @@ impl Operation {
             .example(Some(example.into()))
             .extensions(Some(Extensions::from_iter([("x-event", event)])));
         self.add("text/event-stream", content)
+    }
+
+    /// Takes a type into the components that another form only mentions.
+    pub(in crate::http) fn schema<T: ToSchema>(mut self) -> Self {
+        let _mentioned = self.component::<T>();
+        self
     }
 
     /// The last answer has this header.

@@ -27,8 +27,14 @@ const FREE: (i64, i64) = (1_000_000, 60);
 const MET_CLASS: &str = "analysis";
 const MET: (i64, i64) = (200, 3600);
 
-/// The configuration: `addresses` are the API's and the admin listener's, `mock` is the mock upstream's.
-pub fn settings(cache: &Cache, addresses: (SocketAddr, SocketAddr), mock: SocketAddr) -> Result<Settings> {
+/// The configuration: `addresses` are the API's and the admin listener's, `mock` is the mock upstream's, and at `receiver` a suite
+/// receives webhooks.
+pub fn settings(
+    cache: &Cache,
+    addresses: (SocketAddr, SocketAddr),
+    mock: SocketAddr,
+    receiver: SocketAddr,
+) -> Result<Settings> {
     let (listen, admin) = addresses;
     let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
     let instances = INSTANCES.map(|(name, plugin, path, secret)| Instance {
@@ -41,7 +47,8 @@ pub fn settings(cache: &Cache, addresses: (SocketAddr, SocketAddr), mock: Socket
     let free = FREE_CLASSES.map(|class| Limit { class, requests: FREE.0, seconds: FREE.1 });
     let met = Limit { class: MET_CLASS, requests: MET.0, seconds: MET.1 };
     let limits = free.into_iter().chain([met]).collect();
-    Ok(Settings { listen, admin, trusted_key, instances: instances.into(), limits })
+    let receivers = vec![receiver];
+    Ok(Settings { listen, admin, trusted_key, instances: instances.into(), limits, receivers })
 }
 
 /// The signed files of the instances' plugins, each once.

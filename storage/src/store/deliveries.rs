@@ -1,0 +1,253 @@
+//! Deliveries and the tables that find them.
+
+use std::ops::Bound;
+
+use atelier_domain::id::{DeliveryId, EndpointId, UserId};
+use atelier_domain::store::{
+    AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore as _, StoreError,
+};
+use atelier_domain::time::Timestamp;
+use atelier_domain::webhook::{
+    Attempt, Delivery, DeliveryState, EndpointQueue, PENDING_PER_ENDPOINT_MAX, WebhookEndpoint,
+};
+
+use super::rows::{read, write};
+use super::{Store, webhooks};
+use crate::codec::damaged;
+use crate::engine::{Txn, TxnError};
+use crate::keys;
+use crate::schema::Table;
+
+/// Deliveries removed in one transaction.
+const REMOVED_AT_ONCE: usize = 128;
+
+fn key_of(delivery: &Delivery) -> DeliveryKey {
+    DeliveryKey { endpoint: delivery.endpoint, id: delivery.id }
+}
+
+/// Adds a new delivery to what waits for its endpoint; `false`, and counted, if that is too much already.
+pub(super) fn queue(txn: &Txn<'_>, delivery: &Delivery) -> Result<bool, TxnError> {
+    let key = key_of(delivery);
+    let mut queue: EndpointQueue =
+        read(txn, Table::WebhookQueues, key.endpoint.as_bytes())?.unwrap_or_default();
+    let has_place = queue.pending < PENDING_PER_ENDPOINT_MAX;
+    if has_place {
+        queue.pending += 1;
+        txn.put(Table::DeliveriesById, key.id.as_bytes(), key.endpoint.as_bytes())?;
+        write(txn, Table::Deliveries, &keys::delivery(key), delivery)?;
+        wait(txn, delivery)?;
+    } else {
+        queue.dropped += 1;
+    }
+    write(txn, Table::WebhookQueues, key.endpoint.as_bytes(), &queue)?;
+    Ok(has_place)
+}
+
+fn wait(txn: &Txn<'_>, delivery: &Delivery) -> Result<(), TxnError> {
+    txn.put(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at), &[])?;
+    txn.put(Table::DeliveriesPending, delivery.id.as_bytes(), &[])
+}
+
+/// Takes a delivery that is pending out of what waits, as far as its time says where.
+fn wait_no_more(txn: &Txn<'_>, delivery: &Delivery) -> Result<(), TxnError> {
+    txn.remove(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at))?;
+    txn.remove(Table::DeliveriesPending, delivery.id.as_bytes())?;
+    Ok(())
+}
+
+/// Counts what waits for an endpoint, unless that was removed.
+fn count(txn: &Txn<'_>, endpoint: EndpointId, change: impl Fn(u32) -> u32) -> Result<(), TxnError> {
+    let Some(queue) = read::<EndpointQueue>(txn, Table::WebhookQueues, endpoint.as_bytes())? else {
+        return Ok(());
+    };
+    let queue = EndpointQueue { pending: change(queue.pending), ..queue };
+    write(txn, Table::WebhookQueues, endpoint.as_bytes(), &queue)
+}
+
+fn one_less(count: u32) -> u32 {
+    count.saturating_sub(1)
+}
+
+/// All keys of an endpoint.
+fn of_endpoint(endpoint: EndpointId, tail: usize) -> (Vec<u8>, Vec<u8>) {
+    let last = [endpoint.as_bytes().as_slice(), &vec![0xff; tail]].concat();
+    (endpoint.as_bytes().to_vec(), last)
+}
+
+impl DeliveryStore for Store {
+    fn create_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
+        let queued = self.engine().write(|txn| {
+            let unchanged = webhooks::change_endpoint(txn, delivery.owner, delivery.endpoint, &|_| {})?;
+            if unchanged.is_none() {
+                return Ok(false);
+            }
+            if txn.contains(Table::DeliveriesById, delivery.id.as_bytes())? {
+                return Err(StoreError::Exists { what: format!("delivery {}", delivery.id) }.into());
+            }
+            queue(txn, delivery)
+        })?;
+        self.engine().make_durable()?;
+        Ok(queued)
+    }
+
+    fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
+        self.row(Table::Deliveries, &keys::delivery(key))
+    }
+
+    fn deliveries(
+        &self,
+        owner: UserId,
+        endpoint: EndpointId,
+        before: Option<DeliveryId>,
+        limit: usize,
+    ) -> Result<Vec<Delivery>, StoreError> {
+        if self.endpoint(owner, endpoint)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let (first, last) = of_endpoint(endpoint, 16);
+        let first = match before {
+            Some(id) => Bound::Excluded(keys::delivery(DeliveryKey { endpoint, id }).to_vec()),
+            None => Bound::Included(first),
+        };
+        let mut found = Vec::new();
+        for key in self.engine().keys(Table::Deliveries, (first, Bound::Included(last)), limit)? {
+            // One that was swept meanwhile is left out.
+            found.extend(self.row::<Delivery>(Table::Deliveries, &key)?);
+        }
+        Ok(found)
+    }
+
+    fn send_again(
+        &self,
+        owner: UserId,
+        key: DeliveryKey,
+        now: Timestamp,
+    ) -> Result<Option<Delivery>, StoreError> {
+        let row = keys::delivery(key);
+        let again = self.engine().write(|txn| {
+            let found = read::<Delivery>(txn, Table::Deliveries, &row)?;
+            let Some(old) = found.filter(|delivery| delivery.owner == owner) else { return Ok(None) };
+            match old.state {
+                DeliveryState::Pending => wait_no_more(txn, &old)?,
+                DeliveryState::Succeeded | DeliveryState::Failed => count(txn, key.endpoint, |n| n + 1)?,
+            }
+            let new = Delivery { state: DeliveryState::Pending, tries: 0, next_at: now, ..old };
+            write(txn, Table::Deliveries, &row, &new)?;
+            wait(txn, &new)?;
+            Ok(Some(new))
+        })?;
+        self.engine().make_durable()?;
+        Ok(again)
+    }
+
+    fn due_deliveries(
+        &self,
+        from: Option<EndpointId>,
+        now: Timestamp,
+        endpoints_max: usize,
+        per_endpoint_max: usize,
+    ) -> Result<DueDeliveries, StoreError> {
+        let mut found = DueDeliveries::default();
+        let mut start = from.map_or(Bound::Unbounded, |id| Bound::Included(id.as_bytes().to_vec()));
+        let mut visited = 0;
+        loop {
+            let next = self.engine().keys(Table::DeliveriesDue, (start, Bound::Unbounded), 1)?;
+            let Some(next) = next.first() else { return Ok(found) };
+            let endpoint = keys::due_of(next)?.0.endpoint;
+            if visited == endpoints_max {
+                found.next = Some(endpoint);
+                return Ok(found);
+            }
+            visited += 1;
+            let (first, last) = of_endpoint(endpoint, 24);
+            let range = (Bound::Included(first), Bound::Included(last.clone()));
+            for key in self.engine().keys(Table::DeliveriesDue, range, per_endpoint_max)? {
+                let (delivery, at) = keys::due_of(&key)?;
+                if at > now {
+                    found.next_at = Some(found.next_at.map_or(at, |soonest| soonest.min(at)));
+                    break;
+                }
+                found.due.push(delivery);
+            }
+            start = Bound::Excluded(last);
+        }
+    }
+
+    fn record_attempt(
+        &self,
+        key: DeliveryKey,
+        attempt: &Attempt,
+        retry_at: Option<Timestamp>,
+    ) -> Result<Option<AfterAttempt>, StoreError> {
+        let row = keys::delivery(key);
+        let after = self.engine().write(|txn| {
+            let found = read::<Delivery>(txn, Table::Deliveries, &row)?;
+            let Some(old) = found.filter(|delivery| delivery.state == DeliveryState::Pending) else {
+                return Ok(None);
+            };
+            wait_no_more(txn, &old)?;
+            let mut delivery = old;
+            delivery.note(attempt.clone(), retry_at);
+            write(txn, Table::Deliveries, &row, &delivery)?;
+            match delivery.state {
+                DeliveryState::Pending => wait(txn, &delivery)?,
+                DeliveryState::Succeeded | DeliveryState::Failed => count(txn, key.endpoint, one_less)?,
+            }
+            let note = |endpoint: &mut WebhookEndpoint| endpoint.note(attempt);
+            let endpoint = webhooks::change_endpoint(txn, delivery.owner, key.endpoint, &note)?;
+            Ok(Some(AfterAttempt { delivery, endpoint }))
+        })?;
+        self.engine().make_durable()?;
+        Ok(after)
+    }
+
+    fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        let first = self.engine().keys(Table::DeliveriesPending, all, 1)?;
+        first.first().map(|key| Ok(delivery_id(Table::DeliveriesPending, key)?.made())).transpose()
+    }
+
+    fn sweep_deliveries(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        let mut removed = 0;
+        loop {
+            let at_once = REMOVED_AT_ONCE.min(limit - removed);
+            let all = (Bound::Unbounded, Bound::Unbounded);
+            let mut old = Vec::new();
+            for key in self.engine().keys(Table::DeliveriesById, all, at_once)? {
+                let id = delivery_id(Table::DeliveriesById, &key)?;
+                if id.made() >= before {
+                    break;
+                }
+                old.push(id);
+            }
+            if old.is_empty() {
+                return Ok(removed);
+            }
+            self.engine().write(|txn| old.iter().try_for_each(|id| remove(txn, *id)))?;
+            removed += old.len();
+        }
+    }
+}
+
+/// Removes a delivery and whatever leads to it.
+fn remove(txn: &Txn<'_>, id: DeliveryId) -> Result<(), TxnError> {
+    let Some(endpoint) = txn.get(Table::DeliveriesById, id.as_bytes())? else { return Ok(()) };
+    let endpoint = endpoint.as_array();
+    let endpoint =
+        endpoint.ok_or_else(|| damaged(Table::DeliveriesById, id.as_bytes(), "it holds no endpoint's id"))?;
+    let key = DeliveryKey { endpoint: EndpointId::from_bytes(*endpoint), id };
+    let row = keys::delivery(key);
+    if let Some(delivery) = read::<Delivery>(txn, Table::Deliveries, &row)? {
+        if delivery.state == DeliveryState::Pending {
+            wait_no_more(txn, &delivery)?;
+            count(txn, key.endpoint, one_less)?;
+        }
+        txn.remove(Table::Deliveries, &row)?;
+    }
+    txn.remove(Table::DeliveriesById, id.as_bytes()).map(|_| ())
+}
+
+fn delivery_id(table: Table, key: &[u8]) -> Result<DeliveryId, StoreError> {
+    let id = key.as_array().ok_or_else(|| damaged(table, key, "it is no delivery's id"))?;
+    Ok(DeliveryId::from_bytes(*id))
+}

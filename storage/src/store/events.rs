@@ -1,0 +1,207 @@
+use std::ops::Bound;
+use std::sync::Arc;
+
+use atelier_domain::event::{EVENTS_PER_JOB_MAX, Event, EventKind, JobSnapshot, percent};
+use atelier_domain::id::{JobId, UserId};
+use atelier_domain::job::Job;
+use atelier_domain::store::{
+    EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, JobStore as _, Noted,
+    StoreError,
+};
+use atelier_domain::time::{Clock as _, SystemClock, Timestamp};
+use atelier_domain::webhook::{Delivery, Message, WebhookEndpoint};
+use serde::{Deserialize, Serialize};
+
+use super::rows::{read, write};
+use super::{Store, deliveries};
+use crate::codec::damaged;
+use crate::engine::{Txn, TxnError};
+use crate::keys;
+use crate::schema::Table;
+
+/// Owners looked at in one sweep.
+const OWNERS_PER_SWEEP: usize = 256;
+/// Events removed in one transaction.
+const REMOVED_AT_ONCE: usize = 128;
+
+/// Which numbers an owner's events have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+struct Head {
+    /// Of the oldest that is kept.
+    oldest: u64,
+    /// Of the one that comes next.
+    next: u64,
+}
+
+impl Default for Head {
+    fn default() -> Self {
+        Self { oldest: 1, next: 1 }
+    }
+}
+
+/// A job's events.
+#[derive(Clone, Debug, Default, Serialize, Deserialize)]
+struct JobEvents {
+    /// Of those that are kept, in their order.
+    numbers: Vec<u64>,
+    /// Of the newest that is kept no more.
+    forgotten: u64,
+    /// The farthest progress that was told.
+    percent: u8,
+}
+
+/// Read outside of transactions, which run again.
+pub(super) fn now() -> Timestamp {
+    SystemClock::default().now()
+}
+
+/// Makes the event of a change of a job, if it is one, and the deliveries of that event.
+pub(super) fn note(
+    txn: &Txn<'_>,
+    old: Option<&Job>,
+    new: &Job,
+    now: Timestamp,
+) -> Result<Option<Noted>, TxnError> {
+    // Most changes are none, and read nothing.
+    if EventKind::between(old, new, old.map_or(0, percent)).is_none() {
+        return Ok(None);
+    }
+    let mut told: JobEvents = read(txn, Table::JobEvents, new.id.as_bytes())?.unwrap_or_default();
+    let Some(kind) = EventKind::between(old, new, told.percent) else { return Ok(None) };
+    if told.numbers.len() >= EVENTS_PER_JOB_MAX && !kind.is_final() {
+        return Ok(None);
+    }
+    let owner = new.owner;
+    let mut head: Head = read(txn, Table::EventHeads, owner.as_bytes())?.unwrap_or_default();
+    let sequence = head.next;
+    head.next += 1;
+    told.numbers.push(sequence);
+    told.percent = told.percent.max(percent(new));
+    let event = Event { owner, sequence, time: now, kind, job: JobSnapshot::from(new) };
+    write(txn, Table::Events, &keys::event(owner, sequence), &event)?;
+    write(txn, Table::JobEvents, new.id.as_bytes(), &told)?;
+    write(txn, Table::EventHeads, owner.as_bytes(), &head)?;
+    let endpoints: Option<Vec<WebhookEndpoint>> = read(txn, Table::WebhookEndpoints, owner.as_bytes())?;
+    let mut has_deliveries = false;
+    for endpoint in endpoints.iter().flatten().filter(|endpoint| endpoint.wants(kind)) {
+        let message = Message::Event(Box::new(event.clone()));
+        has_deliveries |= deliveries::queue(txn, &Delivery::new(endpoint, message, now))?;
+    }
+    Ok(Some(Noted { owner, sequence, has_deliveries }))
+}
+
+impl EventStore for Store {
+    fn watch_events(&self, watcher: Arc<dyn EventWatcher>) {
+        let _the_first_stays = self.watcher.set(watcher);
+    }
+
+    fn events(&self, owner: UserId, after: u64, limit: usize) -> Result<EventPage, StoreError> {
+        let head: Head = self.row(Table::EventHeads, owner.as_bytes())?.unwrap_or_default();
+        let first = Bound::Excluded(keys::event(owner, after).to_vec());
+        let last = Bound::Included(keys::event(owner, u64::MAX).to_vec());
+        let mut events = Vec::new();
+        for key in self.engine().keys(Table::Events, (first, last), limit)? {
+            // One that was swept meanwhile is left out: those behind it show that it is gone.
+            events.extend(self.row::<Event>(Table::Events, &key)?);
+        }
+        Ok(EventPage { oldest: head.oldest, newest: head.next - 1, events })
+    }
+
+    fn events_of_job(&self, owner: UserId, job: JobId, after: u64) -> Result<JobEventPage, StoreError> {
+        if self.job_of(owner, job)?.is_none() {
+            return Ok(JobEventPage::default());
+        }
+        let Some(told) = self.row::<JobEvents>(Table::JobEvents, job.as_bytes())? else {
+            return Ok(JobEventPage { is_cut: true, events: Vec::new() });
+        };
+        let mut page = JobEventPage { is_cut: after < told.forgotten, events: Vec::new() };
+        for number in told.numbers.into_iter().filter(|number| *number > after) {
+            match self.row(Table::Events, &keys::event(owner, number))? {
+                Some(event) => page.events.push(event),
+                // Swept meanwhile.
+                None => page.is_cut = true,
+            }
+        }
+        Ok(page)
+    }
+
+    fn sweep_events(
+        &self,
+        after: Option<UserId>,
+        keep: &EventRetention,
+        limit: usize,
+    ) -> Result<EventSweep, StoreError> {
+        let first = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
+        let owners = self.engine().keys(Table::EventHeads, (first, Bound::Unbounded), OWNERS_PER_SWEEP)?;
+        let mut sweep = EventSweep { removed: 0, after, is_done: false };
+        let is_last_page = owners.len() < OWNERS_PER_SWEEP;
+        for key in owners {
+            if sweep.removed >= limit {
+                return Ok(sweep);
+            }
+            let id = key.as_array().ok_or_else(|| damaged(Table::EventHeads, &key, "it is no user's id"))?;
+            let owner = UserId::from_bytes(*id);
+            loop {
+                let removed = self.sweep_owner(owner, keep, limit - sweep.removed)?;
+                sweep.removed += removed;
+                if removed == 0 {
+                    break;
+                }
+                // The rest of this owner's is for the next sweep, which begins with them.
+                if sweep.removed >= limit {
+                    return Ok(sweep);
+                }
+            }
+            sweep.after = Some(owner);
+        }
+        sweep.is_done = is_last_page;
+        Ok(sweep)
+    }
+}
+
+impl Store {
+    /// Removes some of an owner's oldest events, if they need not be kept.
+    fn sweep_owner(&self, owner: UserId, keep: &EventRetention, limit: usize) -> Result<usize, StoreError> {
+        let Some(head) = self.row::<Head>(Table::EventHeads, owner.as_bytes())? else { return Ok(0) };
+        let mut gone: Vec<Event> = Vec::new();
+        while gone.len() < REMOVED_AT_ONCE.min(limit) {
+            let number = head.oldest + gone.len() as u64;
+            if number >= head.next {
+                break;
+            }
+            let key = keys::event(owner, number);
+            let event: Option<Event> = self.row(Table::Events, &key)?;
+            let event = event.ok_or_else(|| damaged(Table::Events, &key, "it is gone, though it is kept"))?;
+            if event.time >= keep.since && head.next - number <= keep.per_owner_max {
+                break;
+            }
+            gone.push(event);
+        }
+        if gone.is_empty() {
+            return Ok(0);
+        }
+        self.engine().write(|txn| {
+            let mut head: Head = read(txn, Table::EventHeads, owner.as_bytes())?.unwrap_or_default();
+            for event in &gone {
+                txn.remove(Table::Events, &keys::event(owner, event.sequence))?;
+                forget(txn, event)?;
+                head.oldest = head.oldest.max(event.sequence + 1);
+            }
+            write(txn, Table::EventHeads, owner.as_bytes(), &head)
+        })?;
+        Ok(gone.len())
+    }
+}
+
+/// Takes an event out of its job's.
+fn forget(txn: &Txn<'_>, event: &Event) -> Result<(), TxnError> {
+    let key = event.job.id.as_bytes();
+    let Some(mut told) = read::<JobEvents>(txn, Table::JobEvents, key)? else { return Ok(()) };
+    told.numbers.retain(|number| *number != event.sequence);
+    told.forgotten = told.forgotten.max(event.sequence);
+    // A job that has ended has no more to tell.
+    if told.numbers.is_empty() && event.kind.is_final() {
+        return txn.remove(Table::JobEvents, key).map(|_| ());
+    }
+    write(txn, Table::JobEvents, key, &told)
+}

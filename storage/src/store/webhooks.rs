@@ -1,0 +1,90 @@
+use atelier_domain::id::{EndpointId, UserId};
+use atelier_domain::store::{EndpointStore, StoreError};
+use atelier_domain::webhook::{EndpointQueue, WebhookEndpoint};
+
+use super::Store;
+use super::rows::{read, write};
+use crate::engine::{Txn, TxnError};
+use crate::schema::Table;
+
+impl EndpointStore for Store {
+    fn create_endpoint(&self, endpoint: &WebhookEndpoint, per_owner_max: usize) -> Result<bool, StoreError> {
+        let created = self.engine().write(|txn| {
+            let mut endpoints = of(txn, endpoint.owner)?;
+            if endpoints.iter().any(|known| known.id == endpoint.id) {
+                return Err(StoreError::Exists { what: format!("webhook endpoint {}", endpoint.id) }.into());
+            }
+            if endpoints.len() >= per_owner_max {
+                return Ok(false);
+            }
+            endpoints.push(endpoint.clone());
+            write(txn, Table::WebhookQueues, endpoint.id.as_bytes(), &EndpointQueue::default())?;
+            write(txn, Table::WebhookEndpoints, endpoint.owner.as_bytes(), &endpoints)?;
+            Ok(true)
+        })?;
+        self.engine().make_durable()?;
+        Ok(created)
+    }
+
+    fn endpoints(&self, owner: UserId) -> Result<Vec<WebhookEndpoint>, StoreError> {
+        Ok(self.row(Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
+    }
+
+    fn endpoint(&self, owner: UserId, id: EndpointId) -> Result<Option<WebhookEndpoint>, StoreError> {
+        Ok(self.endpoints(owner)?.into_iter().find(|endpoint| endpoint.id == id))
+    }
+
+    fn endpoint_queue(&self, id: EndpointId) -> Result<EndpointQueue, StoreError> {
+        Ok(self.row(Table::WebhookQueues, id.as_bytes())?.unwrap_or_default())
+    }
+
+    fn change_endpoint(
+        &self,
+        owner: UserId,
+        id: EndpointId,
+        change: &dyn Fn(&mut WebhookEndpoint),
+    ) -> Result<Option<WebhookEndpoint>, StoreError> {
+        let changed = self.engine().write(|txn| change_endpoint(txn, owner, id, change))?;
+        self.engine().make_durable()?;
+        Ok(changed)
+    }
+
+    fn remove_endpoint(&self, owner: UserId, id: EndpointId) -> Result<bool, StoreError> {
+        let removed = self.engine().write(|txn| {
+            let mut endpoints = of(txn, owner)?;
+            let count = endpoints.len();
+            endpoints.retain(|endpoint| endpoint.id != id);
+            if endpoints.len() == count {
+                return Ok(false);
+            }
+            txn.remove(Table::WebhookQueues, id.as_bytes())?;
+            write(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
+            Ok(true)
+        })?;
+        self.engine().make_durable()?;
+        Ok(removed)
+    }
+}
+
+fn of(txn: &Txn<'_>, owner: UserId) -> Result<Vec<WebhookEndpoint>, TxnError> {
+    Ok(read(txn, Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
+}
+
+/// Changes the owner's endpoint within a transaction; gives it as it then is.
+pub(super) fn change_endpoint(
+    txn: &Txn<'_>,
+    owner: UserId,
+    id: EndpointId,
+    change: &dyn Fn(&mut WebhookEndpoint),
+) -> Result<Option<WebhookEndpoint>, TxnError> {
+    let mut endpoints = of(txn, owner)?;
+    let Some(endpoint) = endpoints.iter_mut().find(|endpoint| endpoint.id == id) else { return Ok(None) };
+    let before = endpoint.clone();
+    change(endpoint);
+    (endpoint.id, endpoint.owner) = (id, owner);
+    let after = endpoint.clone();
+    if after != before {
+        write(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
+    }
+    Ok(Some(after))
+}

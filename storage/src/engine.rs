@@ -249,7 +249,7 @@ impl Engine {
     }
 
     fn tree(&self, table: Table) -> &sled::Tree {
-        &self.trees[table as usize]
+        &self.trees[table.index()]
     }
 
     /// `None` if a chunk is missing.

@@ -7,7 +7,7 @@ use atelier_domain::store::StoreError;
 use crate::engine::Engine;
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 1;
+pub const SCHEMA_VERSION: u32 = 2;
 
 /// A table: one tree of the engine. The discriminant enters the checksum of rows: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -33,10 +33,20 @@ pub(crate) enum Table {
     JobsOpenByOwner = 8,
     /// Parts of rows too large for one page: see `engine`.
     Chunks = 9,
+    /// Owner, digest of a key → claim.
+    Claims = 30,
+    /// The same → the body of the kept answer, its bytes as they are.
+    ClaimBodies = 31,
+    /// Expiry, then the same → nothing.
+    ClaimsByExpiry = 32,
+    /// Owner → bytes of all their kept answers.
+    ClaimBytes = 33,
+    /// Length and text of an error's code, inverted job id → nothing; jobs that failed.
+    JobsFailed = 34,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 10] = [
+    pub(crate) const ALL: [Table; 15] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -47,7 +57,26 @@ impl Table {
         Table::JobsOpen,
         Table::JobsOpenByOwner,
         Table::Chunks,
+        Table::Claims,
+        Table::ClaimBodies,
+        Table::ClaimsByExpiry,
+        Table::ClaimBytes,
+        Table::JobsFailed,
     ];
+
+    /// Its place in [`Self::ALL`].
+    pub(crate) fn index(self) -> usize {
+        const PLACES: [u8; 256] = {
+            let mut places = [u8::MAX; 256];
+            let mut place = 0;
+            while place < Table::ALL.len() {
+                places[Table::ALL[place] as usize] = place as u8;
+                place += 1;
+            }
+            places
+        };
+        usize::from(PLACES[self as usize])
+    }
 
     pub(crate) fn name(self) -> &'static str {
         match self {
@@ -61,6 +90,11 @@ impl Table {
             Table::JobsOpen => "jobs_open",
             Table::JobsOpenByOwner => "jobs_open_by_owner",
             Table::Chunks => "chunks",
+            Table::Claims => "claims",
+            Table::ClaimBodies => "claim_bodies",
+            Table::ClaimsByExpiry => "claims_by_expiry",
+            Table::ClaimBytes => "claim_bytes",
+            Table::JobsFailed => "jobs_failed",
         }
     }
 }
@@ -75,8 +109,8 @@ impl fmt::Display for Table {
 /// so it must bear to find its own work.
 type Migration = fn(&Engine) -> Result<(), StoreError>;
 
-/// Version 1 is the first: an empty database needs nothing but its number.
-const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(())];
+/// Version 1 is the first: an empty database needs nothing but its number. Version 2 has more tables, which opening makes.
+const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(()), |_| Ok(())];
 
 /// Refuses a database of a newer schema.
 pub(crate) fn check(engine: &Engine) -> Result<(), StoreError> {

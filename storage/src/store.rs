@@ -1,6 +1,7 @@
-//! The database behind the ports of accounts, plugins and jobs.
+//! The database behind the ports of accounts, plugins, jobs and claims.
 
 mod accounts;
+mod claims;
 mod jobs;
 mod plugins;
 

@@ -8,6 +8,7 @@ pub mod blob;
 pub mod failure;
 pub mod generation;
 pub mod id;
+pub mod idempotency;
 pub mod job;
 pub mod manifest;
 pub mod model;

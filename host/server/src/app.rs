@@ -13,6 +13,7 @@ use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::generation::{CallBudget, Generations};
+use atelier_service::idempotency::{Idempotency, IdempotencyLimits};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::limits::Limiter;
 use atelier_service::plugins::Plugins;
@@ -47,6 +48,7 @@ pub struct App {
     pub registry: Arc<Registry>,
     pub generations: Generations,
     pub jobs: Jobs,
+    pub idempotency: Idempotency,
     pub callbacks: Callbacks,
     pub metrics: Arc<Metrics>,
     pub plugins: Arc<Plugins>,
@@ -96,6 +98,8 @@ impl App {
         }
         instances.start().await.context("placing the configured instances")?;
         let addresses = callback_addresses(&config).await?;
+        let limits = IdempotencyLimits::default();
+        let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
         let ports = JobPorts {
             store,
             blobs: office.blobs.clone(),
@@ -126,6 +130,7 @@ impl App {
             limiter,
             generations: Generations::new(registry.clone(), budget),
             jobs,
+            idempotency,
             callbacks,
             registry,
             metrics,
@@ -263,6 +268,8 @@ impl Running {
         let watching =
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
+        let (idempotency, until) = (app.idempotency.clone(), stopped.clone());
+        let sweeping = async move { idempotency.run(until).await };
         let jobs = app.jobs.clone();
         let working = async move {
             if let Err(error) = jobs.read_open_jobs().await {
@@ -274,6 +281,7 @@ impl Running {
             tokio::spawn(serving),
             tokio::spawn(watching),
             tokio::spawn(renewing),
+            tokio::spawn(sweeping),
             tokio::spawn(working),
         ];
         tracing::info!(%address, %admin_address, "listening");

@@ -2,11 +2,16 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "../../service/tests/support/scripted.rs"]
+#[allow(dead_code, reason = "a part of its scripts is for the job engine's own tests")]
+mod scripted;
 
 #[path = "routes/access.rs"]
 mod access;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
+#[path = "routes/idempotency.rs"]
+mod idempotency;
 #[path = "routes/models.rs"]
 mod models;
 #[path = "routes/openapi.rs"]

@@ -9,6 +9,7 @@ pub mod caller;
 pub mod error;
 pub mod fetcher;
 pub mod generation;
+pub mod idempotency;
 pub mod jobs;
 pub mod limits;
 pub mod meter;

@@ -7,6 +7,8 @@ mod scripted;
 
 #[path = "providers/callbacks.rs"]
 mod callbacks;
+#[path = "providers/idempotency.rs"]
+mod idempotency;
 #[path = "providers/jobs.rs"]
 mod jobs;
 #[path = "providers/registry.rs"]

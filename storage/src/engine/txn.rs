@@ -154,7 +154,7 @@ impl<'a> Txn<'a> {
     }
 
     fn tree(&self, table: Table) -> &TransactionalTree {
-        &self.trees[table as usize]
+        &self.trees[table.index()]
     }
 
     fn put_row(&self, table: Table, key: &[u8], row: &[u8]) -> Result<(), TxnError> {

@@ -6,6 +6,7 @@ use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
+use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
 use tokio::sync::mpsc;
 
@@ -31,8 +32,11 @@ impl Jobs {
         task: Task,
         request: MediaRequest,
     ) -> Result<Job, ServiceError> {
+        if let Some(job) = self.admitted_before(caller).await? {
+            return Ok(job);
+        }
         let job = self.checked(caller, task, request).await?;
-        self.create(job).await
+        self.create(caller, job).await
     }
 
     /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
@@ -46,11 +50,19 @@ impl Jobs {
         task: Task,
         request: MediaRequest,
     ) -> Result<(Job, mpsc::Receiver<Preview>), ServiceError> {
-        let job = self.checked(caller, task, request).await?;
         let (sender, previews) = mpsc::channel(PREVIEWS_HELD_MAX);
+        if let Some(job) = self.admitted_before(caller).await? {
+            lock(&self.inner.watchers).insert(job.id, sender);
+            // Looked at after the sender is there, which goes when the job ends.
+            if self.get(caller, job.id).await.is_ok_and(|now| now.state.is_final()) {
+                lock(&self.inner.watchers).remove(&job.id);
+            }
+            return Ok((job, previews));
+        }
+        let job = self.checked(caller, task, request).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
-        match self.create(job).await {
+        match self.create(caller, job).await {
             Ok(job) => Ok((job, previews)),
             Err(error) => {
                 lock(&self.inner.watchers).remove(&id);
@@ -59,9 +71,27 @@ impl Jobs {
         }
     }
 
-    async fn create(&self, job: Job) -> Result<Job, ServiceError> {
+    /// The job that an earlier attempt with the caller's idempotency key became, as it was then admitted.
+    async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
+        let Some(id) = caller.keyed.as_ref().and_then(|keyed| keyed.earlier_job()) else { return Ok(None) };
+        match self.get(caller, id).await {
+            Ok(job) => Ok(Some(job.as_admitted())),
+            Err(ServiceError::NotFound { .. }) => Err(ServiceError::AnswerNotKept),
+            Err(error) => Err(error),
+        }
+    }
+
+    async fn create(&self, caller: &Caller, job: Job) -> Result<Job, ServiceError> {
+        let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
         let (store, row) = (self.inner.ports.store.clone(), job.clone());
-        self.inner.ports.pool.run(move || store.create_job(&row)).await?;
+        let created = move || {
+            let claim = claim.as_ref().map(|(key, claim)| (key, claim));
+            store.create_job(&NewJob { claim, ..(&row).into() })
+        };
+        self.inner.ports.pool.run(created).await?;
+        if let Some(keyed) = &caller.keyed {
+            keyed.became(job.id);
+        }
         self.inner.due.notify_one();
         Ok(job)
     }

@@ -85,10 +85,11 @@ pub fn caller() -> Caller {
     let user = UserId::new();
     let principal =
         Principal { user, role: Role::User, key: KeyId::new(), scopes: vec![Scope::Generate], expires: None };
-    Caller { principal: Arc::new(principal), scope: scope_of(user), request_id: "test".into(), depth: 0 }
+    let scope = scope_of(user);
+    Caller { principal: Arc::new(principal), scope, request_id: "test".into(), depth: 0, keyed: None }
 }
 
-fn painting() -> MediaRequest {
+pub fn painting() -> MediaRequest {
     MediaRequest {
         model: "scripted/painter".to_owned(),
         task: "image-generation".to_owned(),

@@ -110,7 +110,7 @@ impl App {
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
         };
-        let jobs = Jobs::new(ports, JobLimits::default());
+        let jobs = Jobs::new(ports, JobLimits { workers_max: config.jobs.workers_max, queue: config.jobs.queue, ..JobLimits::default() });
         // A whole answer is bounded by the gate, a streamed one by its own limit.
         let chat = config.server.request_max.max(config.server.stream_max);
         let budget = CallBudget { chat, ..CallBudget::default() };
@@ -271,12 +271,7 @@ impl Running {
         let (idempotency, until) = (app.idempotency.clone(), stopped.clone());
         let sweeping = async move { idempotency.run(until).await };
         let jobs = app.jobs.clone();
-        let working = async move {
-            if let Err(error) = jobs.read_open_jobs().await {
-                tracing::warn!(%error, "open jobs could not be read: callbacks find them once they were polled");
-            }
-            jobs.run(stopped).await;
-        };
+        let working = async move { jobs.run(stopped).await };
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(watching),

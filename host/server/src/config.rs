@@ -1,6 +1,7 @@
 //! The configuration: `atelier.toml`, then the environment (`ATELIER_SECTION__KEY`), checked as a whole before anything
 //! is opened.
 
+mod jobs;
 mod limits;
 mod plugins;
 mod reader;
@@ -15,6 +16,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
+pub use jobs::Jobs;
 pub use limits::Limits;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
@@ -38,6 +40,7 @@ pub struct Config {
     /// Secrets that could not be read: the instance starts without them and says so (P-5).
     pub missing_secrets: Vec<MissingSecret>,
     pub limits: Limits,
+    pub jobs: Jobs,
     pub sandbox: Sandbox,
     pub models: Models,
     pub local: Local,
@@ -119,6 +122,7 @@ impl Config {
         let mut instances =
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
         let limits = root.section("limits", Limits::read);
+        let jobs = root.section("jobs", Jobs::read);
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
         let local = root.section("local", |section| Local::read(section, folder));
@@ -137,6 +141,7 @@ impl Config {
             instances,
             missing_secrets,
             limits,
+            jobs,
             sandbox,
             models,
             local,

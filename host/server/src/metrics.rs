@@ -37,6 +37,7 @@ pub struct Metrics {
     calls: CallMetrics,
     catalogues: IntCounterVec,
     jobs: IntCounterVec,
+    jobs_unknown: IntCounterVec,
     callbacks: IntCounterVec,
     plugins: PluginMetrics,
     connections: IntGauge,
@@ -184,6 +185,11 @@ impl Metrics {
                 &["instance", "outcome"],
             )?,
             jobs: counter("atelier_jobs_ended_total", "Jobs by their final state.", &["instance", "state"])?,
+            jobs_unknown: counter(
+                "atelier_jobs_outcome_unknown_total",
+                "Jobs whose request may have been paid for at the provider without a result.",
+                &["instance"],
+            )?,
             callbacks: counter(
                 "atelier_callbacks_total",
                 "Providers' callbacks by what became of them.",
@@ -272,8 +278,11 @@ impl Meter for Metrics {
     fn catalogue_loaded(&self, instance: &str, ok: bool) {
         self.catalogues.with_label_values(&[instance, if ok { "ok" } else { "failed" }]).inc();
     }
-    fn job_ended(&self, instance: &str, state: &'static str) {
+    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>) {
         self.jobs.with_label_values(&[instance, state]).inc();
+        if code == Some("outcome_unknown") {
+            self.jobs_unknown.with_label_values(&[instance]).inc();
+        }
     }
     fn callback_received(&self, instance: &str, outcome: &'static str) {
         self.callbacks.with_label_values(&[instance, outcome]).inc();

@@ -10,6 +10,8 @@ mod scripted;
 mod access;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
+#[path = "routes/failed_generations.rs"]
+mod failed_generations;
 #[path = "routes/idempotency.rs"]
 mod idempotency;
 #[path = "routes/models.rs"]

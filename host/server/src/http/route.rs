@@ -214,6 +214,9 @@ fn entries() -> Vec<Entry> {
             .described(generations::create::describe),
         get("/api/v1/generations", Status, Problem, generations::list::handle)
             .described(generations::list::describe),
+        get("/api/v1/admin/generations", Administration, Problem, generations::failed::handle)
+            .access(ADMIN)
+            .described(generations::failed::describe),
         get("/api/v1/generations/{id}", Status, Problem, generations::get::handle)
             .described(generations::get::describe),
         post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)

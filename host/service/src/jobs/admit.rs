@@ -1,15 +1,18 @@
 //! Letting a job in.
 
+use std::sync::Arc;
+
 use atelier_domain::blob::{Blob, BlobData};
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
 use atelier_domain::generation::{Media, MediaSource};
-use atelier_domain::id::JobId;
+use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
 use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
 use tokio::sync::mpsc;
 
+use super::schedule::Full;
 use super::{Inner, Jobs, lock, time_for};
 use crate::ServiceError;
 use crate::caller::Caller;
@@ -35,8 +38,9 @@ impl Jobs {
         if let Some(job) = self.admitted_before(caller).await? {
             return Ok(job);
         }
+        let place = self.place(caller).await?;
         let job = self.checked(caller, task, request).await?;
-        self.create(caller, job).await
+        self.create(caller, job, place).await
     }
 
     /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
@@ -59,10 +63,11 @@ impl Jobs {
             }
             return Ok((job, previews));
         }
+        let place = self.place(caller).await?;
         let job = self.checked(caller, task, request).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
-        match self.create(caller, job).await {
+        match self.create(caller, job, place).await {
             Ok(job) => Ok((job, previews)),
             Err(error) => {
                 lock(&self.inner.watchers).remove(&id);
@@ -81,7 +86,18 @@ impl Jobs {
         }
     }
 
-    async fn create(&self, caller: &Caller, job: Job) -> Result<Job, ServiceError> {
+    /// Keeps a place in the queue for a job.
+    async fn place(&self, caller: &Caller) -> Result<Place, ServiceError> {
+        self.inner.load().await?;
+        let (owner, queue) = (caller.user(), self.inner.limits.queue);
+        match lock(&self.inner.schedule).reserve(owner) {
+            Ok(()) => Ok(Place { inner: self.inner.clone(), owner }),
+            Err(Full::User) => Err(ServiceError::TooManyJobs { max: queue.open_per_user_max }),
+            Err(Full::Queue) => Err(ServiceError::QueueFull { max: queue.open_max }),
+        }
+    }
+
+    async fn create(&self, caller: &Caller, job: Job, place: Place) -> Result<Job, ServiceError> {
         let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
         let (store, row) = (self.inner.ports.store.clone(), job.clone());
         let created = move || {
@@ -89,6 +105,8 @@ impl Jobs {
             store.create_job(&NewJob { claim, ..(&row).into() })
         };
         self.inner.ports.pool.run(created).await?;
+        lock(&self.inner.schedule).note(&job);
+        drop(place);
         if let Some(keyed) = &caller.keyed {
             keyed.became(job.id);
         }
@@ -117,10 +135,6 @@ impl Jobs {
         let prompt = checked("prompt", &request.prompt)?;
         let negative_prompt = checked("negative_prompt", &request.negative_prompt)?;
         resolved.model.options().check(&request.options)?;
-        let (store, owner, max) = (inner.ports.store.clone(), caller.user(), inner.limits.open_per_user_max);
-        if inner.ports.pool.run(move || store.open_job_count(owner)).await? >= max {
-            return Err(ServiceError::TooManyJobs { max });
-        }
         let mut inputs = Vec::with_capacity(request.inputs.len());
         for input in request.inputs {
             inputs.push(inner.keep_input(input).await?);
@@ -128,7 +142,7 @@ impl Jobs {
         let now = inner.ports.clock.now();
         Ok(Job {
             id: JobId::new(),
-            owner,
+            owner: caller.user(),
             state: JobState::Queued,
             request: StoredRequest {
                 model: resolved.model.id.as_str().to_owned(),
@@ -162,6 +176,18 @@ impl Jobs {
             usage: Vec::new(),
             error: None,
         })
+    }
+}
+
+/// A place in the queue. Given back when dropped: by then its job is in the schedule, or will not be.
+struct Place {
+    inner: Arc<Inner>,
+    owner: UserId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.inner.schedule).release(self.owner);
     }
 }
 

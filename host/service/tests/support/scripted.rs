@@ -18,7 +18,7 @@ use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
-use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
+use atelier_domain::provider::{BreakerState, CallContext, ChargeJournal, EventStream, Provider, Readiness};
 use futures::stream;
 
 /// What the provider does when asked.
@@ -31,8 +31,12 @@ pub enum Act {
     /// The same, told only once `released` is notified.
     WaitingLater(&'static str),
     Fail(FailureCode),
-    /// Notes that a charging request leaves, and never answers.
-    ChargeAndHang,
+    /// Notes that a charging request leaves, which its provider knows by a key or not, and never answers.
+    ChargeAndHang(Repeatable),
+    /// Notes that a charging request leaves, and fails with this status of its provider's.
+    ChargeAndFail(FailureCode, u16),
+    /// Notes that a charging request leaves, which it does not, since nobody is there.
+    FindNobody,
 }
 
 /// What it does in a conversation.
@@ -58,6 +62,8 @@ impl Talk {
 
 #[derive(Debug, Default)]
 pub struct Seen {
+    /// The idempotency keys of submissions.
+    pub submitted_as: Vec<String>,
     /// The idempotency keys of conversations.
     pub talks: Vec<String>,
     pub submissions: u32,
@@ -121,6 +127,13 @@ impl Scripted {
         Ok(vec![started, ChatEvent::Text(text), usage, ChatEvent::Finished(FinishReason::Stop)])
     }
 
+    async fn charge<'c>(&self, context: &'c CallContext, repeatable: Repeatable) -> &'c dyn ChargeJournal {
+        let journal = context.journal.as_deref().expect("a job's call has a journal");
+        journal.charging(repeatable).await.expect("it is noted");
+        self.charged.notify_one();
+        journal
+    }
+
     async fn act(&self, context: &CallContext) -> Result<Step, ProviderError> {
         let act = self.acts.lock().expect("no panic").pop_front().expect("the script goes on");
         match act {
@@ -146,11 +159,19 @@ impl Scripted {
                 Ok(waiting(id))
             }
             Act::Fail(code) => Err(failure(code)),
-            Act::ChargeAndHang => {
-                let journal = context.journal.as_ref().expect("a job's call has a journal");
-                journal.charging(false).await.expect("it is noted");
-                self.charged.notify_one();
+            Act::ChargeAndHang(repeatable) => {
+                self.charge(context, repeatable).await;
                 std::future::pending().await
+            }
+            Act::ChargeAndFail(code, status) => {
+                self.charge(context, false).await;
+                let mut failure = Failure::new(code, "as the script says");
+                failure.http_status = Some(status);
+                Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
+            }
+            Act::FindNobody => {
+                self.charge(context, false).await.withdrawn();
+                Err(failure(FailureCode::Unavailable))
             }
         }
     }
@@ -255,6 +276,7 @@ impl Provider for Scripted {
         {
             let mut seen = self.seen.lock().expect("no panic");
             seen.submissions += 1;
+            seen.submitted_as.push(context.idempotency_key.clone());
             seen.callback_urls.push(context.callback_url.clone());
         }
         self.act(&context).await

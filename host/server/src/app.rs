@@ -110,7 +110,15 @@ impl App {
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
         };
-        let jobs = Jobs::new(ports, JobLimits { workers_max: config.jobs.workers_max, queue: config.jobs.queue, ..JobLimits::default() });
+        let jobs = Jobs::new(
+            ports,
+            JobLimits {
+                workers_max: config.jobs.workers_max,
+                queue: config.jobs.queue,
+                ..JobLimits::default()
+            },
+        );
+        metrics.watch_queue(jobs.clone())?;
         // A whole answer is bounded by the gate, a streamed one by its own limit.
         let chat = config.server.request_max.max(config.server.stream_max);
         let budget = CallBudget { chat, ..CallBudget::default() };

@@ -1,6 +1,7 @@
 //! Prometheus metrics. What a request touches is resolved beforehand.
 
 mod process;
+mod queue;
 mod storage;
 
 use std::sync::Arc;
@@ -11,6 +12,7 @@ use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
 use atelier_runtime::{CallReport, Observer};
 use atelier_service::StoragePool;
+use atelier_service::jobs::Jobs;
 use atelier_service::limits::Class;
 use atelier_service::meter::{CallRecord, Meter, ModelMeter};
 use http::StatusCode;
@@ -208,6 +210,14 @@ impl Metrics {
     /// It is told already: a bug of ours.
     pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(storage::Storage::new(pool)?))
+    }
+
+    /// Tells how full the queue of jobs is, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_queue(&self, jobs: Jobs) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(queue::Queue::new(jobs)?))
     }
 
     /// The count of callers' open connections.

@@ -3,7 +3,7 @@
 #[path = "support/host.rs"]
 mod host;
 #[path = "../../service/tests/support/scripted.rs"]
-#[allow(dead_code, reason = "a part of its scripts is for the job engine's own tests")]
+#[expect(dead_code, reason = "a part of its scripts is for the job engine's own tests")]
 mod scripted;
 
 #[path = "routes/access.rs"]

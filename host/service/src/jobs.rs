@@ -31,8 +31,8 @@ use crate::fetcher::Fetcher;
 use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
-pub use schedule::QueueLimits;
 use schedule::Schedule;
+pub use schedule::{QueueCounts, QueueLimits};
 
 /// Bounds of the job engine.
 #[derive(Clone, Copy, Debug)]
@@ -160,6 +160,11 @@ impl Jobs {
     ) -> Result<Vec<Job>, ServiceError> {
         let (store, owner) = (self.inner.ports.store.clone(), caller.user());
         self.inner.ports.pool.run(move || store.jobs_of(owner, before, limit)).await
+    }
+
+    /// How full the queue is.
+    pub fn queue(&self) -> QueueCounts {
+        lock(&self.inner.schedule).counts()
     }
 
     /// Jobs of all users that failed with this code, newest first: for operators.

@@ -3,6 +3,7 @@
 #[path = "support/clock.rs"]
 mod clock;
 #[path = "support/scripted.rs"]
+#[expect(dead_code, reason = "a part of its scripts is for the tests of routes")]
 mod scripted;
 
 #[path = "providers/callbacks.rs"]

@@ -111,7 +111,8 @@ fn remove(txn: &Txn<'_>, key: &ClaimKey) -> Result<Option<Claim>, TxnError> {
 
 fn owner_bytes(txn: &Txn<'_>, owner: UserId) -> Result<u64, TxnError> {
     let Some(row) = txn.get(Table::ClaimBytes, owner.as_bytes())? else { return Ok(0) };
-    let bytes = row.as_array().ok_or_else(|| damaged(Table::ClaimBytes, owner.as_bytes(), "it is no number"))?;
+    let bytes =
+        row.as_array().ok_or_else(|| damaged(Table::ClaimBytes, owner.as_bytes(), "it is no number"))?;
     Ok(u64::from_be_bytes(*bytes))
 }
 

@@ -16,8 +16,8 @@ use http::header::{HeaderMap, HeaderName, HeaderValue};
 use http::{Method, StatusCode};
 use tokio::sync::oneshot;
 
-use super::gate::{Call, Reply};
 use super::ApiError;
+use super::gate::{Call, Reply};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
@@ -143,7 +143,8 @@ fn stands(status: StatusCode, effect: Effect) -> bool {
 /// Keeps what there is to keep of an answer, or frees its key.
 async fn settle(ticket: Ticket, answer: KeptAnswer, body: Option<Vec<u8>>) {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-    let written = if stands(status, ticket.effect()) { ticket.keep(answer, body).await } else { ticket.free().await };
+    let written =
+        if stands(status, ticket.effect()) { ticket.keep(answer, body).await } else { ticket.free().await };
     if let Err(error) = written {
         tracing::error!(%error, "the answer to a request with an idempotency key could not be kept");
     }
@@ -180,9 +181,9 @@ mod tests {
         }
         assert!(stands(StatusCode::OK, Effect::None) && stands(StatusCode::CREATED, Effect::Begun));
         let kept = |effect| {
-            let kept = refusals.into_iter().filter(|status| {
-                stands(StatusCode::from_u16(*status).expect("a status"), effect)
-            });
+            let kept = refusals
+                .into_iter()
+                .filter(|status| stands(StatusCode::from_u16(*status).expect("a status"), effect));
             kept.collect::<Vec<_>>()
         };
         assert_eq!(kept(Effect::Begun), [500, 502, 504]);

@@ -180,7 +180,8 @@ fn entries() -> Vec<Entry> {
             .body(Media::Json, WITH_MEDIA)
             .idempotency(Idempotency::Harmless)
             .described(messages::describe_count),
-        post("/v1/embeddings", Analysis, OpenAi, embeddings::create).idempotency(Idempotency::Generates)
+        post("/v1/embeddings", Analysis, OpenAi, embeddings::create)
+            .idempotency(Idempotency::Generates)
             .described(embeddings::describe),
         post("/v1/moderations", Analysis, OpenAi, moderations::create)
             .body(Media::Json, WITH_MEDIA)
@@ -285,7 +286,7 @@ fn entries() -> Vec<Entry> {
             plugins::change::roll_back,
         )
         .idempotency(Idempotency::Harmless)
-            .described(plugins::change::describe_roll_back)
+        .described(plugins::change::describe_roll_back)
         .body(Media::None, 0)
         .access(PLUGIN_ADMIN),
         post("/api/v1/plugins/{publisher}/{name}/remove", Administration, Problem, plugins::change::remove)

@@ -49,3 +49,27 @@ async fn an_administrator_finds_failed_jobs_of_all_users_by_their_code_and_nobod
     assert_eq!(refused.expect("answered").status(), 403);
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_full_queue_is_answered_with_a_time_to_wait() {
+    let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));
+    let host =
+        TestHost::edited(|text| text.replace("[jobs]", "[jobs]\nqueued = 2\nqueued_per_user = 1")).await;
+    host.put("scripted", provider).await;
+    let keys =
+        [host.key.clone(), host.user_key("ada", &Scope::ALL).await, host.user_key("bob", &Scope::ALL).await];
+    let mut codes = Vec::new();
+    for key in [0, 0, 1, 2] {
+        let wanted = json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat"});
+        let request = host.client.post(host.url("/api/v1/generations")).bearer_auth(&keys[key]).json(&wanted);
+        let answer = request.send().await.expect("answered");
+        let waits = answer.headers().get("retry-after").map(|value| value.to_str().expect("text").to_owned());
+        let (status, told) =
+            (answer.status().as_u16(), answer.json::<serde_json::Value>().await.expect("JSON"));
+        codes.push((status, told["code"].as_str().map(str::to_owned), waits));
+    }
+    let refused = |code: &str| (429, Some(code.to_owned()), Some("10".to_owned()));
+    let taken = (202, None, None);
+    assert_eq!(codes, [taken.clone(), refused("too_many_jobs"), taken, refused("queue_full")]);
+    host.stop().await;
+}

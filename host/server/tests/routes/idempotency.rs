@@ -56,7 +56,8 @@ async fn a_repeated_call_is_paid_once_and_answered_again() {
     let elsewhere = body(answered(elsewhere.header("idempotency-key", "k")).await, 200).await;
     assert_eq!(elsewhere["output"][0]["content"][0]["text"], "two", "a key is one on each route");
     let bob = host.user_key("bob", &[Scope::Read, Scope::Generate]).await;
-    let request = json!({"model": "scripted/found", "messages": [{"role": "user", "content": "hi"}], "stream": false});
+    let request =
+        json!({"model": "scripted/found", "messages": [{"role": "user", "content": "hi"}], "stream": false});
     let bobs = host.client.post(host.url("/v1/chat/completions")).bearer_auth(&bob).json(&request);
     let bobs = body(answered(bobs.header("idempotency-key", "k")).await, 200).await;
     assert_eq!(bobs["choices"][0]["message"]["content"], "three", "and for each caller");
@@ -174,7 +175,10 @@ async fn a_repeated_submission_is_the_same_job_and_the_same_answer() {
     let other = json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a dog"});
     let other = host.post("/api/v1/generations", &other).header("idempotency-key", "k");
     let other = body(answered(other).await, 422).await;
-    assert_eq!((other["code"].as_str(), other["status"].as_u64()), (Some("idempotency_key_reused"), Some(422)));
+    assert_eq!(
+        (other["code"].as_str(), other["status"].as_u64()),
+        (Some("idempotency_key_reused"), Some(422))
+    );
     assert_eq!(provider.seen.lock().expect("no panic").submissions, 1);
 
     let many = join_all((0..16).map(|_| answered(painting(&host, "many")))).await;
@@ -224,7 +228,10 @@ async fn a_key_that_is_none_is_refused_in_the_shape_of_its_api() {
         let openai = body(answered(chat(&host, bad, "hi", false)).await, 400).await;
         assert_eq!(openai["error"]["param"], "Idempotency-Key", "{bad:?}");
         let own = body(answered(painting(&host, bad)).await, 400).await;
-        assert_eq!((own["code"].as_str(), own["param"].as_str()), (Some("invalid_value"), Some("Idempotency-Key")));
+        assert_eq!(
+            (own["code"].as_str(), own["param"].as_str()),
+            (Some("invalid_value"), Some("Idempotency-Key"))
+        );
     }
     let twice = chat(&host, "a", "hi", false).header("idempotency-key", "b");
     assert_eq!(answered(twice).await.status(), 400);

@@ -62,7 +62,11 @@ fn every_route_that_creates_or_costs_takes_an_idempotency_key() {
             route.method,
             route.path
         );
-        assert!(!route.idempotency.takes_key() || route.access != Access::Public, "{}: whose key?", route.path);
+        assert!(
+            !route.idempotency.takes_key() || route.access != Access::Public,
+            "{}: whose key?",
+            route.path
+        );
     }
 }
 

@@ -36,6 +36,11 @@ pub(super) fn pause(job: JobId, failures: u32, error: &ProviderError) -> Duratio
     }
 }
 
+/// When to ask about a job that was open at the start: not about all of them at once.
+pub(super) fn spread(job: JobId) -> Duration {
+    part_of(FIRST * 2, job, 0)
+}
+
 /// Anything from nothing to all of a pause, evenly over jobs and failures, and the same for each of them.
 fn part_of(bound: Duration, job: JobId, failures: u32) -> Duration {
     let mut hasher = blake3::Hasher::new_derive_key("atelier 2026-11 retry jitter v1");
@@ -59,7 +64,9 @@ mod tests {
 
     #[test]
     fn pauses_grow_to_a_bound_and_spread_over_all_of_it() {
-        for (failures, bound_ms) in [(1, 1_000), (2, 2_000), (3, 4_000), (6, 32_000), (7, 32_000), (u32::MAX, 32_000)] {
+        for (failures, bound_ms) in
+            [(1, 1_000), (2, 2_000), (3, 4_000), (6, 32_000), (7, 32_000), (u32::MAX, 32_000)]
+        {
             let pauses: Vec<u128> =
                 (0..400).map(|_| pause(JobId::new(), failures, &error(None)).as_millis()).collect();
             assert!(pauses.iter().all(|pause| (50..=bound_ms).contains(pause)), "{failures}");

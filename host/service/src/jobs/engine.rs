@@ -6,7 +6,7 @@ use std::time::Duration;
 use atelier_domain::id::JobId;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Inner, Jobs, lock};
+use super::{Inner, Jobs, backoff, lock};
 use crate::ServiceError;
 
 /// The longest rest: clocks are set now and then.
@@ -51,11 +51,16 @@ impl Inner {
             let inner = self.clone();
             self.ports.pool.run(move || {
                 for (_, id) in inner.ports.store.open_jobs(OPEN_MAX)? {
-                    let Some(job) = inner.ports.store.job(id)? else { continue };
-                    lock(&inner.schedule).note(&job);
+                    let Some(mut job) = inner.ports.store.job(id)? else { continue };
                     if let Some(ticket) = &job.ticket {
                         inner.note_provider_id(&job, ticket);
+                        // Its provider may have called while nobody listened.
+                        if ticket.accepts_webhook {
+                            let soon = inner.ports.clock.now().plus(backoff::spread(id));
+                            job.wake_at = job.wake_at.min(soon);
+                        }
                     }
+                    lock(&inner.schedule).note(&job);
                 }
                 Ok::<_, ServiceError>(())
             })

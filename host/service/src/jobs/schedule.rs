@@ -36,6 +36,15 @@ impl Default for QueueLimits {
     }
 }
 
+/// How full the queue is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct QueueCounts {
+    /// Jobs that are not final.
+    pub open: usize,
+    /// Those of them that have begun.
+    pub begun: usize,
+}
+
 /// Why there is no room for another job.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Full {
@@ -82,9 +91,8 @@ impl Schedule {
         }
     }
 
-    /// Jobs that are open.
-    pub(super) fn open(&self) -> usize {
-        self.jobs.len()
+    pub(super) fn counts(&self) -> QueueCounts {
+        QueueCounts { open: self.jobs.len(), begun: self.begun.values().sum() }
     }
 
     /// Keeps a place for a job that is to be added; it is given back by [`Self::release`].

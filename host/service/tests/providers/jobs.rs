@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::TestClock;
 use crate::scripted::{Act, Scripted};
 use atelier_domain::account::{Principal, Role, Scope};
 use atelier_domain::failure::FailureCode;
@@ -40,7 +41,15 @@ pub struct Engine {
 
 impl Engine {
     pub async fn start(store: &Arc<Store>, blobs: &Arc<Blobs>, provider: &Arc<Scripted>) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        Self::with_clock(store, blobs, provider, Arc::new(SystemClock::default())).await
+    }
+
+    async fn with_clock(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
         let addresses = CallbackAddresses::new([7; 32], Some("https://host.example".to_owned()));
@@ -265,7 +274,10 @@ async fn a_full_queue_refuses_whoever_comes_until_a_job_has_ended() {
     engine.stop().await;
     let second = Engine::start(&store, &blobs, &provider).await;
     let refused = second.jobs.admit(&carol, Task::ImageGeneration, painting()).await;
-    assert!(matches!(refused, Err(ServiceError::QueueFull { max: 4 })), "the next process knows: {refused:?}");
+    assert!(
+        matches!(refused, Err(ServiceError::QueueFull { max: 4 })),
+        "the next process knows: {refused:?}"
+    );
     second.jobs.cancel(&alice, first.id).await.expect("asked");
     end_of(&second, &alice, &first).await;
     admit(&second, &carol).await;
@@ -292,4 +304,30 @@ async fn a_job_waits_while_its_instance_is_full_and_begins_when_another_has_ende
     assert_eq!(end_of(&engine, &bob, &waiting).await.state, JobState::Succeeded);
     assert_eq!(engine.jobs.get(&alice, second.id).await.expect("there").state, JobState::Processing);
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_past_its_deadline_is_canceled_at_its_provider_and_fails() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));
+    let clock = Arc::new(TestClock(1_000_000.into()));
+    let engine = Engine::with_clock(&store, &blobs, &provider, clock.clone()).await;
+    let alice = caller();
+    let job = admit(&engine, &alice).await;
+    assert_eq!(job.deadline.0 - job.created.0, 120_000);
+    while engine.jobs.get(&alice, job.id).await.expect("there").ticket.is_none() {
+        tokio::task::yield_now().await;
+    }
+    engine.stop().await;
+    clock.pass_seconds(119);
+    let second = Engine::with_clock(&store, &blobs, &provider, clock.clone()).await;
+    let still = second.jobs.wait(&alice, job.id, Duration::from_millis(50)).await.expect("there");
+    assert_eq!(still.state, JobState::Processing);
+    second.stop().await;
+    clock.pass_seconds(1);
+    let third = Engine::with_clock(&store, &blobs, &provider, clock).await;
+    let job = end_of(&third, &alice, &job).await;
+    assert_eq!((job.state, job.error.expect("why").code.as_str()), (JobState::Failed, "deadline_exceeded"));
+    assert_eq!(provider.seen.lock().expect("no panic").cancellations, 1);
+    third.stop().await;
 }

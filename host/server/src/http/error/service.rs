@@ -54,8 +54,9 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::JobFailed { code, .. } => provider::failed_job(code, text),
         ServiceError::TooManyJobs { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many_jobs", text)
             .retry(Some(Duration::from_secs(10))),
-        ServiceError::QueueFull { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", text)
-            .retry(Some(Duration::from_secs(10))),
+        ServiceError::QueueFull { .. } => {
+            Told::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", text).retry(Some(Duration::from_secs(10)))
+        }
         ServiceError::KeyInUse => Told::new(StatusCode::CONFLICT, "idempotency_key_in_use", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::KeyReused => {

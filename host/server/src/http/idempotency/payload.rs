@@ -62,7 +62,9 @@ mod tests {
     }
 
     fn form(boundary: &str, prompt: &str) -> String {
-        format!("--{boundary}\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\n{prompt}\r\n--{boundary}--\r\n")
+        format!(
+            "--{boundary}\r\ncontent-disposition: form-data; name=\"prompt\"\r\n\r\n{prompt}\r\n--{boundary}--\r\n"
+        )
     }
 
     #[tokio::test]
@@ -88,6 +90,9 @@ mod tests {
         };
         assert_eq!(sent("one", "a cat").await, sent("another", "a cat").await);
         assert_ne!(sent("one", "a cat").await, sent("one", "a dog").await);
-        assert_ne!(sent("one", "a cat").await, of("/v1/a", "multipart/form-data", &form("one", "a cat")).await);
+        assert_ne!(
+            sent("one", "a cat").await,
+            of("/v1/a", "multipart/form-data", &form("one", "a cat")).await
+        );
     }
 }

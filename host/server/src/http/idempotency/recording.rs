@@ -90,11 +90,13 @@ impl Recorder {
                 1 if whole[0].is_ok() => Body::from(whole.remove(0).unwrap_or_default()),
                 _ => Body::from_stream(stream::iter(whole)),
             };
-            let _ = tell.send(Ok(Reply { response: Response::from_parts(head, body), provider_time, is_stream }));
+            let _ =
+                tell.send(Ok(Reply { response: Response::from_parts(head, body), provider_time, is_stream }));
             return;
         }
         let (sender, receiver) = mpsc::channel::<Result<Bytes, axum::Error>>(PIECES_HELD_MAX);
-        let relayed = stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
+        let relayed =
+            stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
         let response = Response::from_parts(head, Body::from_stream(relayed));
         // A client that has left is noticed at the first piece.
         let _ = tell.send(Ok(Reply { response, provider_time, is_stream }));
@@ -151,9 +153,10 @@ impl Copy {
 
 /// The head that a handler made: what the gate adds belongs to each answer of its own.
 fn kept(head: &Parts) -> KeptAnswer {
-    let headers = head.headers.iter().filter_map(|(name, value)| {
-        Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
-    });
+    let headers = head
+        .headers
+        .iter()
+        .filter_map(|(name, value)| Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned())));
     KeptAnswer { status: head.status.as_u16(), headers: headers.collect(), has_body: false }
 }
 

@@ -90,9 +90,8 @@ fn a_user_and_an_instance_have_so_many_jobs_begun_and_others_go_on() {
         first
             .iter()
             .filter(|id| {
-                jobs.iter().any(|job| {
-                    job.id == **id && job.owner == owner && job.request.instance() == instance
-                })
+                jobs.iter()
+                    .any(|job| job.id == **id && job.owner == owner && job.request.instance() == instance)
             })
             .count()
     };
@@ -111,7 +110,7 @@ fn a_user_and_an_instance_have_so_many_jobs_begun_and_others_go_on() {
     schedule.note(&ended(waiting));
     schedule.finished(waiting.id, NOW);
     assert_eq!(turns(&mut schedule, NOW).len(), 1);
-    assert_eq!(schedule.open(), jobs.len() - 1);
+    assert_eq!(schedule.counts().open, jobs.len() - 1);
 }
 
 #[test]
@@ -223,7 +222,7 @@ proptest! {
                 }
                 _ => {}
             }
-            prop_assert_eq!(schedule.open(), open.len());
+            prop_assert_eq!(schedule.counts().open, open.len());
             for instance in ["a", "b"] {
                 let begun = schedule.begun.get(instance).copied().unwrap_or(0);
                 prop_assert!(begun <= LIMITS.begun_per_instance_max);

@@ -30,7 +30,7 @@ use setup::Site;
 /// How long the host lives between two kills, once it is ready.
 const LIFE_MS: (u64, u64) = (200, 1_500);
 /// Threads that send requests.
-const SENDERS: u64 = 6;
+const SENDERS: u64 = 4;
 /// How long everything may take to come to its end after the last kill.
 const SETTLE_MAX: Duration = Duration::from_secs(180);
 const KILLS_MAX: u32 = 10_000;

@@ -20,11 +20,27 @@ use super::{
 };
 
 /// Between two requests of one sender.
-const PAUSE_MS: (u64, u64) = (5, 60);
+const PAUSE_MS: (u64, u64) = (20, 160);
 /// While nobody listens.
 const DOWN_PAUSE: Duration = Duration::from_millis(40);
 /// Requests without an answer beyond which no new ones are made.
 const OPEN_MAX: usize = 60;
+
+/// How often each kind is asked for: one that is polled takes ten seconds.
+const MIX: [Kind; 12] = [
+    Kind::Called,
+    Kind::Called,
+    Kind::Called,
+    Kind::Steady,
+    Kind::Steady,
+    Kind::Steady,
+    Kind::Image,
+    Kind::Image,
+    Kind::Chat,
+    Kind::Chat,
+    Kind::Chat,
+    Kind::Polled,
+];
 
 /// One sender.
 #[derive(Debug)]
@@ -70,7 +86,7 @@ impl Load {
         if self.book.open() > OPEN_MAX {
             return self.repeat(Standing::Open);
         }
-        let kind = *self.random.of(&Kind::ALL).unwrap_or(&Kind::Chat);
+        let kind = *self.random.of(&MIX).unwrap_or(&Kind::Chat);
         let user = self.random.between(0, self.users.len() as u64) as usize;
         let key = self.book.begin(kind, user);
         self.send(&key, kind, user)

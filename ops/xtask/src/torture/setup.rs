@@ -32,6 +32,8 @@ const MOCK: [&str; 6] =
 const WEBHOOK_SECRET: &str = "whsec_bW9jay11cHN0cmVhbS13ZWJob29rLXNlY3JldA==";
 const SECRET: &str = "sk-torture-0123456789";
 const CLASSES: [&str; 4] = ["chat", "generation", "status", "administration"];
+/// Below what is sent at times, so that jobs wait for their turn.
+const RUNNING_PER_USER: i64 = 12;
 /// More than any run sends.
 const FREE: i64 = 1_000_000_000;
 
@@ -130,6 +132,7 @@ fn complete(written: &str, listen: SocketAddr, mock: SocketAddr) -> Result<Strin
     section(&mut document, "server", "public_url", format!("http://{listen}").into())?;
     section(&mut document, "log", "level", "warn".into())?;
     section(&mut document, "local", "enabled", false.into())?;
+    section(&mut document, "jobs", "running_per_user", RUNNING_PER_USER.into())?;
     let instances = [
         (
             "calls",

@@ -63,7 +63,7 @@ fn open(folder: &Path, how: &str) -> Result<Store, StoreError> {
 
 fn write(store: &Store, count: usize) -> Result<(), StoreError> {
     let owner = UserId::new();
-    (0..count).try_for_each(|_| store.create_job(&sample::job(owner)))
+    (0..count).try_for_each(|_| store.create_job(&(&sample::job(owner)).into()))
 }
 
 /// Resident memory as Linux tells it.

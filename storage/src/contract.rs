@@ -7,6 +7,7 @@
 pub mod accounts;
 pub mod blobs;
 pub mod callbacks;
+pub mod claims;
 pub mod events;
 pub mod jobs;
 pub mod plugins;
@@ -47,6 +48,16 @@ macro_rules! store_contract {
             open_jobs_come_in_the_order_of_their_wake_times
             a_final_job_is_open_no_more
             a_large_job_is_kept_whole
+            failed_jobs_are_listed_by_their_code_newest_first
+        );
+        $crate::contract_tests!($open, claims:
+            a_claim_is_read_as_it_was_put_and_replaced
+            a_freed_key_leaves_nothing_behind
+            an_owner_keeps_so_many_bytes_and_then_answers_without_a_body
+            expired_claims_are_swept_in_their_order_so_many_at_a_time
+            a_job_and_its_claim_are_created_together_or_not_at_all
+            a_request_that_was_begun_becomes_its_job
+            of_many_who_claim_a_key_at_once_one_gets_a_job
         );
         $crate::contract_tests!($open, events:
             every_change_that_tells_something_is_an_event_and_no_other_is

@@ -3,6 +3,7 @@
 mod events;
 
 use atelier_domain::id::{JobId, KeyId, UserId};
+use atelier_domain::idempotency::ClaimKey;
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -17,6 +18,7 @@ pub const USER_NAME_BYTES_MAX: usize = 256;
 pub const PLUGIN_ID_BYTES_MAX: usize = 256;
 
 const ID: usize = 16;
+const DIGEST: usize = 32;
 
 /// Owner, then key: the keys of one owner lie together, oldest first.
 pub(crate) fn owned_key(owner: UserId, id: KeyId) -> [u8; 2 * ID] {
@@ -43,6 +45,41 @@ pub(crate) fn wake(at: Timestamp, id: JobId) -> [u8; 8 + ID] {
 pub(crate) fn parse_wake(key: &[u8]) -> Result<(Timestamp, JobId), StoreError> {
     let (at, id) = split::<8, ID>(Table::JobsOpen, key)?;
     Ok((Timestamp(u64::from_be_bytes(at)), JobId::from_bytes(id)))
+}
+
+/// Owner, then digest.
+pub(crate) fn claim(key: &ClaimKey) -> [u8; ID + DIGEST] {
+    join(key.owner.as_bytes(), &key.digest)
+}
+
+/// Expiry, then claim: the first to expire lies first.
+pub(crate) fn claim_expiry(at: Timestamp, key: &ClaimKey) -> [u8; 8 + ID + DIGEST] {
+    join(&at.0.to_be_bytes(), &claim(key))
+}
+
+/// Expiry and claim of a key made by [`claim_expiry`].
+pub(crate) fn parse_claim_expiry(key: &[u8]) -> Result<(Timestamp, ClaimKey), StoreError> {
+    let (at, claim) = split::<8, { ID + DIGEST }>(Table::ClaimsByExpiry, key)?;
+    let (owner, digest) = split::<ID, DIGEST>(Table::ClaimsByExpiry, &claim)?;
+    Ok((Timestamp(u64::from_be_bytes(at)), ClaimKey { owner: UserId::from_bytes(owner), digest }))
+}
+
+/// An error's code with its length before it, then job, inverted: jobs with one code lie together, newest first. A longer code
+/// than fits is cut: codes are words of ours.
+pub(crate) fn failed_job(code: &str, id: JobId) -> Vec<u8> {
+    [failed_jobs(code).as_slice(), &id.as_bytes().map(|byte| !byte)].concat()
+}
+
+/// What the keys of all jobs with a code begin with.
+pub(crate) fn failed_jobs(code: &str) -> Vec<u8> {
+    let code = &code.as_bytes()[..code.len().min(u8::MAX.into())];
+    [&[code.len() as u8], code].concat()
+}
+
+/// The job of a key made by [`failed_job`].
+pub(crate) fn job_of_failed(key: &[u8]) -> Result<JobId, StoreError> {
+    let id = key.split_last_chunk::<ID>().map(|(_, id)| id.map(|byte| !byte));
+    id.map(JobId::from_bytes).ok_or_else(|| damaged(Table::JobsFailed, key, "its key is too short"))
 }
 
 /// A user's name as a key.
@@ -112,6 +149,22 @@ mod tests {
             let id = JobId::from_bytes(id);
             prop_assert_eq!(job_of_owned(&owned_job(UserId::from_bytes(owner), id)).expect("well-formed"), id);
             prop_assert_eq!(parse_wake(&wake(Timestamp(at), id)).expect("well-formed"), (Timestamp(at), id));
+        }
+
+        #[test]
+        fn claims_sort_by_expiry_and_give_back_what_they_were_made_of(a: (u64, [u8; 32]), b: (u64, [u8; 32]), owner: [u8; 16]) {
+            let owner = UserId::from_bytes(owner);
+            let key = |(at, digest)| claim_expiry(Timestamp(at), &ClaimKey { owner, digest });
+            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
+            let read = parse_claim_expiry(&key(a)).expect("well-formed");
+            prop_assert_eq!(read, (Timestamp(a.0), ClaimKey { owner, digest: a.1 }));
+        }
+
+        #[test]
+        fn failed_jobs_lie_together_by_code(code in ".{0,80}", other in ".{0,80}", id: [u8; 16]) {
+            let key = failed_job(&code, JobId::from_bytes(id));
+            prop_assert_eq!(key.starts_with(&failed_jobs(&other)), code == other);
+            prop_assert_eq!(job_of_failed(&key).expect("well-formed"), JobId::from_bytes(id));
         }
 
         #[test]

@@ -53,10 +53,20 @@ pub(crate) enum Table {
     DeliveriesPending = 48,
     /// Period, hash of a processed callback → nothing.
     CallbackMarks = 49,
+    /// Owner, digest of a key → claim.
+    Claims = 30,
+    /// The same → the body of the kept answer, its bytes as they are.
+    ClaimBodies = 31,
+    /// Expiry, then the same → nothing.
+    ClaimsByExpiry = 32,
+    /// Owner → bytes of all their kept answers.
+    ClaimBytes = 33,
+    /// Length and text of an error's code, inverted job id → nothing; jobs that failed.
+    JobsFailed = 34,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 20] = [
+    pub(crate) const ALL: [Table; 25] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -77,6 +87,11 @@ impl Table {
         Table::DeliveriesDue,
         Table::DeliveriesPending,
         Table::CallbackMarks,
+        Table::Claims,
+        Table::ClaimBodies,
+        Table::ClaimsByExpiry,
+        Table::ClaimBytes,
+        Table::JobsFailed,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -115,6 +130,11 @@ impl Table {
             Table::DeliveriesDue => "deliveries_due",
             Table::DeliveriesPending => "deliveries_pending",
             Table::CallbackMarks => "callback_marks",
+            Table::Claims => "claims",
+            Table::ClaimBodies => "claim_bodies",
+            Table::ClaimsByExpiry => "claims_by_expiry",
+            Table::ClaimBytes => "claim_bytes",
+            Table::JobsFailed => "jobs_failed",
         }
     }
 }

@@ -1,7 +1,8 @@
-//! The database behind the ports of accounts, plugins, jobs, their events, webhooks and callbacks.
+//! The database behind the ports of accounts, plugins, jobs, their events, webhooks, callbacks and claims.
 
 mod accounts;
 mod callbacks;
+mod claims;
 mod deliveries;
 mod events;
 mod jobs;

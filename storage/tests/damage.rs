@@ -21,7 +21,7 @@ fn fill(store: &Store) {
         if number % 10 == 0 {
             job.request.prompt = Some("p".repeat(20_000));
         }
-        store.create_job(&job).expect("created");
+        store.create_job(&(&job).into()).expect("created");
         if number % 3 == 0 {
             let change = |job: &mut Job| {
                 job.attempt += 1;

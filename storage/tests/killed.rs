@@ -102,7 +102,7 @@ fn write_until_killed(folder: &Path) -> ! {
                     if (number + thread) % 7 == 0 {
                         job.request.prompt = Some("p".repeat(20_000));
                     }
-                    store.create_job(&job).expect("created");
+                    store.create_job(&(&job).into()).expect("created");
                     tell("created", job.id);
                     if number % 2 == 0 {
                         let end = |job: &mut Job| {

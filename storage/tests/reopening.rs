@@ -29,8 +29,8 @@ fn everything_is_there_after_a_shutdown() {
         store.create_key(&key).expect("created");
         store.touch_key(alice.id, key.id, Timestamp(60_000)).expect("recorded");
         store.put_plugin(&plugin).expect("put");
-        store.create_job(&open).expect("created");
-        store.create_job(&large).expect("created");
+        store.create_job(&(&open).into()).expect("created");
+        store.create_job(&(&large).into()).expect("created");
     }
     key.last_used = Some(Timestamp(60_000));
     for _ in 0..3 {
@@ -49,7 +49,7 @@ fn a_second_opening_is_refused_with_what_to_do() {
     let store = Store::open(folder.path()).expect("opened");
     let error = Store::open(folder.path()).expect_err("in use").to_string();
     assert!(error.contains("in use") && error.contains("stop the other process"), "{error}");
-    store.create_job(&sample::job(UserId::new())).expect("the first goes on");
+    store.create_job(&(&sample::job(UserId::new())).into()).expect("the first goes on");
     drop(store);
     Store::open(folder.path()).expect("free again");
 }

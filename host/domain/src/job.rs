@@ -141,6 +141,25 @@ pub struct Job {
 }
 
 impl Job {
+    /// As it was when it was admitted, whatever has happened to it since.
+    pub fn as_admitted(self) -> Self {
+        Self {
+            state: JobState::Queued,
+            started: None,
+            finished: None,
+            progress: None,
+            attempt: 0,
+            charging: false,
+            cancel_requested: false,
+            wake_at: self.created,
+            ticket: None,
+            outputs: Vec::new(),
+            usage: Vec::new(),
+            error: None,
+            ..self
+        }
+    }
+
     /// Whether its provider knows it by another id than this one, as far as is known.
     pub fn is_another_at_its_provider(&self, provider_id: &str) -> bool {
         let known = self.ticket.as_ref().and_then(|ticket| ticket.provider_id.as_deref());

@@ -9,6 +9,7 @@ pub mod event;
 pub mod failure;
 pub mod generation;
 pub mod id;
+pub mod idempotency;
 pub mod job;
 pub mod manifest;
 pub mod model;

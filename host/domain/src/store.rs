@@ -8,6 +8,7 @@ use std::fmt;
 
 use crate::account::{ApiKey, KeyDigest, User};
 use crate::id::{JobId, KeyId, UserId};
+use crate::idempotency::{Claim, ClaimKey};
 use crate::job::Job;
 use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
@@ -62,10 +63,25 @@ pub trait PluginStore: Send + Sync + fmt::Debug {
     fn remove_plugin(&self, id: &str) -> Result<bool, StoreError>;
 }
 
+/// A job being admitted, and what is true only together with it.
+#[derive(Clone, Copy, Debug)]
+pub struct NewJob<'a> {
+    pub job: &'a Job,
+    /// The claim of the request that it is the answer to.
+    pub claim: Option<(&'a ClaimKey, &'a Claim)>,
+}
+
+impl<'a> From<&'a Job> for NewJob<'a> {
+    fn from(job: &'a Job) -> Self {
+        Self { job, claim: None }
+    }
+}
+
 /// Jobs.
 pub trait JobStore: Send + Sync + fmt::Debug {
-    /// Adds a job, durably.
-    fn create_job(&self, job: &Job) -> Result<(), StoreError>;
+    /// Adds a job with all that belongs to it in one transaction, durably. The claim must be free, have expired when
+    /// the job is created, or have been begun by the same request.
+    fn create_job(&self, new: &NewJob<'_>) -> Result<(), StoreError>;
     /// The owner's job; another's is none.
     fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError>;
     /// Any job: for the engine only.
@@ -77,6 +93,8 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError>;
     /// Jobs that are not final, by the time they want to be woken: `limit` at most. Takes time by the open jobs only.
     fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError>;
+    /// Jobs of all owners that failed with this code, newest first, before `before`, `limit` at most. Takes time by the page.
+    fn failed_jobs(&self, code: &str, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError>;
     /// How many of the owner's jobs are not final.
     fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError>;
 }

@@ -16,6 +16,7 @@ use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::events::{Events, Hub};
 use atelier_service::generation::{CallBudget, Generations};
+use atelier_service::idempotency::{Idempotency, IdempotencyLimits};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::limits::Limiter;
 use atelier_service::plugins::Plugins;
@@ -52,6 +53,7 @@ pub struct App {
     pub registry: Arc<Registry>,
     pub generations: Generations,
     pub jobs: Jobs,
+    pub idempotency: Idempotency,
     pub callbacks: Callbacks,
     pub events: Events,
     pub webhooks: Webhooks,
@@ -110,6 +112,8 @@ impl App {
         let webhooks = telling::webhooks(&config, &store, &pool, &clock, &hub, sender);
         let events = telling::events(&config, &store, &pool, &clock, &hub);
         metrics.watch_events(events.clone(), webhooks.clone(), clock.clone())?;
+        let limits = IdempotencyLimits::default();
+        let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
         let ports = JobPorts {
             store: store.clone(),
             blobs: office.blobs.clone(),
@@ -120,7 +124,15 @@ impl App {
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
         };
-        let jobs = Jobs::new(ports, JobLimits::default());
+        let jobs = Jobs::new(
+            ports,
+            JobLimits {
+                workers_max: config.jobs.workers_max,
+                queue: config.jobs.queue,
+                ..JobLimits::default()
+            },
+        );
+        metrics.watch_queue(jobs.clone())?;
         // A whole answer is bounded by the gate, a streamed one by its own limit.
         let chat = config.server.request_max.max(config.server.stream_max);
         let budget = CallBudget { chat, ..CallBudget::default() };
@@ -143,6 +155,7 @@ impl App {
             limiter,
             generations: Generations::new(registry.clone(), budget),
             jobs,
+            idempotency,
             callbacks,
             events,
             webhooks,
@@ -283,6 +296,7 @@ impl Running {
         let watching =
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
+        let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
         let jobs = app.jobs.clone();
         let working = async move {
             if let Err(error) = jobs.read_open_jobs().await {
@@ -297,6 +311,7 @@ impl Running {
             tokio::spawn(watching),
             tokio::spawn(renewing),
             tokio::spawn(working),
+            tokio::spawn(async move { idempotency.run(expiring).await }),
             tokio::spawn(async move { webhooks.run(telling).await }),
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),

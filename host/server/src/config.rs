@@ -2,6 +2,7 @@
 //! is opened.
 
 mod events;
+mod jobs;
 mod limits;
 mod plugins;
 mod reader;
@@ -17,6 +18,7 @@ use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
 pub use events::{Callbacks, Events, Webhooks};
+pub use jobs::Jobs;
 pub use limits::Limits;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
@@ -43,6 +45,7 @@ pub struct Config {
     pub events: Events,
     pub webhooks: Webhooks,
     pub callbacks: Callbacks,
+    pub jobs: Jobs,
     pub sandbox: Sandbox,
     pub models: Models,
     pub local: Local,
@@ -127,6 +130,7 @@ impl Config {
         let events = root.section("events", Events::read);
         let webhooks = root.section("webhooks", Webhooks::read);
         let callbacks = root.section("callbacks", Callbacks::read);
+        let jobs = root.section("jobs", Jobs::read);
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
         let local = root.section("local", |section| Local::read(section, folder));
@@ -148,6 +152,7 @@ impl Config {
             events,
             webhooks,
             callbacks,
+            jobs,
             sandbox,
             models,
             local,

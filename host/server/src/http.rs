@@ -13,6 +13,7 @@ mod form;
 mod gate;
 mod generations;
 mod hooks;
+pub mod idempotency;
 mod images;
 mod input;
 mod keys;

@@ -2,6 +2,7 @@
 
 mod events;
 mod process;
+mod queue;
 mod storage;
 
 use std::sync::Arc;
@@ -14,6 +15,7 @@ use atelier_domain::time::Clock;
 use atelier_runtime::{CallReport, Observer};
 use atelier_service::StoragePool;
 use atelier_service::events::Events;
+use atelier_service::jobs::Jobs;
 use atelier_service::limits::Class;
 use atelier_service::meter::{CallRecord, Meter, ModelMeter};
 use atelier_service::webhooks::Webhooks;
@@ -41,6 +43,7 @@ pub struct Metrics {
     calls: CallMetrics,
     catalogues: IntCounterVec,
     jobs: IntCounterVec,
+    jobs_unknown: IntCounterVec,
     callbacks: IntCounterVec,
     plugins: PluginMetrics,
     connections: IntGauge,
@@ -188,6 +191,11 @@ impl Metrics {
                 &["instance", "outcome"],
             )?,
             jobs: counter("atelier_jobs_ended_total", "Jobs by their final state.", &["instance", "state"])?,
+            jobs_unknown: counter(
+                "atelier_jobs_outcome_unknown_total",
+                "Jobs whose request may have been paid for at the provider without a result.",
+                &["instance"],
+            )?,
             callbacks: counter(
                 "atelier_callbacks_total",
                 "Providers' callbacks by what became of them.",
@@ -219,6 +227,14 @@ impl Metrics {
         clock: Arc<dyn Clock>,
     ) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(events::EventMetrics::new(events, webhooks, clock)?))
+    }
+
+    /// Tells how full the queue of jobs is, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_queue(&self, jobs: Jobs) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(queue::Queue::new(jobs)?))
     }
 
     /// The count of callers' open connections.
@@ -289,8 +305,11 @@ impl Meter for Metrics {
     fn catalogue_loaded(&self, instance: &str, ok: bool) {
         self.catalogues.with_label_values(&[instance, if ok { "ok" } else { "failed" }]).inc();
     }
-    fn job_ended(&self, instance: &str, state: &'static str) {
+    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>) {
         self.jobs.with_label_values(&[instance, state]).inc();
+        if code == Some("outcome_unknown") {
+            self.jobs_unknown.with_label_values(&[instance]).inc();
+        }
     }
     fn callback_received(&self, instance: &str, outcome: &'static str) {
         self.callbacks.with_label_values(&[instance, outcome]).inc();

@@ -2,11 +2,18 @@
 
 #[path = "support/host.rs"]
 mod host;
+#[path = "../../service/tests/support/scripted.rs"]
+#[expect(dead_code, reason = "a part of its scripts is for the job engine's own tests")]
+mod scripted;
 
 #[path = "routes/access.rs"]
 mod access;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
+#[path = "routes/failed_generations.rs"]
+mod failed_generations;
+#[path = "routes/idempotency.rs"]
+mod idempotency;
 #[path = "routes/models.rs"]
 mod models;
 #[path = "routes/openapi.rs"]

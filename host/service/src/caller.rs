@@ -5,6 +5,8 @@ use std::sync::Arc;
 use atelier_domain::account::Principal;
 use atelier_domain::id::UserId;
 
+use crate::idempotency::KeyedRequest;
+
 /// An authenticated caller with the request they make.
 #[derive(Clone, Debug)]
 pub struct Caller {
@@ -15,6 +17,8 @@ pub struct Caller {
     pub request_id: Arc<str>,
     /// How often the request has already passed through a host like this one.
     pub depth: u32,
+    /// Set for a request that came with an idempotency key.
+    pub keyed: Option<Arc<KeyedRequest>>,
 }
 
 impl Caller {

@@ -56,6 +56,22 @@ pub enum ServiceError {
     TooManyJobs { max: usize },
     #[error("too many {what}: the limit is {max}")]
     TooMany { what: &'static str, max: usize },
+    #[error("the queue is full: {max} jobs wait or run")]
+    QueueFull { max: usize },
+    #[error("the first request with this idempotency key is still under way")]
+    KeyInUse,
+    #[error("this idempotency key was used with another request: use a new key for each request")]
+    KeyReused,
+    /// The process ended while it ran.
+    #[error(
+        "the server stopped while the first request with this idempotency key was under way, after its effect may have happened; \
+         it is not done twice: use a new key if you want it again"
+    )]
+    ClaimUnknown,
+    #[error(
+        "the first request with this idempotency key was answered, and its answer was not kept (secret, broken off or too large)"
+    )]
+    AnswerNotKept,
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]

@@ -16,7 +16,7 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::CallId;
 use atelier_domain::model::Task;
-use atelier_domain::provider::CallContext;
+use atelier_domain::provider::{CallContext, ChargeJournal};
 use atelier_domain::text::check_chat_text;
 
 pub use live::{Live, LiveEvent};
@@ -215,16 +215,18 @@ impl Generations {
 /// What a provider learns of a call.
 pub(crate) fn context(caller: &Caller, budget: Duration) -> CallContext {
     let call = CallId::new();
+    let keyed = caller.keyed.as_ref();
     CallContext {
         call,
         request_id: caller.request_id.clone(),
         attempt: 1,
-        idempotency_key: call.simple(),
+        idempotency_key: keyed.map_or_else(|| call.simple(), |keyed| keyed.call_key()),
         budget,
         scope: caller.scope.clone(),
         callback_url: None,
         depth: caller.depth,
-        journal: None,
+        // A claim is on disk before what costs leaves; without a key nothing is written.
+        journal: keyed.map(|keyed| keyed.clone() as Arc<dyn ChargeJournal>),
         previews: None,
     }
 }

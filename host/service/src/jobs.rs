@@ -4,12 +4,14 @@
 //! a charging request leaves, the row says so; a process that finds such a row unfinished does not send it again.
 
 mod admit;
+mod backoff;
 mod callback;
 mod engine;
 mod outputs;
+mod schedule;
 mod step;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -21,7 +23,7 @@ use atelier_domain::model::Task;
 use atelier_domain::provider::PreviewSink;
 use atelier_domain::store::JobStore;
 use atelier_domain::time::Clock;
-use tokio::sync::{Notify, Semaphore, mpsc};
+use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 
 use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
@@ -29,21 +31,22 @@ use crate::fetcher::Fetcher;
 use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
+use schedule::Schedule;
+pub use schedule::{QueueCounts, QueueLimits};
 
 /// Bounds of the job engine.
 #[derive(Clone, Copy, Debug)]
 pub struct JobLimits {
     /// Jobs that take a step at once.
     pub workers_max: usize,
-    /// A user's jobs that are not final.
-    pub open_per_user_max: usize,
+    pub queue: QueueLimits,
     /// Bytes of one result.
     pub output_bytes_max: u64,
 }
 
 impl Default for JobLimits {
     fn default() -> Self {
-        Self { workers_max: 64, open_per_user_max: 100, output_bytes_max: 1 << 30 }
+        Self { workers_max: 64, queue: QueueLimits::default(), output_bytes_max: 1 << 30 }
     }
 }
 
@@ -87,9 +90,9 @@ struct Inner {
     workers: Arc<Semaphore>,
     /// There may be something to do before the next timer.
     due: Notify,
-    running: Mutex<HashSet<JobId>>,
-    /// Jobs that this process has taken a step of: the others are resumed after a restart.
-    known: Mutex<HashSet<JobId>>,
+    schedule: Mutex<Schedule>,
+    /// Set once the schedule has what the process before left.
+    loaded: OnceCell<()>,
     waiters: Mutex<HashMap<JobId, Arc<Notify>>>,
     /// Open jobs by instance and their id at its provider.
     at_providers: Mutex<HashMap<(String, String), JobId>>,
@@ -130,8 +133,8 @@ impl Jobs {
             limits,
             workers: Arc::new(Semaphore::new(limits.workers_max)),
             due: Notify::new(),
-            running: Mutex::default(),
-            known: Mutex::default(),
+            schedule: Mutex::new(Schedule::new(limits.queue)),
+            loaded: OnceCell::new(),
             waiters: Mutex::default(),
             at_providers: Mutex::default(),
             called_back: Mutex::default(),
@@ -159,6 +162,25 @@ impl Jobs {
         self.inner.ports.pool.run(move || store.jobs_of(owner, before, limit)).await
     }
 
+    /// How full the queue is.
+    pub fn queue(&self) -> QueueCounts {
+        lock(&self.inner.schedule).counts()
+    }
+
+    /// Jobs of all users that failed with this code, newest first: for operators.
+    ///
+    /// # Errors
+    /// Storage is failing or busy.
+    pub async fn failed(
+        &self,
+        code: String,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, ServiceError> {
+        let store = self.inner.ports.store.clone();
+        self.inner.ports.pool.run(move || store.failed_jobs(&code, before, limit)).await
+    }
+
     /// A result of a job that the caller was given.
     ///
     /// # Errors
@@ -174,6 +196,7 @@ impl Jobs {
     /// They have no such job.
     pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.get(caller, id).await?;
+        self.inner.load().await?;
         let now = self.inner.ports.clock.now();
         let changed = self
             .inner
@@ -186,7 +209,7 @@ impl Jobs {
                 open
             })
             .await?;
-        self.inner.due.notify_one();
+        self.inner.look_again(id);
         Ok(changed)
     }
 
@@ -220,6 +243,12 @@ impl Inner {
         found.ok_or(ServiceError::NotFound { what: "such generation" })
     }
 
+    /// A job was told something from outside, as its row says: it takes a step now, or right after the one under way.
+    fn look_again(&self, id: JobId) {
+        lock(&self.schedule).look_again(id);
+        self.due.notify_one();
+    }
+
     /// Changes a job durably and tells who waits for it.
     async fn change(
         &self,
@@ -229,6 +258,7 @@ impl Inner {
         let store = self.ports.store.clone();
         let changed = self.ports.pool.run(move || store.change_job(id, &change)).await?;
         let job = changed.ok_or(ServiceError::NotFound { what: "such generation" })?;
+        lock(&self.schedule).note(&job);
         if job.state.is_final() {
             lock(&self.watchers).remove(&id);
         }

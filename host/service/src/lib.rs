@@ -10,6 +10,7 @@ pub mod error;
 pub mod events;
 pub mod fetcher;
 pub mod generation;
+pub mod idempotency;
 pub mod jobs;
 pub mod limits;
 pub mod meter;

@@ -41,8 +41,8 @@ pub trait Meter: Send + Sync + Debug {
     fn limit_refused(&self, class: Class);
     /// An instance's models were loaded, or could not be.
     fn catalogue_loaded(&self, instance: &str, ok: bool);
-    /// A job reached its final state.
-    fn job_ended(&self, instance: &str, state: &'static str);
+    /// A job reached its final state, a failed one with its error's code.
+    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>);
     /// A provider called back, or somebody in its place; the instance is empty where none was reached.
     fn callback_received(&self, instance: &str, outcome: &'static str);
 }
@@ -57,7 +57,7 @@ impl Meter for NoMeter {
     }
     fn limit_refused(&self, _: Class) {}
     fn catalogue_loaded(&self, _: &str, _: bool) {}
-    fn job_ended(&self, _: &str, _: &'static str) {}
+    fn job_ended(&self, _: &str, _: &'static str, _: Option<&str>) {}
     fn callback_received(&self, _: &str, _: &'static str) {}
 }
 

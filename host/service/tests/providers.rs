@@ -3,6 +3,7 @@
 #[path = "support/clock.rs"]
 mod clock;
 #[path = "support/scripted.rs"]
+#[expect(dead_code, reason = "a part of its scripts is for the tests of routes")]
 mod scripted;
 #[path = "support/sending.rs"]
 mod sending;
@@ -11,6 +12,8 @@ mod sending;
 mod callbacks;
 #[path = "providers/events.rs"]
 mod events;
+#[path = "providers/idempotency.rs"]
+mod idempotency;
 #[path = "providers/jobs.rs"]
 mod jobs;
 #[path = "providers/registry.rs"]

@@ -21,6 +21,8 @@ pub struct Config {
     pub giant_bytes: u64,
     /// How many polls an asynchronous job (prediction, training, video, fine-tuning) takes to finish.
     pub polls_to_finish: u32,
+    /// From charging for a request to answering it, in milliseconds: whoever leaves meanwhile has paid.
+    pub charged_answer_delay_ms: u64,
     /// A prediction with a webhook moves one step each time this many milliseconds pass, polled or not.
     pub webhook_step_ms: u64,
     /// Key that signs webhooks: `whsec_` followed by base64, as Standard Webhooks writes it.
@@ -45,6 +47,7 @@ impl Default for Config {
             slow_first_byte_ms: 500,
             giant_bytes: 1 << 30,
             polls_to_finish: 2,
+            charged_answer_delay_ms: 0,
             webhook_step_ms: 20,
             webhook_secret: "whsec_bW9jay11cHN0cmVhbS13ZWJob29rLXNlY3JldA==".to_owned(),
             connections_max: 1024,

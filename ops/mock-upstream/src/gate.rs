@@ -21,7 +21,7 @@ use crate::call::{Call, Form, header_texts};
 use crate::connection::ResetSwitch;
 use crate::dialect::Dialect;
 use crate::fault::{Fault, FaultKind};
-use crate::journal::Entry;
+use crate::journal::{Charge, Entry};
 use crate::reply::{Last, MockBody, Pacing, Reply, ReplyBody};
 use crate::server::Shared;
 
@@ -128,6 +128,12 @@ async fn answer(shared: &Shared, router: Router, call: Call) -> Reply {
             return reply;
         }
     }
+    // A key that was charged for before: its answer again, and nothing is made.
+    let key = call.header("idempotency-key").filter(|_| call.method == Method::POST).map(str::to_owned);
+    if let Some(reply) = key.as_ref().and_then(|key| shared.answered.get(key)) {
+        shared.journal.charge(charge(&call));
+        return reply;
+    }
     let call = Arc::new(call);
     let mut request = Request::new(Body::empty());
     *request.method_mut() = call.method.clone();
@@ -139,8 +145,9 @@ async fn answer(shared: &Shared, router: Router, call: Call) -> Reply {
         let message = format!("{} {} is not offered here", call.method, call.uri.path());
         dialect.refuse(status, &message)
     });
-    if reply.charged && reply.status.is_success() {
-        shared.journal.charge(call.header("idempotency-key"));
+    let is_charged = reply.charged && reply.status.is_success();
+    if is_charged {
+        shared.journal.charge(charge(&call));
     }
     if !public {
         reply.headers.extend(request_headers(&call));
@@ -148,7 +155,23 @@ async fn answer(shared: &Shared, router: Router, call: Call) -> Reply {
             reply.headers.extend(dialect.limits(9_999, 1));
         }
     }
-    spoil::after(reply, &call)
+    let reply = spoil::after(reply, &call);
+    if is_charged {
+        if let Some(key) = &key {
+            shared.answered.put(key, call.body.len(), reply.clone());
+        }
+        pause(shared.config.charged_answer_delay_ms).await;
+    }
+    reply
+}
+
+fn charge(call: &Call) -> Charge {
+    Charge {
+        request: call.number,
+        path: call.uri.path_and_query().map_or("/", |path| path.as_str()).to_owned(),
+        key: call.header("idempotency-key").map(str::to_owned),
+        request_id: call.header("x-request-id").map(str::to_owned),
+    }
 }
 
 /// The headers with which each provider names a request.

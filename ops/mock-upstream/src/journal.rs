@@ -80,6 +80,19 @@ pub struct RecordedWebhook {
     pub error: Option<String>,
 }
 
+/// One line on the bill.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Charge {
+    /// The number of the request that is charged for, as in [`RecordedRequest::id`].
+    pub request: u64,
+    /// Its path and query.
+    pub path: String,
+    /// Its `idempotency-key` header.
+    pub key: Option<String>,
+    /// Its `x-request-id` header.
+    pub request_id: Option<String>,
+}
+
 /// What a provider would have put on the bill.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Charges {
@@ -89,6 +102,16 @@ pub struct Charges {
     pub requests: u64,
     /// How often each idempotency key was accepted.
     pub by_key: HashMap<String, u64>,
+    /// The first charges, one line for each of the distinct ones.
+    pub lines: Vec<Charge>,
+}
+
+impl Charges {
+    fn add(&mut self, charge: Charge) {
+        if self.lines.len() < CHARGE_KEYS_MAX {
+            self.lines.push(charge);
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -144,14 +167,16 @@ impl Journal {
         Entry { journal: Arc::clone(self), id, since: Instant::now(), streaming: false, closed: false }
     }
 
-    pub fn charge(&self, key: Option<&str>) {
+    pub fn charge(&self, charge: Charge) {
         let mut pages = self.pages();
         let charges = &mut pages.charges;
         charges.requests += 1;
-        let Some(key) = key else {
+        let Some(key) = charge.key.clone() else {
             charges.distinct += 1;
+            charges.add(charge);
             return;
         };
+        let key = key.as_str();
         let hashed = (key.len() > CHARGE_KEY_BYTES_MAX).then(|| format!("{:016x}", seed(key)));
         let key = hashed.as_deref().unwrap_or(key);
         if let Some(times) = charges.by_key.get_mut(key) {
@@ -159,6 +184,7 @@ impl Journal {
             return;
         }
         charges.distinct += 1;
+        charges.add(charge);
         if charges.by_key.len() < CHARGE_KEYS_MAX {
             charges.by_key.insert(key.to_owned(), 1);
         }

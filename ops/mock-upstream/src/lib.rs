@@ -44,6 +44,6 @@ mod shelf;
 pub use config::Config;
 pub use dialect::Dialect;
 pub use fault::{Fault, FaultKind, UnknownFault};
-pub use journal::{Charges, Ending, RecordedRequest, RecordedWebhook};
+pub use journal::{Charge, Charges, Ending, RecordedRequest, RecordedWebhook};
 pub use replicate::webhook::sign as sign_webhook;
 pub use server::{MockUpstream, StartError, WaitError};

@@ -17,6 +17,8 @@ use crate::config::Config;
 use crate::connection::{ResetSwitch, Wire};
 use crate::fault::Fault;
 use crate::journal::{Charges, Ending, Journal, RecordedRequest, RecordedWebhook};
+use crate::reply::Reply;
+use crate::shelf::Shelf;
 use crate::{anthropic, elevenlabs, gate, gemini, ollama, openai, replicate};
 
 /// Largest request head accepted, in bytes; heads are remembered whole.
@@ -61,6 +63,8 @@ pub(crate) struct Shared {
     pub replicate: replicate::Shelves,
     pub gemini: gemini::Shelves,
     pub webhooks: replicate::webhook::Sender,
+    /// Answers to charged requests by their idempotency keys.
+    pub answered: Shelf<Reply>,
     due: Mutex<Option<(Fault, u64)>>,
 }
 
@@ -88,6 +92,7 @@ impl Shared {
         self.openai.clear();
         self.replicate.clear();
         self.gemini.clear();
+        self.answered.clear();
         *self.due.lock().unwrap_or_else(PoisonError::into_inner) = None;
     }
 }
@@ -119,6 +124,7 @@ impl MockUpstream {
             replicate: replicate::Shelves::default(),
             gemini: gemini::Shelves::default(),
             webhooks,
+            answered: Shelf::default(),
             due: Mutex::new(None),
             config,
         });

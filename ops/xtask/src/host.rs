@@ -95,7 +95,13 @@ impl Host {
         admin: SocketAddr,
         interrupted: &AtomicBool,
     ) -> Result<Self> {
-        let mut host = Self::launch(binary, config, log)?;
+        say(format_args!("host: serve --config {}", config.display()));
+        Self::launch(binary, config, log)?.until_ready(log, admin, interrupted)
+    }
+
+    /// Returns it once `GET /health/ready` on `admin` is 200.
+    pub fn until_ready(self, log: &Path, admin: SocketAddr, interrupted: &AtomicBool) -> Result<Self> {
+        let mut host = self;
         match host.wait_until_ready(admin, interrupted) {
             Ok(()) => Ok(host),
             Err(error) => {
@@ -105,9 +111,8 @@ impl Host {
         }
     }
 
-    /// Like [`Host::start`], but returns at once.
+    /// Like [`Host::start`], but returns at once and says nothing.
     pub fn launch(binary: &Path, config: &Path, log: &Path) -> Result<Self> {
-        say(format_args!("host: serve --config {}", config.display()));
         let output = File::create(log).with_context(|| format!("cannot write {}", log.display()))?;
         let child = Command::new(binary)
             .args(["serve", "--config"])
@@ -138,6 +143,12 @@ impl Host {
             thread::sleep(POLL);
         }
         Ok(())
+    }
+
+    /// SIGKILL: it ends in the middle of whatever it does.
+    pub fn kill(mut self) -> Result<()> {
+        self.child.kill().context("cannot kill the host")?;
+        self.child.wait().map(drop).context("cannot wait for the host")
     }
 
     /// SIGTERM, and wait for the orderly end.

@@ -5,9 +5,11 @@ mod contract;
 mod demo;
 mod dev_key;
 mod host;
+mod mock;
 mod plugins;
 mod python_venv;
 mod test;
+mod torture;
 mod workspace;
 
 use std::{path::PathBuf, process::ExitCode};
@@ -40,6 +42,7 @@ enum Verb {
     Bench(bench::Options),
     DevKey(dev_key::Options),
     Contract(contract::Options),
+    Torture(torture::Options),
 }
 
 fn main() -> ExitCode {
@@ -63,5 +66,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(options) => bench::run(&workspace, &cache, &options),
         Verb::DevKey(options) => dev_key::run(&cache, &options),
         Verb::Contract(options) => contract::run(&workspace, &options),
+        Verb::Torture(options) => torture::run(&workspace, &cache, &options),
     }
 }

@@ -4,7 +4,7 @@ use atelier_plugin_sdk::catalog::{Description, Limits, Model, ModelPage, Status,
 use atelier_plugin_sdk::http::Request;
 use atelier_plugin_sdk::{CallContext, Catalog, Failure};
 
-use crate::Hostile;
+use crate::{Hostile, steady};
 
 impl Catalog for Hostile {
     /// Tries to reach an upstream, which a description may not, and describes how that went.
@@ -40,7 +40,7 @@ fn model(id: &str, description: String) -> Model {
         name: id.to_owned(),
         description: Some(description),
         status: Status::Available,
-        tasks: vec!["chat".to_owned()],
+        tasks: vec![if id == steady::MODEL { steady::TASK } else { "chat" }.to_owned()],
         input_modalities: Vec::new(),
         features: Vec::new(),
         limits: Limits {

@@ -7,6 +7,7 @@ mod dump;
 mod egress;
 mod flood;
 mod honest;
+mod steady;
 mod tell;
 
 use atelier_plugin_sdk::chat::{ChatEvent, ChatRequest, ChatSink, FinishReason, Message, Part, Started};

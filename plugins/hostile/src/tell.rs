@@ -14,6 +14,7 @@ use atelier_plugin_sdk::{
 
 use crate::Hostile;
 use crate::dump::quoted;
+use crate::steady;
 
 /// The pieces of a text that the upstream tore across events, so that the host did not see what they make together.
 fn pieces(context: &CallContext) -> Result<Vec<String>, Failure> {
@@ -145,7 +146,10 @@ impl MediaJobs for Hostile {
         Ok(usage(&seen(&context)?))
     }
 
-    fn submit(context: CallContext, _: media::Request) -> Result<Step, Failure> {
+    fn submit(context: CallContext, request: media::Request) -> Result<Step, Failure> {
+        if request.model == steady::MODEL {
+            return steady::submit(&context, &request);
+        }
         Ok(Step::Pending(Ticket {
             state: Vec::new(),
             state_version: 1,
@@ -156,11 +160,17 @@ impl MediaJobs for Hostile {
         }))
     }
 
-    fn resume(context: CallContext, _: Vec<u8>, _: Wake) -> Result<Step, Failure> {
+    fn resume(context: CallContext, state: Vec<u8>, _: Wake) -> Result<Step, Failure> {
+        if !state.is_empty() {
+            return steady::resume(&context, state);
+        }
         Ok(Step::Done(outcome(&seen(&context)?)))
     }
 
-    fn cancel(context: CallContext, _: Vec<u8>) -> Result<Cancellation, Failure> {
+    fn cancel(context: CallContext, state: Vec<u8>) -> Result<Cancellation, Failure> {
+        if !state.is_empty() {
+            return Ok(Cancellation::Canceled(Vec::new()));
+        }
         Ok(Cancellation::Finished(outcome(&seen(&context)?)))
     }
 }

@@ -20,7 +20,7 @@ fn queued(owner: UserId) -> Job {
 
 fn create(store: &dyn Stores, owner: UserId) -> JobId {
     let job = queued(owner);
-    store.create_job(&job).expect("created");
+    store.create_job(&(&job).into()).expect("created");
     job.id
 }
 
@@ -75,7 +75,7 @@ pub fn every_change_that_tells_something_is_an_event_and_no_other_is(store: &dyn
 pub fn a_job_that_is_created_final_has_its_end_alone(store: &dyn Stores) {
     let owner = UserId::new();
     for state in [JobState::Succeeded, JobState::Canceled] {
-        store.create_job(&Job { state, ..queued(owner) }).expect("created");
+        store.create_job(&(&Job { state, ..queued(owner) }).into()).expect("created");
     }
     assert_eq!(kinds(&all(store, owner)), [EventKind::Succeeded, EventKind::Canceled]);
 }
@@ -230,7 +230,7 @@ pub fn who_watches_is_told_of_each_event_once_it_can_be_read(store: &dyn Stores)
 pub fn an_event_is_read_as_it_was_made(store: &dyn Stores) {
     let owner = UserId::new();
     let job = sample::job(owner);
-    store.create_job(&job).expect("created");
+    store.create_job(&(&job).into()).expect("created");
     let event = all(store, owner).remove(0);
     assert_eq!(event.kind, EventKind::Processing);
     assert_eq!(event.job, JobSnapshot::from(&job));

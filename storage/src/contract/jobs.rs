@@ -1,7 +1,7 @@
 //! The contract of [`JobStore`].
 
 use atelier_domain::id::{JobId, UserId};
-use atelier_domain::job::{Job, JobState};
+use atelier_domain::job::{Job, JobError, JobState};
 use atelier_domain::store::{JobStore, StoreError};
 use atelier_domain::time::Timestamp;
 
@@ -11,7 +11,7 @@ fn create(store: &dyn JobStore, owner: UserId, count: usize) -> Vec<Job> {
     (0..count)
         .map(|_| {
             let job = sample::job(owner);
-            store.create_job(&job).expect("created");
+            store.create_job(&(&job).into()).expect("created");
             job
         })
         .collect()
@@ -28,7 +28,7 @@ pub fn a_second_job_of_the_same_id_is_refused(store: &dyn JobStore) {
     let job = create(store, UserId::new(), 1).remove(0);
     let mut other = sample::job(UserId::new());
     other.id = job.id;
-    assert!(matches!(store.create_job(&other), Err(StoreError::Exists { .. })));
+    assert!(matches!(store.create_job(&(&other).into()), Err(StoreError::Exists { .. })));
     assert!(store.jobs_of(other.owner, None, 10).expect("read").is_empty(), "nothing of it stays");
     assert_eq!(store.job(job.id).expect("read"), Some(job));
 }
@@ -143,7 +143,7 @@ pub fn open_jobs_come_in_the_order_of_their_wake_times(store: &dyn JobStore) {
     let mut expected = Vec::new();
     for at in [300, 1, u64::MAX, 256, 255, 70_000, 0] {
         let job = Job { wake_at: Timestamp(at), ..sample::job(owner) };
-        store.create_job(&job).expect("created");
+        store.create_job(&(&job).into()).expect("created");
         expected.push((job.wake_at, job.id));
     }
     expected.sort();
@@ -177,7 +177,7 @@ pub fn a_final_job_is_open_no_more(store: &dyn JobStore) {
     assert_eq!(store.open_jobs(usize::MAX).expect("read").len(), 4);
     assert_eq!(store.jobs_of(owner, None, 10).expect("read").len(), 5, "final jobs stay listed");
     let done = Job { state: JobState::Succeeded, ..sample::job(owner) };
-    store.create_job(&done).expect("created");
+    store.create_job(&(&done).into()).expect("created");
     assert_eq!(store.open_job_count(owner).expect("counted"), 2);
 }
 
@@ -185,7 +185,7 @@ pub fn a_large_job_is_kept_whole(store: &dyn JobStore) {
     let owner = UserId::new();
     let mut job = sample::job(owner);
     job.request.prompt = Some("漢".repeat(700_000));
-    store.create_job(&job).expect("created");
+    store.create_job(&(&job).into()).expect("created");
     assert_eq!(store.job(job.id).expect("read"), Some(job.clone()));
     for prompt in ["x".repeat(5_000), "short".to_owned(), "y".repeat(100_000)] {
         job.request.prompt = Some(prompt.clone());
@@ -196,4 +196,31 @@ pub fn a_large_job_is_kept_whole(store: &dyn JobStore) {
         store.change_job(job.id, &change).expect("changed");
         assert_eq!(store.jobs_of(owner, None, 10).expect("read"), std::slice::from_ref(&job));
     }
+}
+
+pub fn failed_jobs_are_listed_by_their_code_newest_first(store: &dyn JobStore) {
+    let fail = |job: &Job, code: &str| {
+        let error = Some(JobError { code: code.to_owned(), message: "as the test says".to_owned() });
+        let change = |job: &mut Job| {
+            (job.state, job.error) = (JobState::Failed, error.clone());
+            true
+        };
+        store.change_job(job.id, &change).expect("changed");
+    };
+    let mut jobs = create(store, UserId::new(), 3);
+    jobs.extend(create(store, UserId::from_bytes([0xff; 16]), 3));
+    store.change_job(jobs[0].id, &|job| std::mem::take(&mut job.error).is_some()).expect("changed");
+    for (job, code) in jobs.iter().zip(["lost", "lost", "losto", "other", "lost", "lost"]) {
+        fail(job, code);
+    }
+    let ids = |before, limit| {
+        let found = store.failed_jobs("lost", before, limit).expect("read");
+        found.into_iter().map(|job| job.id).collect::<Vec<_>>()
+    };
+    let expected = [jobs[5].id, jobs[4].id, jobs[1].id, jobs[0].id];
+    assert_eq!(ids(None, 10), expected, "of all owners");
+    assert_eq!(ids(None, 2), expected[..2]);
+    assert_eq!(ids(Some(expected[1]), 10), expected[2..]);
+    fail(&jobs[5], "other");
+    assert_eq!(ids(None, 10), expected[1..], "a code that changed is listed under the new one");
 }

@@ -27,7 +27,7 @@ fn endpoint(store: &dyn Stores, owner: UserId, events: &[EventKind]) -> WebhookE
 
 fn job(store: &dyn Stores, owner: UserId, states: &[JobState]) {
     let job = Job { state: JobState::Queued, ..sample::job(owner) };
-    store.create_job(&job).expect("created");
+    store.create_job(&(&job).into()).expect("created");
     for state in states {
         let change = |job: &mut Job| {
             job.state = *state;

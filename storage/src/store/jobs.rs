@@ -2,24 +2,29 @@ use std::ops::Bound;
 
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::Job;
-use atelier_domain::store::{JobStore, StoreError};
+use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
-use super::{Store, events};
+use super::{Store, claims, events};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
 use crate::schema::Table;
 
 impl JobStore for Store {
-    fn create_job(&self, job: &Job) -> Result<(), StoreError> {
+    fn create_job(&self, new: &NewJob<'_>) -> Result<(), StoreError> {
+        let job = new.job;
         let (row, now) = (encode(Table::Jobs, job)?, events::now());
         let noted = self.engine().write(|txn| {
             if txn.contains(Table::Jobs, job.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("job {}", job.id) }.into());
             }
+            if let Some((key, claim)) = new.claim {
+                claims::claim_for_job(txn, key, claim, job.created)?;
+            }
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
             txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            index_failed(txn, None, job)?;
             index_open(txn, None, job)?;
             events::note(txn, None, job, now)
         })?;
@@ -74,6 +79,7 @@ impl JobStore for Store {
                     return Ok(None);
                 }
                 txn.put(Table::Jobs, key, &row)?;
+                index_failed(txn, Some(&old), &job)?;
                 index_open(txn, Some(&old), &job)?;
                 Ok(Some(events::note(txn, Some(&old), &job, now)?))
             })?;
@@ -88,6 +94,21 @@ impl JobStore for Store {
     fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError> {
         let keys = self.engine().keys(Table::JobsOpen, (Bound::Unbounded, Bound::Unbounded), limit)?;
         keys.iter().map(|key| keys::parse_wake(key)).collect()
+    }
+
+    fn failed_jobs(&self, code: &str, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
+        let first = match before {
+            Some(id) => Bound::Excluded(keys::failed_job(code, id)),
+            None => Bound::Included(keys::failed_jobs(code)),
+        };
+        let last = Bound::Included([keys::failed_jobs(code).as_slice(), &[0xff; 16]].concat());
+        let keys = self.engine().keys(Table::JobsFailed, (first, last), limit)?;
+        let mut jobs = Vec::with_capacity(keys.len());
+        for key in keys {
+            let job = self.job(keys::job_of_failed(&key)?)?;
+            jobs.push(job.ok_or_else(|| damaged(Table::JobsFailed, &key, "its job is gone"))?);
+        }
+        Ok(jobs)
     }
 
     fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError> {
@@ -112,5 +133,21 @@ fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnErro
             txn.put(Table::JobsOpenByOwner, &owned, &[])
         }
         None => txn.remove(Table::JobsOpenByOwner, &owned).map(|_| ()),
+    }
+}
+
+/// Keeps the table of failed jobs in step with a job's row.
+fn index_failed(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnError> {
+    let key = |job: &Job| job.error.as_ref().map(|error| keys::failed_job(&error.code, job.id));
+    let (was, is) = (old.and_then(key), key(new));
+    if was == is {
+        return Ok(());
+    }
+    if let Some(key) = was {
+        txn.remove(Table::JobsFailed, &key)?;
+    }
+    match is {
+        Some(key) => txn.put(Table::JobsFailed, &key, &[]),
+        None => Ok(()),
     }
 }

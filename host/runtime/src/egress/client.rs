@@ -47,6 +47,24 @@ pub enum EgressError {
 }
 
 impl EgressError {
+    /// Whether it is certain that nothing of the request has left: it was refused here, or there was no connection for it.
+    pub fn is_before_sending(&self) -> bool {
+        match self {
+            EgressError::Denied { .. }
+            | EgressError::SecretMissing(_)
+            | EgressError::Dns(_)
+            | EgressError::Connect(_) => true,
+            // Some of these are met on the way back too, or with a request that is sent a second time.
+            EgressError::Invalid(_)
+            | EgressError::SecretRefused { .. }
+            | EgressError::TokenUnavailable { .. }
+            | EgressError::Tls(_)
+            | EgressError::Timeout { .. }
+            | EgressError::Reset(_)
+            | EgressError::TooLarge(_) => false,
+        }
+    }
+
     /// The contract's word.
     pub fn code(&self) -> &'static str {
         match self {

@@ -61,6 +61,13 @@ status = { requests = 120, seconds = 60 }
 # The only addresses from which an instance's provider may call back, as this server sees them.
 # [callbacks]
 # senders = { replicate = ["203.0.113.0/24"] }
+# Generations that go on in the background. Users take turns; the queue is full at the bounds on what waits and runs.
+[jobs]
+# queued = 10000              # jobs that have not ended, of all users
+# queued_per_user = 100
+# running_per_user = 16       # jobs at their providers
+# running_per_instance = 48
+# workers = 64                # jobs that take a step at once
 
 [plugins]
 trust = "strict"   # only plugins signed by a key below; "warn" or "off" let others in

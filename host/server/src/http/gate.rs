@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Route};
-use super::{ApiError, Dialect};
+use super::{ApiError, Dialect, idempotency};
 use crate::app::App;
 
 /// A request may come back to this host once: an instance may point at the host's own API.
@@ -66,8 +66,8 @@ impl From<Response> for Reply {
 /// Lets a request through to its handler, and its answer out.
 pub(super) async fn pass<H, F>(app: Arc<App>, route: Arc<Route>, request: Request, handler: H) -> Response
 where
-    H: Fn(Call) -> F,
-    F: Future<Output = Result<Reply, ApiError>>,
+    H: Fn(Call) -> F + Send,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
     let started = Instant::now();
     let (parts, body) = request.into_parts();
@@ -85,7 +85,13 @@ where
                 parts,
                 body,
             };
-            match tokio::time::timeout(app.config.server.request_max, handler(call)).await {
+            let request_max = app.config.server.request_max;
+            let answered = if idempotency::wants_key(&call) {
+                tokio::time::timeout(request_max, Box::pin(idempotency::answer(call, handler))).await
+            } else {
+                tokio::time::timeout(request_max, handler(call)).await
+            };
+            match answered {
                 Ok(outcome) => outcome,
                 Err(_) => Err(ApiError::TimedOut),
             }
@@ -151,7 +157,8 @@ async fn admit(
     if depth > DEPTH_MAX {
         return Err(ApiError::RequestLoop);
     }
-    Ok(Some(Caller { principal: who.principal, scope: who.scope, request_id: request_id.clone(), depth }))
+    let (principal, scope, request_id) = (who.principal, who.scope, request_id.clone());
+    Ok(Some(Caller { principal, scope, request_id, depth, keyed: None }))
 }
 
 /// The key of a request: `authorization: Bearer …` (RFC 6750) or, as Anthropic's clients send it, `x-api-key`.

@@ -4,6 +4,7 @@ pub(super) mod cancel;
 pub(super) mod content;
 pub(super) mod create;
 pub(super) mod events;
+pub(super) mod failed;
 pub(super) mod get;
 pub(super) mod list;
 mod view;

@@ -11,6 +11,7 @@ use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use super::deprecation::Deprecation;
+use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
@@ -70,6 +71,8 @@ pub struct Route {
     pub index: usize,
     /// What the reference says of it; every route has it.
     pub operation: Option<fn() -> Operation>,
+    /// What becomes of a request that is sent twice.
+    pub idempotency: Idempotency,
     /// Set for a route that is to go.
     pub deprecation: Option<Deprecation>,
 }
@@ -93,6 +96,10 @@ impl Entry {
         (self.route.media, self.route.body_max) = (media, body_max);
         self
     }
+    fn idempotency(mut self, idempotency: Idempotency) -> Self {
+        self.route.idempotency = idempotency;
+        self
+    }
     #[cfg_attr(not(test), expect(dead_code, reason = "no route is to go yet"))]
     fn deprecated(mut self, deprecation: Deprecation) -> Self {
         self.route.deprecation = Some(deprecation);
@@ -112,6 +119,8 @@ where
     let filter = if method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
     let access = Access::Key(if method == Method::GET { Scope::Read } else { Scope::Generate });
     let media = if method == Method::GET { Media::None } else { Media::Json };
+    // Whatever changes something takes keys, unless its row says otherwise.
+    let idempotency = if method == Method::GET { Idempotency::Harmless } else { Idempotency::Creates };
     let route = Route {
         method,
         path,
@@ -122,6 +131,7 @@ where
         body_max: TEXT,
         index: 0,
         operation: None,
+        idempotency,
         deprecation: None,
     };
     let mount: Mount = Box::new(move |route| {
@@ -156,45 +166,63 @@ fn entries() -> Vec<Entry> {
         get("/v1/models/{*id}", Status, OpenAi, models::get::handle).described(models::get::describe),
         post("/v1/chat/completions", Chat, OpenAi, chat_completions::create)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
             .described(chat_completions::describe),
         post("/v1/responses", Chat, OpenAi, responses::create)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
             .described(responses::describe),
         post("/v1/messages", Chat, Anthropic, messages::create)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
             .described(messages::describe),
         post("/v1/messages/count_tokens", Chat, Anthropic, messages::count_tokens)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Harmless)
             .described(messages::describe_count),
-        post("/v1/embeddings", Analysis, OpenAi, embeddings::create).described(embeddings::describe),
+        post("/v1/embeddings", Analysis, OpenAi, embeddings::create)
+            .idempotency(Idempotency::Generates)
+            .described(embeddings::describe),
         post("/v1/moderations", Analysis, OpenAi, moderations::create)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
             .described(moderations::describe),
         post("/v1/audio/speech", Generation, OpenAi, audio::speech::create)
+            .idempotency(Idempotency::Generates)
             .described(audio::speech::describe),
         post("/v1/audio/transcriptions", Transcription, OpenAi, audio::transcriptions::create)
             .body(Media::Form, AUDIO)
+            .idempotency(Idempotency::Generates)
             .described(audio::transcriptions::describe),
         post("/v1/audio/translations", Transcription, OpenAi, audio::transcriptions::translate)
             .body(Media::Form, AUDIO)
+            .idempotency(Idempotency::Generates)
             .described(audio::transcriptions::describe_translation),
         post("/v1/images/generations", Generation, OpenAi, images::generations::create)
+            .idempotency(Idempotency::Generates)
             .described(images::generations::describe),
         post("/v1/images/edits", Generation, OpenAi, images::edits::create)
             .body(Media::Form, IMAGES)
+            .idempotency(Idempotency::Generates)
             .described(images::edits::describe),
         post("/v1/images/variations", Generation, OpenAi, images::variations::create)
             .body(Media::Form, IMAGES)
+            .idempotency(Idempotency::Generates)
             .described(images::variations::describe),
         post("/api/v1/generations", Generation, Problem, generations::create::handle)
             .body(Media::Json, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
             .described(generations::create::describe),
         get("/api/v1/generations", Status, Problem, generations::list::handle)
             .described(generations::list::describe),
+        get("/api/v1/admin/generations", Administration, Problem, generations::failed::handle)
+            .access(ADMIN)
+            .described(generations::failed::describe),
         get("/api/v1/generations/{id}", Status, Problem, generations::get::handle)
             .described(generations::get::describe),
         post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)
             .body(Media::None, 0)
+            .idempotency(Idempotency::Harmless)
             .described(generations::cancel::describe),
         get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle)
             .described(generations::content::describe),
@@ -245,11 +273,13 @@ fn entries() -> Vec<Entry> {
         get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),
         post("/api/v1/keys", Administration, Problem, keys::create::handle)
             .access(Access::Key(Scope::Read))
+            .idempotency(Idempotency::CreatesSecret)
             .described(keys::create::describe),
         get("/api/v1/keys", Administration, Problem, keys::list::handle).described(keys::list::describe),
         post("/api/v1/keys/{id}/revoke", Administration, Problem, keys::revoke::handle)
             .body(Media::None, 0)
             .access(Access::Key(Scope::Read))
+            .idempotency(Idempotency::Harmless)
             .described(keys::revoke::describe),
         post("/api/v1/users", Administration, Problem, users::create::handle)
             .access(ADMIN)
@@ -260,10 +290,12 @@ fn entries() -> Vec<Entry> {
         post("/api/v1/users/{id}/disable", Administration, Problem, users::access::disable)
             .body(Media::None, 0)
             .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(users::access::describe_disable),
         post("/api/v1/users/{id}/enable", Administration, Problem, users::access::enable)
             .body(Media::None, 0)
             .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(users::access::describe_enable),
         get("/api/v1/plugins", Administration, Problem, plugins::list::handle)
             .access(PLUGIN_ADMIN)
@@ -271,10 +303,12 @@ fn entries() -> Vec<Entry> {
         post("/api/v1/plugins", Administration, Problem, plugins::install::handle)
             .body(Media::Form, PLUGIN)
             .access(PLUGIN_ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(plugins::install::describe),
         post("/api/v1/plugins/inspect", Administration, Problem, plugins::inspect::handle)
             .body(Media::Form, PLUGIN)
             .access(PLUGIN_ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(plugins::inspect::describe),
         get("/api/v1/plugins/{publisher}/{name}", Administration, Problem, plugins::get::handle)
             .access(PLUGIN_ADMIN)
@@ -282,10 +316,12 @@ fn entries() -> Vec<Entry> {
         post("/api/v1/plugins/{publisher}/{name}/enable", Administration, Problem, plugins::change::enable)
             .body(Media::None, 0)
             .access(PLUGIN_ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(plugins::change::describe_enable),
         post("/api/v1/plugins/{publisher}/{name}/disable", Administration, Problem, plugins::change::disable)
             .body(Media::None, 0)
             .access(PLUGIN_ADMIN)
+            .idempotency(Idempotency::Harmless)
             .described(plugins::change::describe_disable),
         post(
             "/api/v1/plugins/{publisher}/{name}/rollback",
@@ -293,16 +329,19 @@ fn entries() -> Vec<Entry> {
             Problem,
             plugins::change::roll_back,
         )
+        .idempotency(Idempotency::Harmless)
         .described(plugins::change::describe_roll_back)
         .body(Media::None, 0)
         .access(PLUGIN_ADMIN),
         post("/api/v1/plugins/{publisher}/{name}/remove", Administration, Problem, plugins::change::remove)
+            .idempotency(Idempotency::Harmless)
             .described(plugins::change::describe_remove)
             .body(Media::None, 0)
             .access(PLUGIN_ADMIN),
         // Callbacks are counted by the address that is called, once it is known to be one (`service::callbacks`).
         post("/hooks/{token}", Class::Callback, Problem, hooks::receive)
             .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
             .described(hooks::describe),
         get("/favicon.ico", Status, Problem, favicon::get)
             .access(Access::Public)

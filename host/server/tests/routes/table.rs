@@ -35,6 +35,41 @@ fn every_route_of_an_api_has_its_version_in_the_path() {
     }
 }
 
+/// Routes that change something, or cost nothing, and that may be repeated without a key.
+const HARMLESS: [&str; 12] = [
+    "/v1/messages/count_tokens",
+    "/api/v1/generations/{id}/cancel",
+    "/api/v1/keys/{id}/revoke",
+    "/api/v1/users/{id}/disable",
+    "/api/v1/users/{id}/enable",
+    "/api/v1/plugins",
+    "/api/v1/plugins/inspect",
+    "/api/v1/plugins/{publisher}/{name}/enable",
+    "/api/v1/plugins/{publisher}/{name}/disable",
+    "/api/v1/plugins/{publisher}/{name}/rollback",
+    "/api/v1/plugins/{publisher}/{name}/remove",
+    "/hooks/{token}",
+];
+
+#[test]
+fn every_route_that_creates_or_costs_takes_an_idempotency_key() {
+    for route in table() {
+        let is_harmless = route.method == "GET" || HARMLESS.contains(&route.path);
+        assert_eq!(
+            route.idempotency.takes_key(),
+            !is_harmless,
+            "{} {} can be sent twice: it takes keys, or it is on the list of those that may",
+            route.method,
+            route.path
+        );
+        assert!(
+            !route.idempotency.takes_key() || route.access != Access::Public,
+            "{}: whose key?",
+            route.path
+        );
+    }
+}
+
 #[tokio::test]
 async fn every_route_with_a_body_refuses_another_content_type_and_too_much_of_it() {
     let host = TestHost::start().await;

@@ -1,14 +1,18 @@
 //! Letting a job in.
 
+use std::sync::Arc;
+
 use atelier_domain::blob::{Blob, BlobData};
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
 use atelier_domain::generation::{Media, MediaSource};
-use atelier_domain::id::JobId;
+use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
+use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
 use tokio::sync::mpsc;
 
+use super::schedule::Full;
 use super::{Inner, Jobs, lock, time_for};
 use crate::ServiceError;
 use crate::caller::Caller;
@@ -31,8 +35,12 @@ impl Jobs {
         task: Task,
         request: MediaRequest,
     ) -> Result<Job, ServiceError> {
+        if let Some(job) = self.admitted_before(caller).await? {
+            return Ok(job);
+        }
+        let place = self.place(caller).await?;
         let job = self.checked(caller, task, request).await?;
-        self.create(job).await
+        self.create(caller, job, place).await
     }
 
     /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
@@ -46,11 +54,20 @@ impl Jobs {
         task: Task,
         request: MediaRequest,
     ) -> Result<(Job, mpsc::Receiver<Preview>), ServiceError> {
-        let job = self.checked(caller, task, request).await?;
         let (sender, previews) = mpsc::channel(PREVIEWS_HELD_MAX);
+        if let Some(job) = self.admitted_before(caller).await? {
+            lock(&self.inner.watchers).insert(job.id, sender);
+            // Looked at after the sender is there, which goes when the job ends.
+            if self.get(caller, job.id).await.is_ok_and(|now| now.state.is_final()) {
+                lock(&self.inner.watchers).remove(&job.id);
+            }
+            return Ok((job, previews));
+        }
+        let place = self.place(caller).await?;
+        let job = self.checked(caller, task, request).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
-        match self.create(job).await {
+        match self.create(caller, job, place).await {
             Ok(job) => Ok((job, previews)),
             Err(error) => {
                 lock(&self.inner.watchers).remove(&id);
@@ -59,9 +76,40 @@ impl Jobs {
         }
     }
 
-    async fn create(&self, job: Job) -> Result<Job, ServiceError> {
+    /// The job that an earlier attempt with the caller's idempotency key became, as it was then admitted.
+    async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
+        let Some(id) = caller.keyed.as_ref().and_then(|keyed| keyed.earlier_job()) else { return Ok(None) };
+        match self.get(caller, id).await {
+            Ok(job) => Ok(Some(job.as_admitted())),
+            Err(ServiceError::NotFound { .. }) => Err(ServiceError::AnswerNotKept),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Keeps a place in the queue for a job.
+    async fn place(&self, caller: &Caller) -> Result<Place, ServiceError> {
+        self.inner.load().await?;
+        let (owner, queue) = (caller.user(), self.inner.limits.queue);
+        match lock(&self.inner.schedule).reserve(owner) {
+            Ok(()) => Ok(Place { inner: self.inner.clone(), owner }),
+            Err(Full::User) => Err(ServiceError::TooManyJobs { max: queue.open_per_user_max }),
+            Err(Full::Queue) => Err(ServiceError::QueueFull { max: queue.open_max }),
+        }
+    }
+
+    async fn create(&self, caller: &Caller, job: Job, place: Place) -> Result<Job, ServiceError> {
+        let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
         let (store, row) = (self.inner.ports.store.clone(), job.clone());
-        self.inner.ports.pool.run(move || store.create_job(&row)).await?;
+        let created = move || {
+            let claim = claim.as_ref().map(|(key, claim)| (key, claim));
+            store.create_job(&NewJob { claim, ..(&row).into() })
+        };
+        self.inner.ports.pool.run(created).await?;
+        lock(&self.inner.schedule).note(&job);
+        drop(place);
+        if let Some(keyed) = &caller.keyed {
+            keyed.became(job.id);
+        }
         self.inner.due.notify_one();
         Ok(job)
     }
@@ -87,10 +135,6 @@ impl Jobs {
         let prompt = checked("prompt", &request.prompt)?;
         let negative_prompt = checked("negative_prompt", &request.negative_prompt)?;
         resolved.model.options().check(&request.options)?;
-        let (store, owner, max) = (inner.ports.store.clone(), caller.user(), inner.limits.open_per_user_max);
-        if inner.ports.pool.run(move || store.open_job_count(owner)).await? >= max {
-            return Err(ServiceError::TooManyJobs { max });
-        }
         let mut inputs = Vec::with_capacity(request.inputs.len());
         for input in request.inputs {
             inputs.push(inner.keep_input(input).await?);
@@ -98,7 +142,7 @@ impl Jobs {
         let now = inner.ports.clock.now();
         Ok(Job {
             id: JobId::new(),
-            owner,
+            owner: caller.user(),
             state: JobState::Queued,
             request: StoredRequest {
                 model: resolved.model.id.as_str().to_owned(),
@@ -132,6 +176,18 @@ impl Jobs {
             usage: Vec::new(),
             error: None,
         })
+    }
+}
+
+/// A place in the queue. Given back when dropped: by then its job is in the schedule, or will not be.
+struct Place {
+    inner: Arc<Inner>,
+    owner: UserId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.inner.schedule).release(self.owner);
     }
 }
 

@@ -1,18 +1,14 @@
 //! Jobs that their providers call back about: found by their id there, and woken before their time.
 
-use std::time::Duration;
-
 use atelier_domain::generation::media::{CallbackEvent, Ticket, Wake};
 use atelier_domain::id::JobId;
 use atelier_domain::job::Job;
 use atelier_domain::provider::Provider;
 
+use super::schedule::Turn;
 use super::{Inner, Jobs, lock};
 use crate::ServiceError;
 use crate::callbacks::Target;
-
-/// Open jobs whose ids at their providers are read at the start; those behind them are polled.
-const READ_AT_START_MAX: usize = 65_536;
 
 impl Jobs {
     /// The job that an address was given to.
@@ -35,6 +31,7 @@ impl Jobs {
             let kept = waiting.entry(id).or_default();
             *kept = event.or(kept.take());
         }
+        self.inner.load().await?;
         let now = self.inner.ports.clock.now();
         let changed = self
             .inner
@@ -51,43 +48,19 @@ impl Jobs {
             lock(&self.inner.called_back).remove(&id);
         }
         changed?;
-        self.inner.due.notify_one();
+        self.inner.look_again(id);
         Ok(is_open)
-    }
-
-    /// Finds out by which ids open jobs are known to their providers, for callbacks to an instance's one address. Until then, and for
-    /// what cannot be read, jobs are polled.
-    ///
-    /// # Errors
-    /// Storage is failing or busy.
-    pub async fn read_open_jobs(&self) -> Result<(), ServiceError> {
-        let store = self.inner.ports.store.clone();
-        let open = self.inner.ports.pool.run(move || store.open_jobs(READ_AT_START_MAX)).await?;
-        for (_, id) in open {
-            if let Some(job) = self.called_back(id).await?
-                && let Some(ticket) = &job.ticket
-            {
-                self.inner.note_provider_id(&job, ticket);
-            }
-        }
-        Ok(())
     }
 }
 
 impl Inner {
     /// Why a job takes a step after its first.
-    pub(super) fn reason_for(&self, id: JobId, is_known: bool) -> Wake {
-        match lock(&self.called_back).remove(&id) {
+    pub(super) fn reason_for(&self, turn: Turn) -> Wake {
+        match lock(&self.called_back).remove(&turn.id) {
             Some(Some(event)) => Wake::Webhook(event),
-            Some(None) | None if is_known => Wake::Timer,
-            Some(None) | None => Wake::Resumed,
+            Some(None) | None if turn.is_first_here => Wake::Resumed,
+            Some(None) | None => Wake::Timer,
         }
-    }
-
-    /// Has a job that was called back while it took a step take another at once.
-    pub(super) async fn look_again(&self, id: JobId) -> Result<(), ServiceError> {
-        let was_called_back = lock(&self.called_back).contains_key(&id);
-        if was_called_back { self.wake_in(id, Duration::ZERO).await } else { Ok(()) }
     }
 
     pub(super) fn note_provider_id(&self, job: &Job, ticket: &Ticket) {

@@ -4,24 +4,26 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::id::JobId;
-use tokio::sync::watch;
+use tokio::sync::{OwnedSemaphorePermit, watch};
 
-use super::{Inner, Jobs, lock};
+use super::{Inner, Jobs, backoff, lock};
 use crate::ServiceError;
 
-/// The longest rest between looks at the store.
+/// The longest rest: clocks are set now and then.
 const REST_MAX: Duration = Duration::from_secs(30);
 /// How long to wait after the store failed.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
+/// Open jobs read at the start: more than a queue can have.
+const OPEN_MAX: usize = 65_536;
 
 impl Jobs {
     /// Runs jobs until told to stop; steps under way then go on in the background, and are found by the next start.
     pub async fn run(&self, mut stopped: watch::Receiver<bool>) {
         loop {
-            let rest = match self.wake_due().await {
-                Ok(rest) => rest,
+            let rest = match self.inner.load().await {
+                Ok(()) => self.inner.wake_due(),
                 Err(error) => {
-                    tracing::error!(%error, "due jobs could not be read");
+                    tracing::error!(%error, "open jobs could not be read");
                     STORE_PAUSE
                 }
             };
@@ -33,32 +35,56 @@ impl Jobs {
         }
     }
 
-    /// Begins a step of every due job for which there is a worker; gives the time to the next one.
-    async fn wake_due(&self) -> Result<Duration, ServiceError> {
-        let inner = &self.inner;
-        // Jobs that run are due as well: they must not hide those behind them.
-        let page = inner.limits.workers_max + lock(&inner.running).len() + 1;
-        let store = inner.ports.store.clone();
-        let open = inner.ports.pool.run(move || store.open_jobs(page)).await?;
-        let now = inner.ports.clock.now();
-        for (wake_at, id) in open {
-            if lock(&inner.running).contains(&id) {
-                continue;
-            }
-            if wake_at > now {
-                return Ok(Duration::from_millis(wake_at.0 - now.0).min(REST_MAX));
-            }
-            // A worker that ends wakes us again.
-            let Ok(worker) = inner.workers.clone().try_acquire_owned() else { return Ok(REST_MAX) };
-            lock(&inner.running).insert(id);
-            let step = Step { inner: inner.clone(), id };
+    /// Reads the jobs that the process before left open, and by which ids they are known to their providers; once. Whoever adds a job
+    /// or looks for one does it if need be.
+    ///
+    /// # Errors
+    /// Storage is failing or busy.
+    pub async fn read_open_jobs(&self) -> Result<(), ServiceError> {
+        self.inner.load().await
+    }
+}
+
+impl Inner {
+    pub(super) async fn load(self: &Arc<Self>) -> Result<(), ServiceError> {
+        let reading = || {
+            let inner = self.clone();
+            self.ports.pool.run(move || {
+                for (_, id) in inner.ports.store.open_jobs(OPEN_MAX)? {
+                    let Some(mut job) = inner.ports.store.job(id)? else { continue };
+                    if let Some(ticket) = &job.ticket {
+                        inner.note_provider_id(&job, ticket);
+                        // Its provider may have called while nobody listened.
+                        if ticket.accepts_webhook {
+                            let soon = inner.ports.clock.now().plus(backoff::spread(id));
+                            job.wake_at = job.wake_at.min(soon);
+                        }
+                    }
+                    lock(&inner.schedule).note(&job);
+                }
+                Ok::<_, ServiceError>(())
+            })
+        };
+        self.loaded.get_or_try_init(reading).await.map(drop)
+    }
+
+    /// Begins a step of every job whose turn it is, as long as there are workers; gives the time to the next one.
+    fn wake_due(self: &Arc<Self>) -> Duration {
+        let now = self.ports.clock.now();
+        // A worker that ends wakes us again.
+        while let Ok(worker) = self.workers.clone().try_acquire_owned() {
+            let Some(turn) = lock(&self.schedule).next(now) else {
+                let next = lock(&self.schedule).next_at();
+                let rest = next.map(|next| Duration::from_millis(next.0.saturating_sub(now.0)));
+                return rest.map_or(REST_MAX, |rest| rest.min(REST_MAX));
+            };
+            let step = Step { inner: self.clone(), id: turn.id, worker: Some(worker) };
             tokio::spawn(async move {
-                let _worker = worker;
-                step.inner.clone().step(step.id).await;
+                step.inner.clone().step(turn).await;
                 drop(step);
             });
         }
-        Ok(REST_MAX)
+        REST_MAX
     }
 }
 
@@ -66,11 +92,14 @@ impl Jobs {
 struct Step {
     inner: Arc<Inner>,
     id: JobId,
+    worker: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Step {
     fn drop(&mut self) {
-        lock(&self.inner.running).remove(&self.id);
+        lock(&self.inner.schedule).finished(self.id, self.inner.ports.clock.now());
+        // Before the engine looks: it would find no worker, and rest.
+        self.worker = None;
         self.inner.due.notify_one();
     }
 }

@@ -1,7 +1,7 @@
 //! One step of a job: submit, go on, cancel, or end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -13,16 +13,16 @@ use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
 use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
 use atelier_domain::store::StoreError;
 
-use super::{Inner, Onlooker, lock};
+use super::schedule::Turn;
+use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
 
 /// Bounds on how soon a provider wants to be asked again.
 const POLL_MS_MIN: u64 = 100;
 const POLL_MS_MAX: u64 = 60_000;
-/// How soon a job is tried again after a failure that passes.
-const RETRY_FIRST: Duration = Duration::from_secs(1);
-const RETRY_DOUBLINGS_MAX: u32 = 5;
+/// How soon a step is tried again that storage did not take.
+const STORE_PAUSE: Duration = Duration::from_secs(1);
 const SUBMISSIONS_MAX: u32 = 3;
 /// For telling a provider that a job is over.
 const CANCEL_BUDGET: Duration = Duration::from_secs(20);
@@ -34,7 +34,25 @@ const MISSING_PAUSE: Duration = Duration::from_secs(30);
 struct Journal {
     inner: Arc<Inner>,
     id: JobId,
-    left: AtomicBool,
+    /// Requests that have left.
+    left: AtomicU32,
+}
+
+impl Journal {
+    fn of(inner: &Arc<Inner>, job: &Job) -> Arc<Self> {
+        Arc::new(Self { inner: inner.clone(), id: job.id, left: AtomicU32::new(0) })
+    }
+
+    /// Whether a failed step may be tried again: nothing that costs has left, or its provider said that it did not take it.
+    fn lets_try_again(&self, error: &ProviderError) -> bool {
+        let was_refused = matches!(error, ProviderError::Reported { failure, .. }
+            if failure.code == FailureCode::RateLimited && failure.http_status == Some(429));
+        match self.left.load(Ordering::Acquire) {
+            0 => true,
+            1 => was_refused,
+            _ => false,
+        }
+    }
 }
 
 #[async_trait]
@@ -44,7 +62,7 @@ impl ChargeJournal for Journal {
         if repeatable {
             return Ok(());
         }
-        self.left.store(true, Ordering::Release);
+        self.left.fetch_add(1, Ordering::AcqRel);
         let noted = self.inner.change(self.id, |job| {
             job.charging = true;
             true
@@ -55,24 +73,28 @@ impl ChargeJournal for Journal {
             Err(other) => Err(StoreError::Unavailable(other.to_string())),
         }
     }
+
+    fn withdrawn(&self) {
+        self.left.fetch_sub(1, Ordering::AcqRel);
+    }
 }
 
 impl Inner {
     /// Takes a job's next step. What storage refuses is tried again with the job's next waking.
-    pub(super) async fn step(self: Arc<Self>, id: JobId) {
-        if let Err(error) = self.clone().try_step(id).await {
-            tracing::error!(job = %id, %error, "a step of a job could not be recorded");
-            tokio::time::sleep(RETRY_FIRST).await;
+    pub(super) async fn step(self: Arc<Self>, turn: Turn) {
+        if let Err(error) = self.clone().try_step(turn).await {
+            tracing::error!(job = %turn.id, %error, "a step of a job could not be recorded");
+            tokio::time::sleep(STORE_PAUSE).await;
         }
     }
 
-    async fn try_step(self: Arc<Self>, id: JobId) -> Result<(), ServiceError> {
+    async fn try_step(self: Arc<Self>, turn: Turn) -> Result<(), ServiceError> {
+        let id = turn.id;
         let store = self.ports.store.clone();
         let Some(job) = self.ports.pool.run(move || store.job(id)).await? else { return Ok(()) };
         if job.state.is_final() {
             return Ok(());
         }
-        let is_known = !lock(&self.known).insert(id);
         if job.charging {
             // Only a process that died between sending and recording leaves this behind.
             let message =
@@ -88,7 +110,7 @@ impl Inner {
         match job.ticket.clone() {
             None => self.submit(job, provider).await,
             Some(ticket) => {
-                let wake = self.reason_for(id, is_known);
+                let wake = self.reason_for(turn);
                 self.resume(job, provider, ticket, wake).await
             }
         }
@@ -132,15 +154,16 @@ impl Inner {
             })
             .await?;
         let request = self.media_request(&job).await?;
-        let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
+        let journal = Journal::of(&self, &job);
         let budget = self.left(&job);
         let context = self.context(&job, &*provider, budget, Some(journal.clone()));
         let call = provider.submit(context, JobRequest::Media(Box::new(request)));
-        let may_have_cost = || journal.left.load(Ordering::Acquire);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
-            Ok(Err(error)) if passes(&error) && !may_have_cost() && job.attempt < SUBMISSIONS_MAX => {
-                self.wake_in(job.id, backoff(job.attempt, &error)).await
+            Ok(Err(error))
+                if passes(&error) && journal.lets_try_again(&error) && job.attempt < SUBMISSIONS_MAX =>
+            {
+                self.try_again(job.id, backoff::pause(job.id, job.attempt, &error)).await
             }
             Ok(Err(error)) => self.fail_with(&job, &error).await,
             Err(_) => self.fail(&job, "deadline_exceeded", late()).await,
@@ -155,14 +178,15 @@ impl Inner {
         wake: Wake,
     ) -> Result<(), ServiceError> {
         let budget = self.left(&job);
-        let journal = Arc::new(Journal { inner: self.clone(), id: job.id, left: AtomicBool::new(false) });
+        let journal = Journal::of(&self, &job);
         let context = self.context(&job, &*provider, budget, Some(journal.clone()));
         let call = provider.resume(context, JobKind::Media, ticket.state, wake);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
-            Ok(Err(error)) if passes(&error) && !journal.left.load(Ordering::Acquire) => {
-                self.wake_in(job.id, backoff(RETRY_DOUBLINGS_MAX, &error)).await
+            Ok(Err(error)) if passes(&error) && journal.lets_try_again(&error) => {
+                let failures = lock(&self.schedule).failed(job.id);
+                self.try_again(job.id, backoff::pause(job.id, failures, &error)).await
             }
             Ok(Err(error)) => self.fail_with(&job, &error).await,
             // The next waking finds it late, and tells the provider.
@@ -178,7 +202,8 @@ impl Inner {
             }
             Step::Pending(ticket) => {
                 let pause = Duration::from_millis(ticket.poll_after_ms.clamp(POLL_MS_MIN, POLL_MS_MAX));
-                let wake_at = self.ports.clock.now().plus(pause);
+                let wake_at = self.ports.clock.now().plus(pause).min(job.deadline);
+                lock(&self.schedule).succeeded(job.id);
                 self.note_provider_id(job, &ticket);
                 let recorded = self.change(job.id, move |job| {
                     job.charging = false;
@@ -190,8 +215,7 @@ impl Inner {
                     job.ticket = Some(ticket.clone());
                     true
                 });
-                recorded.await?;
-                self.look_again(job.id).await
+                recorded.await.map(drop)
             }
         }
     }
@@ -260,6 +284,7 @@ impl Inner {
         error: Option<JobError>,
     ) -> Result<(), ServiceError> {
         let now = self.ports.clock.now();
+        let error_code = error.as_ref().map(|error| error.code.clone());
         self.change(job.id, move |job| {
             if job.state.is_final() {
                 return false;
@@ -277,13 +302,19 @@ impl Inner {
             true
         })
         .await?;
-        lock(&self.known).remove(&job.id);
         self.forget_callbacks(job);
-        self.ports.meter.job_ended(job.request.instance(), state.as_str());
+        let code = error_code.as_deref();
+        self.ports.meter.job_ended(job.request.instance(), state.as_str(), code);
         Ok(())
     }
 
-    pub(super) async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+    /// Has a failed step tried again: what it sent was not taken.
+    async fn try_again(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+        self.change(id, |job| std::mem::take(&mut job.charging)).await?;
+        self.wake_in(id, pause).await
+    }
+
+    async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
         let wake_at = self.ports.clock.now().plus(pause);
         let changed = self.change(id, move |job| {
             if !job.cancel_requested {
@@ -319,15 +350,6 @@ fn passes(error: &ProviderError) -> bool {
         | ProviderError::Unsupported { .. }
         | ProviderError::Canceled => false,
     }
-}
-
-fn backoff(attempt: u32, error: &ProviderError) -> Duration {
-    let told = match error {
-        ProviderError::Unavailable { retry_after, .. } => *retry_after,
-        ProviderError::Reported { failure, .. } => failure.retry_after,
-        _ => None,
-    };
-    told.unwrap_or(RETRY_FIRST * 2u32.pow(attempt.min(RETRY_DOUBLINGS_MAX)))
 }
 
 fn code_of(error: &ProviderError) -> String {

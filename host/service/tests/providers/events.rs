@@ -81,7 +81,7 @@ pub fn job(owner: UserId) -> Job {
 impl Feeds {
     fn create(&self, alice: &Caller) -> JobId {
         let job = job(alice.user());
-        self.store.create_job(&job).expect("created");
+        self.store.create_job(&(&job).into()).expect("created");
         job.id
     }
 
@@ -127,7 +127,7 @@ async fn a_feed_gives_what_was_missed_and_what_comes_each_once_while_others_writ
         .map(|_| {
             let store = store.clone();
             std::thread::spawn(move || {
-                (0..JOBS).for_each(|_| store.create_job(&job(owner)).expect("created"))
+                (0..JOBS).for_each(|_| store.create_job(&(&job(owner)).into()).expect("created"))
             })
         })
         .collect();

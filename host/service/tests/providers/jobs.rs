@@ -4,6 +4,7 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use crate::clock::TestClock;
 use crate::scripted::{Act, Scripted};
 use atelier_domain::account::{Principal, Role, Scope};
 use atelier_domain::failure::FailureCode;
@@ -16,7 +17,7 @@ use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
 use atelier_service::fetcher::NoFetcher;
-use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
+use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
 use atelier_service::limits::{Limiter, Rate};
 use atelier_service::meter::NoMeter;
 use atelier_service::registry::Registry;
@@ -25,6 +26,9 @@ use atelier_storage::{Blobs, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+/// Of every engine here.
+const LIMITS: QueueLimits =
+    QueueLimits { open_max: 4, open_per_user_max: 2, begun_per_user_max: 2, begun_per_instance_max: 2 };
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// An engine at work, over a folder that outlives it.
@@ -37,7 +41,15 @@ pub struct Engine {
 
 impl Engine {
     pub async fn start(store: &Arc<Store>, blobs: &Arc<Blobs>, provider: &Arc<Scripted>) -> Self {
-        let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
+        Self::with_clock(store, blobs, provider, Arc::new(SystemClock::default())).await
+    }
+
+    async fn with_clock(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        clock: Arc<dyn Clock>,
+    ) -> Self {
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
         let addresses = CallbackAddresses::new([7; 32], Some("https://host.example".to_owned()));
@@ -51,7 +63,7 @@ impl Engine {
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),
         };
-        let limits = JobLimits { open_per_user_max: 2, ..JobLimits::default() };
+        let limits = JobLimits { queue: LIMITS, ..JobLimits::default() };
         let jobs = Jobs::new(ports, limits);
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
@@ -88,10 +100,11 @@ pub fn caller() -> Caller {
     let user = UserId::new();
     let principal =
         Principal { user, role: Role::User, key: KeyId::new(), scopes: vec![Scope::Generate], expires: None };
-    Caller { principal: Arc::new(principal), scope: scope_of(user), request_id: "test".into(), depth: 0 }
+    let scope = scope_of(user);
+    Caller { principal: Arc::new(principal), scope, request_id: "test".into(), depth: 0, keyed: None }
 }
 
-fn painting() -> MediaRequest {
+pub fn painting() -> MediaRequest {
     MediaRequest {
         model: "scripted/painter".to_owned(),
         task: "image-generation".to_owned(),
@@ -156,7 +169,7 @@ async fn a_submission_that_passed_nothing_on_is_tried_again_and_a_refusal_is_not
 #[tokio::test]
 async fn an_interrupted_charging_submission_is_never_sent_twice() {
     let (_folder, store, blobs) = stores();
-    let provider = Scripted::new([Act::ChargeAndHang]);
+    let provider = Scripted::new([Act::ChargeAndHang(false)]);
     let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
     let job = admit(&engine, &alice).await;
     provider.charged.notified().await;
@@ -165,7 +178,9 @@ async fn an_interrupted_charging_submission_is_never_sent_twice() {
     let second = Engine::start(&store, &blobs, &provider).await;
     let job = end_of(&second, &alice, &job).await;
     assert_eq!(job.state, JobState::Failed);
-    assert_eq!(job.error.expect("why").code, "outcome_unknown");
+    assert_eq!(job.error.as_ref().expect("why").code, "outcome_unknown");
+    let listed = second.jobs.failed("outcome_unknown".to_owned(), None, 10).await.expect("listed");
+    assert_eq!(listed, [job], "its operator finds it");
     assert_eq!(provider.seen.lock().expect("no panic").submissions, 1);
     second.stop().await;
 }
@@ -209,4 +224,113 @@ async fn a_canceled_job_is_canceled_at_its_provider_and_frees_its_place() {
     assert_eq!(provider.seen.lock().expect("no panic").cancellations, 1);
     admit(&engine, &alice).await;
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn an_interrupted_submission_that_its_provider_knows_by_a_key_is_sent_again_under_the_same_key() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([Act::ChargeAndHang(true), Act::ChargeAndHang(true), Act::Done("a cat")]);
+    let alice = caller();
+    let engine = Engine::start(&store, &blobs, &provider).await;
+    let job = admit(&engine, &alice).await;
+    provider.charged.notified().await;
+    engine.stop().await;
+    let second = Engine::start(&store, &blobs, &provider).await;
+    provider.charged.notified().await;
+    second.stop().await;
+    let third = Engine::start(&store, &blobs, &provider).await;
+    assert_eq!(end_of(&third, &alice, &job).await.state, JobState::Succeeded);
+    assert_eq!(provider.seen.lock().expect("no panic").submitted_as, vec![job.id.simple(); 3]);
+    third.stop().await;
+}
+
+#[tokio::test]
+async fn a_submission_that_was_not_taken_or_never_left_is_tried_again_and_one_that_may_have_cost_is_not() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([
+        Act::ChargeAndFail(FailureCode::RateLimited, 429),
+        Act::FindNobody,
+        Act::Done("a cat"),
+        Act::ChargeAndFail(FailureCode::Unavailable, 500),
+    ]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let tried = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!((tried.state, tried.attempt), (JobState::Succeeded, 3));
+    let failed = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!((failed.state, failed.attempt), (JobState::Failed, 1));
+    assert_eq!(failed.error.expect("why").code, "unavailable");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_full_queue_refuses_whoever_comes_until_a_job_has_ended() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));
+    let engine = Engine::start(&store, &blobs, &provider).await;
+    let (alice, bob, carol) = (caller(), caller(), caller());
+    let first = admit(&engine, &alice).await;
+    for caller in [&alice, &bob, &bob] {
+        admit(&engine, caller).await;
+    }
+    let refused = engine.jobs.admit(&carol, Task::ImageGeneration, painting()).await;
+    assert!(matches!(refused, Err(ServiceError::QueueFull { max: 4 })), "{refused:?}");
+    engine.stop().await;
+    let second = Engine::start(&store, &blobs, &provider).await;
+    let refused = second.jobs.admit(&carol, Task::ImageGeneration, painting()).await;
+    assert!(
+        matches!(refused, Err(ServiceError::QueueFull { max: 4 })),
+        "the next process knows: {refused:?}"
+    );
+    second.jobs.cancel(&alice, first.id).await.expect("asked");
+    end_of(&second, &alice, &first).await;
+    admit(&second, &carol).await;
+    second.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_waits_while_its_instance_is_full_and_begins_when_another_has_ended() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new([Act::Waiting("p-1"), Act::Waiting("p-2"), Act::Done("a cat")]);
+    let engine = Engine::start(&store, &blobs, &provider).await;
+    let (alice, bob) = (caller(), caller());
+    let first = admit(&engine, &alice).await;
+    let second = admit(&engine, &alice).await;
+    for job in [&first, &second] {
+        while engine.jobs.get(&alice, job.id).await.expect("there").ticket.is_none() {
+            tokio::task::yield_now().await;
+        }
+    }
+    let waiting = admit(&engine, &bob).await;
+    let still = engine.jobs.wait(&bob, waiting.id, Duration::from_millis(100)).await.expect("there");
+    assert_eq!((still.state, still.attempt), (JobState::Queued, 0));
+    engine.jobs.cancel(&alice, first.id).await.expect("asked");
+    assert_eq!(end_of(&engine, &bob, &waiting).await.state, JobState::Succeeded);
+    assert_eq!(engine.jobs.get(&alice, second.id).await.expect("there").state, JobState::Processing);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_past_its_deadline_is_canceled_at_its_provider_and_fails() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));
+    let clock = Arc::new(TestClock(1_000_000.into()));
+    let engine = Engine::with_clock(&store, &blobs, &provider, clock.clone()).await;
+    let alice = caller();
+    let job = admit(&engine, &alice).await;
+    assert_eq!(job.deadline.0 - job.created.0, 120_000);
+    while engine.jobs.get(&alice, job.id).await.expect("there").ticket.is_none() {
+        tokio::task::yield_now().await;
+    }
+    engine.stop().await;
+    clock.pass_seconds(119);
+    let second = Engine::with_clock(&store, &blobs, &provider, clock.clone()).await;
+    let still = second.jobs.wait(&alice, job.id, Duration::from_millis(50)).await.expect("there");
+    assert_eq!(still.state, JobState::Processing);
+    second.stop().await;
+    clock.pass_seconds(1);
+    let third = Engine::with_clock(&store, &blobs, &provider, clock).await;
+    let job = end_of(&third, &alice, &job).await;
+    assert_eq!((job.state, job.error.expect("why").code.as_str()), (JobState::Failed, "deadline_exceeded"));
+    assert_eq!(provider.seen.lock().expect("no panic").cancellations, 1);
+    third.stop().await;
 }

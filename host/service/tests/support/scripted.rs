@@ -6,7 +6,7 @@ use std::sync::{Arc, Mutex};
 use async_trait::async_trait;
 use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
-use atelier_domain::generation::chat::{ChatEvent, ChatRequest};
+use atelier_domain::generation::chat::{ChatEvent, ChatRequest, FinishReason};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
@@ -18,7 +18,7 @@ use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
-use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
+use atelier_domain::provider::{BreakerState, CallContext, ChargeJournal, EventStream, Provider, Readiness};
 use futures::stream;
 
 /// What the provider does when asked.
@@ -31,12 +31,41 @@ pub enum Act {
     /// The same, told only once `released` is notified.
     WaitingLater(&'static str),
     Fail(FailureCode),
-    /// Notes that a charging request leaves, and never answers.
-    ChargeAndHang,
+    /// Notes that a charging request leaves, which its provider knows by a key or not, and never answers.
+    ChargeAndHang(Repeatable),
+    /// Notes that a charging request leaves, and fails with this status of its provider's.
+    ChargeAndFail(FailureCode, u16),
+    /// Notes that a charging request leaves, which it does not, since nobody is there.
+    FindNobody,
+}
+
+/// What it does in a conversation.
+#[derive(Clone, Debug)]
+pub struct Talk {
+    /// Notes that a charging request leaves, one that its provider knows by a key or not.
+    pub charges: Option<Repeatable>,
+    /// Answers only once `released` is notified.
+    pub waits: bool,
+    pub says: Result<String, FailureCode>,
+}
+
+pub type Repeatable = bool;
+
+impl Talk {
+    pub fn saying(text: impl Into<String>) -> Self {
+        Self { charges: Some(false), waits: false, says: Ok(text.into()) }
+    }
+    pub fn failing(code: FailureCode) -> Self {
+        Self { charges: Some(false), waits: false, says: Err(code) }
+    }
 }
 
 #[derive(Debug, Default)]
 pub struct Seen {
+    /// The idempotency keys of submissions.
+    pub submitted_as: Vec<String>,
+    /// The idempotency keys of conversations.
+    pub talks: Vec<String>,
     pub submissions: u32,
     pub resumptions: u32,
     pub resumed_after_restart: u32,
@@ -50,6 +79,7 @@ pub struct Seen {
 #[derive(Debug)]
 pub struct Scripted {
     pub acts: Mutex<VecDeque<Act>>,
+    pub talks: Mutex<VecDeque<Talk>>,
     pub seen: Mutex<Seen>,
     /// Whether listing models fails.
     pub is_silent: Mutex<bool>,
@@ -64,6 +94,7 @@ impl Scripted {
     pub fn new(acts: impl IntoIterator<Item = Act>) -> Arc<Self> {
         Arc::new(Self {
             acts: Mutex::new(acts.into_iter().collect()),
+            talks: Mutex::default(),
             seen: Mutex::default(),
             is_silent: Mutex::new(false),
             charged: tokio::sync::Notify::new(),
@@ -71,6 +102,36 @@ impl Scripted {
             released: tokio::sync::Notify::new(),
             signs_callbacks: Mutex::new(None),
         })
+    }
+
+    /// The same with conversations.
+    pub fn talking(talks: impl IntoIterator<Item = Talk>) -> Arc<Self> {
+        let provider = Self::new([]);
+        provider.talks.lock().expect("no panic").extend(talks);
+        provider
+    }
+
+    async fn talk(&self, context: &CallContext) -> Result<Vec<ChatEvent>, ProviderError> {
+        self.seen.lock().expect("no panic").talks.push(context.idempotency_key.clone());
+        let talk = self.talks.lock().expect("no panic").pop_front().expect("the script goes on");
+        if let (Some(repeatable), Some(journal)) = (talk.charges, &context.journal) {
+            journal.charging(repeatable).await.expect("it is noted");
+        }
+        self.charged.notify_one();
+        if talk.waits {
+            self.released.notified().await;
+        }
+        let text = talk.says.map_err(failure)?;
+        let started = ChatEvent::Started { id: "talk".to_owned(), model: "found".to_owned() };
+        let usage = ChatEvent::Usage(vec![UsageLine::new("output-tokens", 1)]);
+        Ok(vec![started, ChatEvent::Text(text), usage, ChatEvent::Finished(FinishReason::Stop)])
+    }
+
+    async fn charge<'c>(&self, context: &'c CallContext, repeatable: Repeatable) -> &'c dyn ChargeJournal {
+        let journal = context.journal.as_deref().expect("a job's call has a journal");
+        journal.charging(repeatable).await.expect("it is noted");
+        self.charged.notify_one();
+        journal
     }
 
     async fn act(&self, context: &CallContext) -> Result<Step, ProviderError> {
@@ -98,11 +159,19 @@ impl Scripted {
                 Ok(waiting(id))
             }
             Act::Fail(code) => Err(failure(code)),
-            Act::ChargeAndHang => {
-                let journal = context.journal.as_ref().expect("a job's call has a journal");
-                journal.charging(false).await.expect("it is noted");
-                self.charged.notify_one();
+            Act::ChargeAndHang(repeatable) => {
+                self.charge(context, repeatable).await;
                 std::future::pending().await
+            }
+            Act::ChargeAndFail(code, status) => {
+                self.charge(context, false).await;
+                let mut failure = Failure::new(code, "as the script says");
+                failure.http_status = Some(status);
+                Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
+            }
+            Act::FindNobody => {
+                self.charge(context, false).await.withdrawn();
+                Err(failure(FailureCode::Unavailable))
             }
         }
     }
@@ -174,8 +243,8 @@ impl Provider for Scripted {
     async fn check(&self, _: CallContext) -> Result<(), ProviderError> {
         Ok(())
     }
-    fn chat(self: Arc<Self>, _: CallContext, _: ChatRequest) -> EventStream<ChatEvent> {
-        Box::pin(stream::once(async { unsupported() }))
+    fn chat(self: Arc<Self>, context: CallContext, _: ChatRequest) -> EventStream<ChatEvent> {
+        Box::pin(stream::once(async move { self.talk(&context).await }))
     }
     fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
         Box::pin(stream::once(async { unsupported() }))
@@ -207,6 +276,7 @@ impl Provider for Scripted {
         {
             let mut seen = self.seen.lock().expect("no panic");
             seen.submissions += 1;
+            seen.submitted_as.push(context.idempotency_key.clone());
             seen.callback_urls.push(context.callback_url.clone());
         }
         self.act(&context).await

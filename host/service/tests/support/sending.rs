@@ -120,7 +120,7 @@ impl Sending {
     /// A job that is created and nothing more: one event.
     pub fn happen(&self, caller: &Caller) -> Job {
         let job = job(caller.user());
-        self.store.create_job(&job).expect("created");
+        self.store.create_job(&(&job).into()).expect("created");
         job
     }
 

@@ -1,3 +1,4 @@
+use mock_upstream::{Config, MockUpstream};
 use serde_json::json;
 
 use crate::client::{Bench, chat_body, json_of};
@@ -18,14 +19,39 @@ async fn requests_are_recorded_with_headers_body_and_ending() {
 #[tokio::test]
 async fn a_repeated_idempotency_key_is_one_charge() {
     let bench = Bench::start().await;
+    let mut answers = Vec::new();
     for key in ["a", "a", "b"] {
         let request = bench.post("/v1/chat/completions", &chat_body("m", "hi", false));
-        request.header("idempotency-key", key).send().await.unwrap();
+        let request = request.header("idempotency-key", key).header("x-request-id", format!("job-{key}"));
+        answers.push(json_of(request.send().await.unwrap()).await);
     }
+    assert_eq!(answers[0], answers[1], "its answer again");
+    assert_ne!(answers[0]["id"], answers[2]["id"]);
     bench.chat("m", "no key", false).await;
     bench.chat("m+500", "not charged", false).await;
     let charges = json_of(bench.get("/_mock/charges").send().await.unwrap()).await;
-    assert_eq!(charges, json!({"distinct": 3, "requests": 4, "by_key": {"a": 2, "b": 1}}));
+    let line = |request: u64, key: Option<&str>| {
+        let id = key.map(|key| format!("job-{key}"));
+        json!({"request": request, "path": "/v1/chat/completions", "key": key, "request_id": id})
+    };
+    let lines = [line(1, Some("a")), line(3, Some("b")), line(4, None)];
+    let expected = json!({"distinct": 3, "requests": 4, "by_key": {"a": 2, "b": 1}, "lines": lines});
+    assert_eq!(charges, expected);
+}
+
+#[tokio::test]
+async fn a_client_that_leaves_before_the_answer_has_paid() {
+    let config = Config { charged_answer_delay_ms: 60_000, ..Config::default() };
+    let upstream = MockUpstream::start(config).await.unwrap();
+    let request = reqwest::Client::builder().no_proxy().build().unwrap();
+    let request = request.post(format!("{}/v1/chat/completions", upstream.url())).bearer_auth("sk-any");
+    let leaving = tokio::spawn(request.json(&chat_body("m", "hi", false)).send());
+    while upstream.charges().distinct == 0 {
+        tokio::task::yield_now().await;
+    }
+    leaving.abort();
+    upstream.wait_for_disconnect(std::time::Duration::from_secs(10)).await.unwrap();
+    assert_eq!(upstream.charges().requests, 1);
 }
 
 #[tokio::test]

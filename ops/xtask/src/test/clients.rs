@@ -3,15 +3,13 @@
 //! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
 //! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks.
 
-mod mock;
 mod setup;
 
 use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
 
 use anyhow::{Context, Result};
 
-use crate::{cache::Cache, host, process, progress::say, python_venv, workspace::Workspace};
-use mock::Mock;
+use crate::{cache::Cache, host, mock::Mock, process, progress::say, python_venv, workspace::Workspace};
 
 const SUITE_LIMIT: Duration = Duration::from_secs(900);
 const INSTALL_LIMIT: Duration = Duration::from_secs(600);
@@ -23,7 +21,7 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let interrupted = host::interruption()?;
     let binaries = host::build_with_tests(workspace)?;
     let binary = binaries.join("atelier");
-    let mock = Mock::start(&binaries.join("mock-upstream"))?;
+    let mock = Mock::start(&binaries.join("mock-upstream"), &[])?;
     // Fresh data each time: what one run left must not decide the next.
     let dir = workspace.target().join("clients");
     if dir.exists() {

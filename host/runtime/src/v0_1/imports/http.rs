@@ -264,7 +264,12 @@ impl CallState {
         let sent = async move { egress.send(outgoing, &shared.grants, &shared.secrets).await };
         let mut received = match self.at_home(sent).await {
             Ok(Ok(received)) => received,
-            Ok(Err(error)) => return Err(self.http_error(&error)),
+            Ok(Err(error)) => {
+                if effect == Effect::Charging && !repeatable && error.is_before_sending() {
+                    self.context.journal.iter().for_each(|journal| journal.withdrawn());
+                }
+                return Err(self.http_error(&error));
+            }
             Err(lost) => return Err(self.http_error(&EgressError::Reset(lost.to_string()))),
         };
         self.traffic.answered(received.status.is_success(), &received.headers, self.shared.clock.now());

@@ -55,6 +55,16 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::TooManyJobs { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many_jobs", text)
             .retry(Some(Duration::from_secs(10))),
         ServiceError::TooMany { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many", text),
+        ServiceError::QueueFull { .. } => {
+            Told::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", text).retry(Some(Duration::from_secs(10)))
+        }
+        ServiceError::KeyInUse => Told::new(StatusCode::CONFLICT, "idempotency_key_in_use", text)
+            .retry(Some(Duration::from_secs(1))),
+        ServiceError::KeyReused => {
+            Told::new(StatusCode::UNPROCESSABLE_ENTITY, "idempotency_key_reused", text)
+        }
+        ServiceError::ClaimUnknown => Told::new(StatusCode::CONFLICT, "outcome_unknown", text),
+        ServiceError::AnswerNotKept => Told::new(StatusCode::CONFLICT, "answer_not_kept", text),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
@@ -109,6 +119,11 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::JobFailed { .. }
         | ServiceError::TooManyJobs { .. }
         | ServiceError::TooMany { .. }
+        | ServiceError::QueueFull { .. }
+        | ServiceError::KeyInUse
+        | ServiceError::KeyReused
+        | ServiceError::ClaimUnknown
+        | ServiceError::AnswerNotKept
         | ServiceError::StorageBusy => None,
     }
 }

@@ -1,5 +1,7 @@
 //! `GET /api/v1/generations?before=ID&limit=N`.
 
+use std::collections::HashMap;
+
 use atelier_domain::id::JobId;
 use serde::Serialize;
 use serde_json::json;
@@ -10,8 +12,8 @@ use crate::http::openapi::{Operation, Tag, id, number};
 use crate::http::query::{parsed, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
-const PAGE_USUAL: usize = 20;
-const PAGE_MAX: usize = 100;
+pub(super) const PAGE_USUAL: usize = 20;
+pub(super) const PAGE_MAX: usize = 100;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = GenerationPage)]
@@ -26,16 +28,21 @@ struct Page<'a> {
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["before", "limit"])?;
     let before = query.get("before").map(|text| parsed::<JobId>("before", text)).transpose()?;
-    let limit =
-        query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?.unwrap_or(PAGE_USUAL);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}")));
-    }
+    let limit = limit(&query)?;
     let mut jobs = call.app.jobs.list(call.caller()?, before, limit + 1).await?;
     let has_more = jobs.len() > limit;
     jobs.truncate(limit);
     let next = has_more.then(|| jobs.last().map(|job| job.id.to_string())).flatten();
     answer::json(&Page { data: jobs.iter().map(JobView::from).collect(), next })
+}
+
+/// How many of a list are asked for.
+pub(super) fn limit(query: &HashMap<String, String>) -> Result<usize, ApiError> {
+    let limit = query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?;
+    match limit.unwrap_or(PAGE_USUAL) {
+        limit @ 1..=PAGE_MAX => Ok(limit),
+        _ => Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}"))),
+    }
 }
 
 /// What the reference says of it.

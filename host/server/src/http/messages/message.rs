@@ -67,7 +67,7 @@ pub(super) enum Block {
 #[derive(Deserialize, ToSchema)]
 #[serde(tag = "type", rename_all = "snake_case")]
 #[schema(as = MessageSource)]
-enum Source {
+pub(super) enum Source {
     Base64 { data: String },
     Url { url: String },
 }

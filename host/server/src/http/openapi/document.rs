@@ -129,6 +129,9 @@ fn add(paths: &mut Paths, route: &Route, operation: Operation) {
     for parameter in operation.parameters {
         built = built.parameter(parameter);
     }
+    if route.idempotency.takes_key() {
+        built = built.parameter(super::operation::idempotency_key());
+    }
     for (status, answer) in operation.answers {
         let id = HeaderBuilder::new()
             .description(Some("The request's id."))

@@ -250,6 +250,21 @@ impl Operation {
     }
 }
 
+/// The header that every operation takes which creates or costs.
+pub(super) fn idempotency_key() -> Parameter {
+    const ABOUT: &str = "Makes the request safe to repeat for 24 hours: the same key with the same request has one effect, and its answer comes \
+        again with `Idempotent-Replayed: true`. Such a request is finished even if its client leaves.";
+    let key = ObjectBuilder::new()
+        .schema_type(Type::String)
+        .min_length(Some(1))
+        .max_length(Some(255))
+        .pattern(Some("^[\\x21-\\x7e]+$"));
+    parameter("Idempotency-Key", key.build(), ABOUT)
+        .parameter_in(ParameterIn::Header)
+        .required(Required::False)
+        .build()
+}
+
 fn parameter(name: &str, schema: impl Into<RefOr<Schema>>, about: &str) -> ParameterBuilder {
     ParameterBuilder::new().name(name).description(Some(about)).schema(Some(schema.into()))
 }

@@ -25,6 +25,9 @@ pub(super) fn statuses(route: &Route, operation: &Operation) -> BTreeSet<u16> {
     if route.media != Media::None {
         all.extend([400, 408, 413, 415]);
     }
+    if route.idempotency.takes_key() {
+        all.extend([400, 409, 422]);
+    }
     if !operation.parameters.is_empty() {
         all.insert(400);
     }
@@ -53,7 +56,7 @@ pub(super) fn response(dialect: Dialect, status: u16) -> Response {
         answer.header("x-request-id", text("The request's id, as in the body and in the operator's log."));
     let answer = match status {
         401 => answer.header("www-authenticate", text("`Bearer`.")),
-        429 | 503 => answer.header(
+        409 | 429 | 503 => answer.header(
             "retry-after",
             text("Seconds to wait before the next attempt; absent where no time is known."),
         ),
@@ -86,11 +89,15 @@ fn meaning(status: u16) -> &'static str {
         403 => "The key lacks the scope that this operation needs.",
         404 => "There is no such thing, or it is not yours to see.",
         408 => "The client paused for too long while it sent the body.",
-        409 => "It is there already, or in a state that does not allow this.",
+        409 => {
+            "It is there already, or in a state that does not allow this; or the first request with this `Idempotency-Key` is still under \
+             way (`idempotency_key_in_use`), was interrupted (`outcome_unknown`), or its answer was not kept (`answer_not_kept`)."
+        }
         413 => "The body is larger than this operation takes.",
         415 => "The body's content type is not the one that this operation takes.",
+        422 => "This `Idempotency-Key` was used with another request.",
         429 => {
-            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_jobs`) or the provider's (`provider_rate_limited`)."
+            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_jobs`, `queue_full`) or the provider's (`provider_rate_limited`)."
         }
         500 => "A fault of the host; the operator finds it in the log by the request's id.",
         502 => "The provider or its plugin failed.",

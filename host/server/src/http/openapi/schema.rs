@@ -20,6 +20,12 @@ pub(in crate::http) fn id() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).format(Some(uuid)).pattern(Some(UUID_7)).into()
 }
 
+/// A text of bounded length.
+pub(in crate::http) fn text(characters_max: usize) -> RefOr<Schema> {
+    let text = ObjectBuilder::new().schema_type(Type::String).min_length(Some(1));
+    text.max_length(Some(characters_max)).into()
+}
+
 /// A whole number within bounds, and what it is if it is not sent.
 pub(in crate::http) fn number(from: usize, to: usize, usual: Option<usize>) -> RefOr<Schema> {
     let number = ObjectBuilder::new().schema_type(Type::Integer).minimum(Some(from)).maximum(Some(to));

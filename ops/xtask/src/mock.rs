@@ -1,4 +1,4 @@
-//! The mock upstream as the far end of the client suites.
+//! The mock upstream, as the far end of a host under test.
 
 use std::{
     io::{BufRead, BufReader, Read},
@@ -19,10 +19,11 @@ pub struct Mock {
 }
 
 impl Mock {
-    /// Start its binary on a free port of the loopback.
-    pub fn start(binary: &Path) -> Result<Self> {
+    /// Start its binary on a free port of the loopback; `arguments` say how it behaves.
+    pub fn start(binary: &Path, arguments: &[&str]) -> Result<Self> {
         let mut child = Command::new(binary)
             .args(["--listen", "127.0.0.1:0"])
+            .args(arguments)
             .stdin(Stdio::null())
             .stdout(Stdio::piped())
             .spawn()

@@ -1,14 +1,18 @@
 //! Content-addressed files: `ab/cdef…`, named by the BLAKE3 of their content in hexadecimal.
 
+mod collect;
+
 use std::fmt;
 use std::fs::{self, File};
 use std::io::{self, Read as _, Write as _};
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use atelier_domain::blob::{Blob, BlobData, BlobId, BlobStore, BlobWriter};
 use atelier_domain::store::StoreError;
+use atelier_domain::time::Timestamp;
 use bytes::Bytes;
 
 use crate::engine::unavailable;
@@ -31,6 +35,8 @@ struct Folder {
     path: PathBuf,
     /// Names unfinished files.
     next: AtomicU64,
+    /// By the first byte of the id: whoever publishes, claims or removes a blob holds its lock.
+    changing: [Mutex<()>; 256],
     /// Keeps other processes out, who would take our unfinished files for leftovers.
     _lock: File,
 }
@@ -49,7 +55,12 @@ impl Blobs {
             fs::remove_file(entry.map_err(unavailable)?.path()).map_err(unavailable)?;
         }
         folder::sync(path).map_err(unavailable)?;
-        let folder = Folder { path: path.to_owned(), next: AtomicU64::new(0), _lock: lock };
+        let folder = Folder {
+            path: path.to_owned(),
+            next: AtomicU64::new(0),
+            changing: std::array::from_fn(|_| Mutex::default()),
+            _lock: lock,
+        };
         Ok(Self { folder: Arc::new(folder) })
     }
 
@@ -85,27 +96,54 @@ impl BlobStore for Blobs {
 
     fn open(&self, id: &BlobId, content_type: &str) -> io::Result<Option<Blob>> {
         let path = self.folder.path_of(id);
-        let Some(file) = existing(File::open(&path))? else { return Ok(None) };
-        let size = file.metadata()?.len();
-        let data = if size <= BLOB_MEMORY_BYTES_MAX {
-            let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
-            file.take(BLOB_MEMORY_BYTES_MAX + 1).read_to_end(&mut content)?;
-            check(id, &path, blake3::hash(&content))?;
-            BlobData::Memory(content.into())
-        } else {
-            BlobData::File { path, keep: None }
-        };
-        Ok(Some(Blob { id: *id, size, content_type: content_type.to_owned(), data }))
+        existing(File::open(&path))?.map(|file| read(file, path, *id, content_type)).transpose()
     }
 
-    fn remove(&self, id: &BlobId) -> io::Result<bool> {
+    fn claim(&self, id: &BlobId, content_type: &str) -> io::Result<Option<Blob>> {
         let path = self.folder.path_of(id);
-        if existing(fs::remove_file(&path))?.is_none() {
+        let file = {
+            let _held = self.folder.hold(id);
+            let Some(file) = existing(File::open(&path))? else { return Ok(None) };
+            file.set_modified(SystemTime::now())?;
+            file
+        };
+        read(file, path, *id, content_type).map(Some)
+    }
+
+    fn ids(&self, after: Option<BlobId>, limit: usize) -> io::Result<Vec<BlobId>> {
+        collect::ids(&self.folder.path, after, limit)
+    }
+
+    fn remove_unused(
+        &self,
+        id: &BlobId,
+        before: Timestamp,
+        is_used: &dyn Fn() -> io::Result<bool>,
+    ) -> io::Result<bool> {
+        let path = self.folder.path_of(id);
+        let _held = self.folder.hold(id);
+        let Some(facts) = existing(fs::metadata(&path))? else { return Ok(false) };
+        if !collect::is_older(facts.modified()?, before) || is_used()? {
             return Ok(false);
         }
+        fs::remove_file(&path)?;
         path.parent().map_or(Ok(()), folder::sync)?;
         Ok(true)
     }
+}
+
+/// A blob that is there. Small content is checked now.
+fn read(file: File, path: PathBuf, id: BlobId, content_type: &str) -> io::Result<Blob> {
+    let size = file.metadata()?.len();
+    let data = if size <= BLOB_MEMORY_BYTES_MAX {
+        let mut content = Vec::with_capacity(usize::try_from(size).unwrap_or(0));
+        file.take(BLOB_MEMORY_BYTES_MAX + 1).read_to_end(&mut content)?;
+        check(&id, &path, blake3::hash(&content))?;
+        BlobData::Memory(content.into())
+    } else {
+        BlobData::File { path, keep: None }
+    };
+    Ok(Blob { id, size, content_type: content_type.to_owned(), data })
 }
 
 impl Folder {
@@ -114,11 +152,18 @@ impl Folder {
         self.path.join(&name[..2]).join(&name[2..])
     }
 
+    /// Keeps others from publishing, claiming or removing this blob.
+    fn hold(&self, id: &BlobId) -> MutexGuard<'_, ()> {
+        // The lock guards no memory, so that a panic beside it spoils nothing.
+        self.changing[usize::from(id.0[0])].lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// Gives a synced file its name, durably. Content that is there already is replaced by its equal, which also
     /// mends a damaged one.
     fn publish(&self, from: &Path, id: &BlobId) -> io::Result<PathBuf> {
         let path = self.path_of(id);
         let parent = path.parent().unwrap_or(&self.path);
+        let _held = self.hold(id);
         fs::create_dir_all(parent)?;
         // Another writer may have made the folder an instant ago and not synced it yet: so whoever uses it syncs.
         folder::sync(&self.path)?;
@@ -167,6 +212,8 @@ impl BlobWriter for Writer {
 
     fn finish(mut self: Box<Self>) -> io::Result<Blob> {
         let Some(file) = self.file.take().filter(|_| !self.failed) else { return Err(failed_before()) };
+        // Its age counts from here, however long it took to write.
+        file.set_modified(SystemTime::now())?;
         file.sync_all()?;
         drop(file);
         let id = BlobId(*self.hasher.finalize().as_bytes());

@@ -9,7 +9,9 @@ pub mod blobs;
 pub mod callbacks;
 pub mod claims;
 pub mod events;
+pub mod files;
 pub mod jobs;
+pub mod links;
 pub mod plugins;
 pub mod sample;
 pub mod webhooks;
@@ -49,6 +51,7 @@ macro_rules! store_contract {
             a_final_job_is_open_no_more
             a_large_job_is_kept_whole
             failed_jobs_are_listed_by_their_code_newest_first
+            trainings_are_listed_apart_from_other_jobs
         );
         $crate::contract_tests!($open, claims:
             a_claim_is_read_as_it_was_put_and_replaced
@@ -58,6 +61,25 @@ macro_rules! store_contract {
             a_job_and_its_claim_are_created_together_or_not_at_all
             a_request_that_was_begun_becomes_its_job
             of_many_who_claim_a_key_at_once_one_gets_a_job
+        );
+        $crate::contract_tests!($open, files:
+            a_file_is_read_as_it_was_created
+            a_second_file_of_the_same_id_is_refused
+            another_owners_file_is_none
+            files_are_listed_either_way_in_pages
+            files_are_listed_by_their_purpose
+            a_quota_is_never_exceeded
+            many_who_share_a_quota_never_exceed_it
+            a_removed_file_gives_its_bytes_back_once
+            expired_files_come_in_the_order_of_their_end
+            a_blob_is_named_as_long_as_a_row_names_it
+            a_refused_file_names_nothing
+        );
+        $crate::contract_tests!($open, links:
+            a_link_is_read_as_it_was_created
+            links_are_listed_newest_first_in_pages
+            another_owners_link_cannot_be_removed
+            expired_links_come_in_the_order_of_their_end
         );
         $crate::contract_tests!($open, events:
             every_change_that_tells_something_is_an_event_and_no_other_is
@@ -106,6 +128,10 @@ macro_rules! blob_contract {
             an_unfinished_blob_never_existed
             a_removed_blob_is_gone
             many_writers_of_one_content_agree
+            a_used_or_young_blob_is_not_removed
+            a_claimed_blob_is_young_again
+            ids_are_listed_in_pages
+            a_blob_wanted_while_it_is_collected_is_there
         );
     };
 }

@@ -130,6 +130,19 @@ impl Engine {
         })
     }
 
+    /// The keys in a range, in reverse, `limit` at most.
+    pub(crate) fn keys_back(
+        &self,
+        table: Table,
+        range: (Bound<Vec<u8>>, Bound<Vec<u8>>),
+        limit: usize,
+    ) -> Result<Vec<Vec<u8>>, StoreError> {
+        self.guarded(|| {
+            let keys = self.tree(table).range::<Vec<u8>, _>(range).keys().rev().take(limit);
+            keys.map(|key| Ok(key.map_err(from_sled)?.to_vec())).collect()
+        })
+    }
+
     /// How many keys have a prefix.
     pub(crate) fn count(&self, table: Table, prefix: &[u8]) -> Result<usize, StoreError> {
         self.guarded(|| {

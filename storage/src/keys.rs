@@ -1,6 +1,7 @@
 //! Keys: fixed-width big-endian parts, so that bytes sort as the values do.
 
 mod events;
+pub(crate) mod files;
 
 use atelier_domain::id::{JobId, KeyId, UserId};
 use atelier_domain::idempotency::ClaimKey;

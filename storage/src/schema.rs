@@ -5,6 +5,7 @@ use std::fmt;
 use atelier_domain::store::StoreError;
 
 use crate::engine::Engine;
+use crate::store::name_blobs;
 
 /// The schema that this program reads and writes.
 pub const SCHEMA_VERSION: u32 = 2;
@@ -63,10 +64,30 @@ pub(crate) enum Table {
     ClaimBytes = 33,
     /// Length and text of an error's code, inverted job id → nothing; jobs that failed.
     JobsFailed = 34,
+    /// File id → file.
+    Files = 50,
+    /// Owner, file id → nothing.
+    FilesByOwner = 51,
+    /// Owner, purpose, file id → nothing.
+    FilesByPurpose = 52,
+    /// Owner → bytes of their files.
+    FileBytes = 53,
+    /// End, file id → nothing; files that go by themselves.
+    FilesExpiring = 54,
+    /// Blob id, what names it, its id → nothing.
+    BlobNames = 55,
+    /// Link id → link.
+    Links = 56,
+    /// Owner, inverted link id → nothing.
+    LinksByOwner = 57,
+    /// End, link id → nothing.
+    LinksExpiring = 58,
+    /// Owner, inverted job id → nothing; trainings.
+    TrainingsByOwner = 59,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 25] = [
+    pub(crate) const ALL: [Table; 35] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -92,6 +113,16 @@ impl Table {
         Table::ClaimsByExpiry,
         Table::ClaimBytes,
         Table::JobsFailed,
+        Table::Files,
+        Table::FilesByOwner,
+        Table::FilesByPurpose,
+        Table::FileBytes,
+        Table::FilesExpiring,
+        Table::BlobNames,
+        Table::Links,
+        Table::LinksByOwner,
+        Table::LinksExpiring,
+        Table::TrainingsByOwner,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -135,6 +166,16 @@ impl Table {
             Table::ClaimsByExpiry => "claims_by_expiry",
             Table::ClaimBytes => "claim_bytes",
             Table::JobsFailed => "jobs_failed",
+            Table::Files => "files",
+            Table::FilesByOwner => "files_by_owner",
+            Table::FilesByPurpose => "files_by_purpose",
+            Table::FileBytes => "file_bytes",
+            Table::FilesExpiring => "files_expiring",
+            Table::BlobNames => "blob_names",
+            Table::Links => "links",
+            Table::LinksByOwner => "links_by_owner",
+            Table::LinksExpiring => "links_expiring",
+            Table::TrainingsByOwner => "trainings_by_owner",
         }
     }
 }
@@ -149,8 +190,9 @@ impl fmt::Display for Table {
 /// so it must bear to find its own work.
 type Migration = fn(&Engine) -> Result<(), StoreError>;
 
-/// Version 1 is the first: an empty database needs nothing but its number. Version 2 has more tables, which opening makes.
-const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(()), |_| Ok(())];
+/// Version 1 is the first: an empty database needs nothing but its number. Version 2 has more tables, which
+/// opening makes, and knows which rows name a blob.
+const MIGRATIONS: [Migration; SCHEMA_VERSION as usize] = [|_| Ok(()), name_blobs];
 
 /// Refuses a database of a newer schema.
 pub(crate) fn check(engine: &Engine) -> Result<(), StoreError> {

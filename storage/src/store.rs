@@ -1,11 +1,14 @@
 //! The database behind the ports of accounts, plugins, jobs, their events, webhooks, callbacks and claims.
 
 mod accounts;
+mod blob_names;
 mod callbacks;
 mod claims;
 mod deliveries;
 mod events;
+mod files;
 mod jobs;
+mod links;
 mod plugins;
 mod rows;
 mod webhooks;
@@ -21,6 +24,8 @@ use crate::engine::{Engine, State, unavailable};
 use crate::mark::{Mark, MarkState};
 use crate::seal::SealState;
 use crate::{folder, schema, seal};
+
+pub(crate) use blob_names::name_blobs;
 
 /// How a store was found when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

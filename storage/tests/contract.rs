@@ -30,3 +30,12 @@ fn blob_store() -> InFolder<Blobs> {
 
 atelier_storage::store_contract!(store);
 atelier_storage::blob_contract!(blob_store);
+
+/// The one that tests and the harness of plugin authors use.
+mod in_memory {
+    fn blobs_in_memory() -> Box<atelier_domain::blob::MemoryBlobs> {
+        Box::default()
+    }
+
+    atelier_storage::blob_contract!(blobs_in_memory);
+}

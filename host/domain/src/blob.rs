@@ -12,6 +12,7 @@ use bytes::Bytes;
 use serde::{Deserialize, Serialize};
 
 use crate::id::InvalidId;
+use crate::time::Timestamp;
 
 pub use memory::MemoryBlobs;
 
@@ -127,9 +128,26 @@ pub trait BlobStore: Send + Sync + fmt::Debug {
     /// # Errors
     /// The disk is failing.
     fn open(&self, id: &BlobId, content_type: &str) -> io::Result<Option<Blob>>;
-    /// Forgets a blob; `false` if there was none.
+    /// Finds a blob that a new row is about to name, and makes it young again: [`BlobStore::remove_unused`] leaves it alone for its
+    /// grace time, in which the row must be written.
     ///
     /// # Errors
     /// The disk is failing.
-    fn remove(&self, id: &BlobId) -> io::Result<bool>;
+    fn claim(&self, id: &BlobId, content_type: &str) -> io::Result<Option<Blob>>;
+    /// The ids after `after` in their order, `limit` at most: what the store holds, used or not.
+    ///
+    /// # Errors
+    /// The disk is failing.
+    fn ids(&self, after: Option<BlobId>, limit: usize) -> io::Result<Vec<BlobId>>;
+    /// Forgets a blob that was neither written nor claimed since `before` and that `is_used` denies; `true` if it is gone by this. While
+    /// `is_used` runs, the blob can be neither written nor claimed, so that no row that names it can come about unseen.
+    ///
+    /// # Errors
+    /// Those of `is_used`, or the disk is failing.
+    fn remove_unused(
+        &self,
+        id: &BlobId,
+        before: Timestamp,
+        is_used: &dyn Fn() -> io::Result<bool>,
+    ) -> io::Result<bool>;
 }

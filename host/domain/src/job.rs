@@ -1,11 +1,13 @@
 //! Jobs: generations that outlive the call that asked for them.
 
+use std::collections::BTreeSet;
+
 use serde::{Deserialize, Serialize};
 
 use crate::blob::BlobId;
 use crate::generation::media::Ticket;
 use crate::generation::usage::UsageLine;
-use crate::id::{JobId, UserId};
+use crate::id::{FileId, JobId, UserId};
 use crate::time::Timestamp;
 
 /// Where a job stands. The last three are final.
@@ -56,6 +58,20 @@ pub struct StoredInput {
     pub attributes: Vec<(String, String)>,
 }
 
+/// What a training was asked for beyond what every job is.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTraining {
+    /// Where the inputs come from: the owner's files, which may be gone by now.
+    pub training_file: FileId,
+    pub validation_file: Option<FileId>,
+    /// What the new model's name ends with.
+    pub suffix: Option<String>,
+    /// A JSON object as text.
+    pub hyperparameters: String,
+    /// The owner's own.
+    pub metadata: Vec<(String, String)>,
+}
+
 /// What was asked for, as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredRequest {
@@ -79,9 +95,17 @@ pub struct StoredRequest {
     pub end_user: Option<String>,
     /// Provider-specific options: a JSON object as text.
     pub options: String,
+    /// Set for trainings.
+    #[serde(default)]
+    pub training: Option<Box<StoredTraining>>,
 }
 
 impl StoredRequest {
+    /// The provider's own id of the model.
+    pub fn own_model(&self) -> &str {
+        self.model.split_once('/').map_or(self.model.as_str(), |(_, model)| model)
+    }
+
     /// The instance that serves it.
     pub fn instance(&self) -> &str {
         self.model.split('/').next().unwrap_or_default()
@@ -158,6 +182,19 @@ impl Job {
             error: None,
             ..self
         }
+    }
+
+    /// The blobs that its row names.
+    pub fn blobs(&self) -> BTreeSet<BlobId> {
+        let inputs = self.request.inputs.iter().filter_map(|input| match &input.source {
+            StoredSource::Blob { id, .. } => Some(*id),
+            StoredSource::Url(_) => None,
+        });
+        let outputs = self.outputs.iter().filter_map(|output| match output {
+            StoredOutput::Media { blob, .. } => Some(*blob),
+            StoredOutput::Text(_) | StoredOutput::Model(_) => None,
+        });
+        inputs.chain(outputs).collect()
     }
 
     /// Whether its provider knows it by another id than this one, as far as is known.

@@ -7,9 +7,12 @@ mod webhooks;
 use std::fmt;
 
 use crate::account::{ApiKey, KeyDigest, User};
-use crate::id::{JobId, KeyId, UserId};
+use crate::blob::BlobId;
+use crate::file::{FilePage, StoredFile};
+use crate::id::{FileId, JobId, KeyId, LinkId, UserId};
 use crate::idempotency::{Claim, ClaimKey};
 use crate::job::Job;
+use crate::link::Link;
 use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
 
@@ -24,6 +27,9 @@ pub enum StoreError {
     Exists { what: String },
     #[error("{what} was changed meanwhile")]
     Conflict { what: String },
+    /// The files of an owner would have more bytes than they may.
+    #[error("the quota of {max} bytes would be exceeded: {used} are used and {wanted} more are wanted")]
+    QuotaExceeded { used: u64, wanted: u64, max: u64 },
     #[error("the store is damaged: {0}")]
     Damaged(String),
     #[error("the store cannot be used: {0}")]
@@ -88,6 +94,13 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError>;
     /// The owner's jobs, newest first, before `before`, `limit` at most. Takes time by the page, not by the table.
     fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError>;
+    /// The owner's trainings, as [`JobStore::jobs_of`] gives jobs.
+    fn trainings_of(
+        &self,
+        owner: UserId,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError>;
     /// Reads, changes and writes one job in a transaction, durably. `change` may run again and must do nothing else; it returns
     /// whether to write. Gives the job as it then is, or `None` if there is none.
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError>;
@@ -97,4 +110,41 @@ pub trait JobStore: Send + Sync + fmt::Debug {
     fn failed_jobs(&self, code: &str, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError>;
     /// How many of the owner's jobs are not final.
     fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError>;
+}
+
+/// Files of users. A row and the name that it gives its blob are written in one transaction.
+pub trait FileStore: Send + Sync + fmt::Debug {
+    /// Adds a file, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::QuotaExceeded`] if its owner's files would then have more than `quota_bytes`.
+    fn create_file(&self, file: &StoredFile, quota_bytes: u64) -> Result<(), StoreError>;
+    /// The owner's file; another's is none.
+    fn file_of(&self, owner: UserId, id: FileId) -> Result<Option<StoredFile>, StoreError>;
+    /// A page of the owner's files. Takes time by the page, not by the table.
+    fn files_of(&self, owner: UserId, page: &FilePage) -> Result<Vec<StoredFile>, StoreError>;
+    /// Removes the owner's file, durably; `false` if they have none such.
+    fn remove_file(&self, owner: UserId, id: FileId) -> Result<bool, StoreError>;
+    /// Bytes of the owner's files.
+    fn file_bytes_of(&self, owner: UserId) -> Result<u64, StoreError>;
+    /// Files whose time was over at `now`, `limit` at most.
+    fn expired_files(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>, StoreError>;
+    /// Whether any row names a blob: a file, or an input or output of a job.
+    fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError>;
+}
+
+/// Links to artifacts.
+pub trait LinkStore: Send + Sync + fmt::Debug {
+    /// Adds a link, durably.
+    fn create_link(&self, link: &Link) -> Result<(), StoreError>;
+    /// Any link: for whoever was given its address.
+    fn link(&self, id: LinkId) -> Result<Option<Link>, StoreError>;
+    /// The owner's links, newest first, before `before`, `limit` at most.
+    fn links_of(&self, owner: UserId, before: Option<LinkId>, limit: usize) -> Result<Vec<Link>, StoreError>;
+    /// How many links the owner has.
+    fn link_count(&self, owner: UserId) -> Result<usize, StoreError>;
+    /// Removes the owner's link, durably; `false` if they have none such.
+    fn remove_link(&self, owner: UserId, id: LinkId) -> Result<bool, StoreError>;
+    /// Links whose time was over at `now`, `limit` at most.
+    fn expired_links(&self, now: Timestamp, limit: usize) -> Result<Vec<Link>, StoreError>;
 }

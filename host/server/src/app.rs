@@ -15,10 +15,12 @@ use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::events::{Events, Hub};
+use atelier_service::files::{FileLimits, FilePorts, Files};
 use atelier_service::generation::{CallBudget, Generations};
 use atelier_service::idempotency::{Idempotency, IdempotencyLimits};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::limits::Limiter;
+use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
 use atelier_service::webhooks::Webhooks;
@@ -30,13 +32,14 @@ use tokio::task::JoinHandle;
 
 use crate::config::{Config, Local};
 use crate::http::route;
+use crate::key_file::KeyFile;
 use crate::listener::Bounds;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
 use crate::webhook_sender::EgressSender;
 use crate::workers::Workers;
-use crate::{admin, callback_key, listener};
+use crate::{admin, listener};
 
 /// How often model lists that grow old are renewed.
 const RENEWAL_EVERY: Duration = Duration::from_secs(60);
@@ -54,6 +57,8 @@ pub struct App {
     pub generations: Generations,
     pub jobs: Jobs,
     pub idempotency: Idempotency,
+    pub files: Files,
+    pub links: Links,
     pub callbacks: Callbacks,
     pub events: Events,
     pub webhooks: Webhooks,
@@ -114,6 +119,15 @@ impl App {
         metrics.watch_events(events.clone(), webhooks.clone(), clock.clone())?;
         let limits = IdempotencyLimits::default();
         let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
+        let files = FilePorts {
+            store: store.clone(),
+            links: store.clone(),
+            blobs: office.blobs.clone(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+        };
+        let limits = FileLimits { quota_bytes: config.storage.quota_bytes, grace: config.storage.grace };
+        let files = Files::new(files, limits);
         let ports = JobPorts {
             store: store.clone(),
             blobs: office.blobs.clone(),
@@ -138,6 +152,16 @@ impl App {
         let budget = CallBudget { chat, ..CallBudget::default() };
         let limits = config.limits.clone();
         let limiter = Arc::new(Limiter::new(move |class| limits.rate(class)));
+        let key = key(&config, KeyFile::Links).await.context("the key of links")?;
+        let links = Links::new(LinkPorts {
+            addresses: LinkAddresses::new(key),
+            store: store.clone(),
+            files: files.clone(),
+            jobs: jobs.clone(),
+            pool: pool.clone(),
+            limiter: limiter.clone(),
+            clock: clock.clone(),
+        });
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
             jobs: jobs.clone(),
@@ -156,6 +180,8 @@ impl App {
             generations: Generations::new(registry.clone(), budget),
             jobs,
             idempotency,
+            files,
+            links,
             callbacks,
             events,
             webhooks,
@@ -226,10 +252,13 @@ impl PluginOffice {
 
 /// The addresses at which providers call this server back.
 async fn callback_addresses(config: &Config) -> anyhow::Result<CallbackAddresses> {
-    let data = config.storage.path.clone();
-    let key = tokio::task::spawn_blocking(move || callback_key::read_or_make(&data)).await?;
-    let key = key.context("the key of callback addresses")?;
+    let key = key(config, KeyFile::Callbacks).await.context("the key of callback addresses")?;
     Ok(CallbackAddresses::new(key, config.server.public_url.clone()))
+}
+
+async fn key(config: &Config, file: KeyFile) -> anyhow::Result<[u8; 32]> {
+    let data = config.storage.path.clone();
+    Ok(tokio::task::spawn_blocking(move || file.read_or_make(&data)).await??)
 }
 
 async fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
@@ -297,6 +326,8 @@ impl Running {
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
+        let (files, sweep_stopped) = (app.files.clone(), stopped.clone());
+        let sweeping = async move { files.run(sweep_stopped).await };
         let jobs = app.jobs.clone();
         let working = async move {
             if let Err(error) = jobs.read_open_jobs().await {
@@ -310,6 +341,7 @@ impl Running {
             tokio::spawn(serving),
             tokio::spawn(watching),
             tokio::spawn(renewing),
+            tokio::spawn(sweeping),
             tokio::spawn(working),
             tokio::spawn(async move { idempotency.run(expiring).await }),
             tokio::spawn(async move { webhooks.run(telling).await }),

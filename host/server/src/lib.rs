@@ -2,10 +2,10 @@
 
 mod admin;
 pub mod app;
-mod callback_key;
 pub mod cli;
 pub mod config;
 pub mod http;
+mod key_file;
 mod listener;
 mod local;
 mod metrics;

@@ -10,10 +10,16 @@ mod scripted;
 mod access;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
+#[path = "routes/content.rs"]
+mod content;
 #[path = "routes/failed_generations.rs"]
 mod failed_generations;
+#[path = "routes/files.rs"]
+mod files;
 #[path = "routes/idempotency.rs"]
 mod idempotency;
+#[path = "routes/links.rs"]
+mod links;
 #[path = "routes/models.rs"]
 mod models;
 #[path = "routes/openapi.rs"]

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use atelier_domain::account::Scope;
+use atelier_domain::blob::BlobId;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::model::{ModelStatus, Task};
 use atelier_domain::store::StoreError;
@@ -72,6 +73,11 @@ pub enum ServiceError {
         "the first request with this idempotency key was answered, and its answer was not kept (secret, broken off or too large)"
     )]
     AnswerNotKept,
+    #[error("the files would have more than the {max} bytes allowed: {used} are used; delete some")]
+    QuotaExceeded { used: u64, max: u64 },
+    /// A row names a blob that is not in the blob store, or is not what it was: somebody has changed the folder.
+    #[error("the content of {what} is gone: blob {blob} is {state}; restore it from a backup")]
+    ContentMissing { what: &'static str, blob: BlobId, state: &'static str },
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]
@@ -87,6 +93,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Exists { what } => Self::Exists { what },
+            StoreError::QuotaExceeded { used, max, .. } => Self::QuotaExceeded { used, max },
             other => Self::Store(other),
         }
     }

@@ -10,6 +10,7 @@ mod engine;
 mod outputs;
 mod schedule;
 mod step;
+mod training;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -28,11 +29,14 @@ use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
 use crate::fetcher::Fetcher;
+use crate::files::opened;
 use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
 use schedule::Schedule;
 pub use schedule::{QueueCounts, QueueLimits};
+
+pub use training::NewTraining;
 
 /// Bounds of the job engine.
 #[derive(Clone, Copy, Debug)]
@@ -181,13 +185,21 @@ impl Jobs {
         self.inner.ports.pool.run(move || store.failed_jobs(&code, before, limit)).await
     }
 
+    /// A user's job, for whoever was given a link to it.
+    ///
+    /// # Errors
+    /// They have none such.
+    pub(crate) async fn owned(&self, owner: UserId, id: JobId) -> Result<Job, ServiceError> {
+        self.inner.of(owner, id).await
+    }
+
     /// A result of a job that the caller was given.
     ///
     /// # Errors
-    /// The disk is failing, or storage is busy.
-    pub async fn open(&self, id: BlobId, content_type: &str) -> Result<Option<Blob>, ServiceError> {
-        let (blobs, content_type) = (self.inner.ports.blobs.clone(), content_type.to_owned());
-        self.inner.ports.pool.run(move || blobs.open(&id, &content_type)).await
+    /// [`ServiceError::ContentMissing`] if it is gone behind the host's back; the disk is failing, or storage is busy.
+    pub async fn open(&self, blob: BlobId, size: u64, content_type: &str) -> Result<Blob, ServiceError> {
+        let JobPorts { blobs, pool, .. } = &self.inner.ports;
+        opened(blobs, pool, "a job's result", blob, size, content_type).await
     }
 
     /// Asks for a job to be stopped; its provider is told with its next step, which comes at once.

@@ -9,7 +9,7 @@ use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use atelier_domain::id::{InstanceName, JobId, UserId};
+use atelier_domain::id::{InstanceName, JobId, LinkId, UserId};
 
 use window::Window;
 
@@ -113,6 +113,8 @@ pub enum Subject {
     Address(IpAddr),
     /// The address that a job's provider calls.
     Job(JobId),
+    /// A link to an artifact.
+    Link(LinkId),
     /// The address that an instance's provider calls, by a hash of the instance's name.
     Instance([u8; 16]),
 }

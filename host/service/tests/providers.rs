@@ -12,11 +12,15 @@ mod sending;
 mod callbacks;
 #[path = "providers/events.rs"]
 mod events;
+#[path = "providers/files.rs"]
+mod files;
 #[path = "providers/idempotency.rs"]
 mod idempotency;
 #[path = "providers/jobs.rs"]
 mod jobs;
 #[path = "providers/registry.rs"]
 mod registry;
+#[path = "providers/trainings.rs"]
+mod trainings;
 #[path = "providers/webhooks.rs"]
 mod webhooks;

@@ -39,6 +39,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/predictions/{id}/cancel", post(predictions::cancel))
         .route("/v1/models/{owner}/{name}", get(models::get))
         .route("/v1/models/{owner}/{name}/versions", get(models::versions))
+        .route("/v1/models/{owner}/{name}/versions/{version}", get(models::version_of))
         .route("/v1/models/{owner}/{name}/predictions", post(predictions::create_for_model))
         .route("/v1/models/{owner}/{name}/versions/{version}/trainings", post(trainings::create))
         .route("/v1/trainings/{id}", get(predictions::get))

@@ -224,3 +224,20 @@ pub fn failed_jobs_are_listed_by_their_code_newest_first(store: &dyn JobStore) {
     fail(&jobs[5], "other");
     assert_eq!(ids(None, 10), expected[1..], "a code that changed is listed under the new one");
 }
+
+pub fn trainings_are_listed_apart_from_other_jobs(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let mut trainings = Vec::new();
+    for _ in 0..5 {
+        create(store, owner, 3);
+        let training = sample::training(owner);
+        store.create_job(&(&training).into()).expect("created");
+        trainings.push(training);
+    }
+    store.create_job(&(&sample::training(UserId::new())).into()).expect("another's");
+    trainings.reverse();
+    let first = store.trainings_of(owner, None, 3).expect("read");
+    assert_eq!(first, trainings[..3]);
+    assert_eq!(store.trainings_of(owner, Some(first[2].id), 3).expect("read"), trainings[3..]);
+    assert_eq!(store.jobs_of(owner, None, 100).expect("read").len(), 20);
+}

@@ -3,10 +3,14 @@
 use atelier_domain::account::{ApiKey, KeyDigest, Role, Scope, User};
 use atelier_domain::blob::BlobId;
 use atelier_domain::event::EventKind;
+use atelier_domain::file::{Purpose, StoredFile};
 use atelier_domain::generation::media::Ticket;
 use atelier_domain::generation::usage::UsageLine;
-use atelier_domain::id::{EndpointId, JobId, KeyId, UserId};
-use atelier_domain::job::{Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource};
+use atelier_domain::id::{EndpointId, FileId, JobId, KeyId, LinkId, UserId};
+use atelier_domain::job::{
+    Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource, StoredTraining,
+};
+use atelier_domain::link::{Artifact, Link, LinkKind};
 use atelier_domain::manifest::Manifest;
 use atelier_domain::model::Description;
 use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
@@ -107,6 +111,7 @@ pub fn job(owner: UserId) -> Job {
             previews: 2,
             end_user: Some("u-1".to_owned()),
             options: "{\"a\":[1,2]}".to_owned(),
+            training: None,
         },
         created: Timestamp(10),
         started: Some(Timestamp(11)),
@@ -139,4 +144,47 @@ pub fn job(owner: UserId) -> Job {
         usage: vec![UsageLine::new("images", 1)],
         error: Some(JobError { code: "timeout".to_owned(), message: "late".to_owned() }),
     }
+}
+
+/// A file of 100 bytes that never goes by itself.
+pub fn file(owner: UserId) -> StoredFile {
+    let id = FileId::new();
+    StoredFile {
+        id,
+        owner,
+        blob: BlobId(*blake3::hash(id.as_bytes()).as_bytes()),
+        size: 100,
+        content_type: "application/jsonl".to_owned(),
+        name: "Trainingsdaten 漢字.jsonl".to_owned(),
+        purpose: Purpose::FineTune,
+        created: Timestamp(10),
+        expires: None,
+    }
+}
+
+/// A shared output of a job.
+pub fn link(owner: UserId) -> Link {
+    Link {
+        id: LinkId::new(),
+        owner,
+        artifact: Artifact::Output { job: JobId::new(), index: 3 },
+        kind: LinkKind::Share,
+        title: Some("a cat".to_owned()),
+        created: Timestamp(10),
+        expires: Timestamp(5_000),
+    }
+}
+
+/// A training.
+pub fn training(owner: UserId) -> Job {
+    let mut job = job(owner);
+    job.request.task = "training".to_owned();
+    job.request.training = Some(Box::new(StoredTraining {
+        training_file: FileId::new(),
+        validation_file: Some(FileId::new()),
+        suffix: Some("acme".to_owned()),
+        hyperparameters: "{\"n_epochs\":3}".to_owned(),
+        metadata: vec![("team".to_owned(), "漢字".to_owned())],
+    }));
+    job
 }

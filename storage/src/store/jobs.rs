@@ -5,7 +5,7 @@ use atelier_domain::job::Job;
 use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
-use super::{Store, claims, events};
+use super::{Store, blob_names, claims, events};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
@@ -25,7 +25,11 @@ impl JobStore for Store {
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
             txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
             index_failed(txn, None, job)?;
+            if job.request.training.is_some() {
+                txn.put(Table::TrainingsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            }
             index_open(txn, None, job)?;
+            blob_names::follow(txn, None, job)?;
             events::note(txn, None, job, now)
         })?;
         self.engine().make_durable()?;
@@ -43,19 +47,16 @@ impl JobStore for Store {
     }
 
     fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
-        let first = match before {
-            Some(id) => Bound::Excluded(keys::owned_job(owner, id).to_vec()),
-            None => Bound::Included(owner.as_bytes().to_vec()),
-        };
-        let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
-        let keys = self.engine().keys(Table::JobsByOwner, (first, last), limit)?;
-        let mut jobs = Vec::with_capacity(keys.len());
-        for key in keys {
-            let id = keys::job_of_owned(&key)?;
-            let job = self.job_of(owner, id)?;
-            jobs.push(job.ok_or_else(|| damaged(Table::JobsByOwner, &key, "its job is gone"))?);
-        }
-        Ok(jobs)
+        self.listed(Table::JobsByOwner, owner, before, limit)
+    }
+
+    fn trainings_of(
+        &self,
+        owner: UserId,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        self.listed(Table::TrainingsByOwner, owner, before, limit)
     }
 
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError> {
@@ -81,6 +82,7 @@ impl JobStore for Store {
                 txn.put(Table::Jobs, key, &row)?;
                 index_failed(txn, Some(&old), &job)?;
                 index_open(txn, Some(&old), &job)?;
+                blob_names::follow(txn, Some(&old), &job)?;
                 Ok(Some(events::note(txn, Some(&old), &job, now)?))
             })?;
             if let Some(noted) = written {
@@ -113,6 +115,31 @@ impl JobStore for Store {
 
     fn open_job_count(&self, owner: UserId) -> Result<usize, StoreError> {
         self.engine().count(Table::JobsOpenByOwner, owner.as_bytes())
+    }
+}
+
+impl Store {
+    /// A page of an owner's jobs, by one of the tables that list them.
+    fn listed(
+        &self,
+        table: Table,
+        owner: UserId,
+        before: Option<JobId>,
+        limit: usize,
+    ) -> Result<Vec<Job>, StoreError> {
+        let first = match before {
+            Some(id) => Bound::Excluded(keys::owned_job(owner, id).to_vec()),
+            None => Bound::Included(owner.as_bytes().to_vec()),
+        };
+        let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
+        let keys = self.engine().keys(table, (first, last), limit)?;
+        let mut jobs = Vec::with_capacity(keys.len());
+        for key in keys {
+            let id = keys::job_of_owned(&key)?;
+            let job = self.job_of(owner, id)?;
+            jobs.push(job.ok_or_else(|| damaged(table, &key, "its job is gone"))?);
+        }
+        Ok(jobs)
     }
 }
 

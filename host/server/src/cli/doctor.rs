@@ -10,8 +10,8 @@ use atelier_service::callbacks::{CallbackAddresses, Target};
 use atelier_storage::{Blobs, Store};
 
 use super::Configured;
-use crate::callback_key;
 use crate::config::{Config, TrustMode};
+use crate::key_file::KeyFile;
 
 struct Findings {
     problems: usize,
@@ -122,7 +122,7 @@ fn callbacks(config: &Config, instance: &InstanceConfig, manifest: &Manifest, fi
         findings.note(&format!("{name}: its jobs are polled; callbacks need [server] public_url"));
         return;
     }
-    match callback_key::read(&config.storage.path) {
+    match KeyFile::Callbacks.read(&config.storage.path) {
         Ok(Some(key)) => {
             let addresses = CallbackAddresses::new(key, config.server.public_url.clone());
             let url = addresses.url(&Target::Instance(name.clone())).unwrap_or_default();

@@ -99,6 +99,10 @@ pub struct Storage {
     pub path: PathBuf,
     /// Store calls that run at once.
     pub threads: usize,
+    /// Bytes of all files of a user.
+    pub quota_bytes: u64,
+    /// How long content that nothing names is left alone.
+    pub grace: Duration,
 }
 
 impl Storage {
@@ -107,7 +111,12 @@ impl Storage {
         if path.is_empty() {
             section.wrong("path", "must name a folder, relative to the configuration file or absolute");
         }
-        Self { path: folder.join(path), threads: section.number("threads", 16, 1..=256) as usize }
+        Self {
+            path: folder.join(path),
+            threads: section.number("threads", 16, 1..=256) as usize,
+            quota_bytes: section.number("quota_mib", 10_240, 1..=1_073_741_824) << 20,
+            grace: Duration::from_secs(section.number("grace_hours", 48, 1..=8_760) * 3_600),
+        }
     }
 
     /// The database's folder.

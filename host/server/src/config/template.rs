@@ -26,6 +26,8 @@ listen = "127.0.0.1:8485"   # /health/live, /health/ready, /metrics: keep it pri
 
 [storage]
 path = "data"   # relative to this file
+# quota_mib = 10240   # of each user's files
+# grace_hours = 48    # how long content that nothing names is kept
 
 [log]
 format = "json"   # or "text"

@@ -14,6 +14,7 @@ use bytes::Bytes;
 use futures::future::try_join_all;
 use serde_json::json;
 
+use super::files::used;
 use super::openapi::{Operation, Tag};
 use super::{ApiError, Call, Reply, answer, sse};
 use request::Wanted;
@@ -29,6 +30,9 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let resolved = app.generations.resolve(caller, &wanted.model, Task::Chat).await?;
     let mut request = wanted.request;
+    if !wanted.files.is_empty() {
+        used::into_messages(app, caller, wanted.files, &mut request.messages).await?;
+    }
     request.options = wanted.options.merge(resolved.model.options())?;
     let (model, is_stream) = (resolved.model.clone(), request.stream);
     if is_stream {

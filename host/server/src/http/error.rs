@@ -10,6 +10,7 @@ pub(super) use shapes::{AnthropicError, OpenAiError, Problem};
 
 use atelier_service::ServiceError;
 use axum::response::Response;
+use http::header::{CONNECTION, CONTENT_RANGE};
 use http::{HeaderValue, StatusCode};
 
 /// Which API a route speaks, and so which shape its errors have.
@@ -40,6 +41,13 @@ pub enum ApiError {
     ContentType {
         wanted: &'static str,
     },
+    /// None of the wanted bytes are there (RFC 9110 §15.5.17).
+    RangeOutside {
+        /// Of the whole, in bytes.
+        size: u64,
+    },
+    /// `if-match` names another content (RFC 9110 §13.1.1).
+    OtherContent,
     MalformedJson {
         line: usize,
         column: usize,
@@ -151,6 +159,16 @@ impl ApiError {
                 "unsupported_content_type",
                 format!("the body must be {wanted}: send the header `Content-Type: {wanted}`"),
             ),
+            Self::RangeOutside { size } => Told::new(
+                StatusCode::RANGE_NOT_SATISFIABLE,
+                "range_not_satisfiable",
+                format!("there are {size} bytes, and none of them in the range asked for"),
+            ),
+            Self::OtherContent => Told::new(
+                StatusCode::PRECONDITION_FAILED,
+                "precondition_failed",
+                "the content is not the one that `if-match` names",
+            ),
             Self::MalformedJson { line, column, message } => Told::new(
                 StatusCode::BAD_REQUEST,
                 "malformed_json",
@@ -207,6 +225,8 @@ impl ApiError {
             | Self::TimedOut
             | Self::BodyTooLarge { .. }
             | Self::ContentType { .. }
+            | Self::RangeOutside { .. }
+            | Self::OtherContent
             | Self::MalformedJson { .. }
             | Self::UnknownParameter { .. }
             | Self::MissingParameter { .. }
@@ -222,13 +242,18 @@ impl ApiError {
         let mut response = shapes::respond(&self.told(), dialect, request_id);
         if self.leaves_a_body_unread() {
             // The connection ends with this answer: a client that keeps it for its next request would lose that one.
-            response.headers_mut().insert(http::header::CONNECTION, HeaderValue::from_static("close"));
+            response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if let Self::RangeOutside { size } = self
+            && let Ok(whole) = HeaderValue::try_from(format!("bytes */{size}"))
+        {
+            response.headers_mut().insert(CONTENT_RANGE, whole);
         }
         response
     }
 
     fn leaves_a_body_unread(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. })
+        matches!(self, Self::BodyTooLarge { .. } | Self::Service(ServiceError::QuotaExceeded { .. }))
     }
 
     /// The error object alone, for an event in a stream.

@@ -14,6 +14,8 @@ use super::{ApiError, Call};
 const FIELD_BYTES_MAX: usize = 256 * 1024;
 const FIELDS_MAX: usize = 64;
 const FILE_NAME_CHARACTERS_MAX: usize = 255;
+/// How long a refused form is read on.
+const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// A form being read.
 #[derive(Debug)]
@@ -23,6 +25,15 @@ pub(super) struct Form {
     left: usize,
     fields_left: usize,
     idle_max: Duration,
+}
+
+/// A field of which the name is known and the content is still on its way.
+#[derive(Debug)]
+pub(super) struct Part {
+    /// Without the `[]` that marks lists.
+    pub name: String,
+    pub file_name: Option<String>,
+    content: multer::Field<'static>,
 }
 
 /// One of its fields.
@@ -70,26 +81,62 @@ impl Form {
 
     /// The next field; those of `files` may take what the route allows.
     pub(super) async fn next(&mut self, files: &[&str]) -> Result<Option<Field>, ApiError> {
-        let broken =
-            |error: multer::Error| ApiError::invalid("(form)", format!("the form cannot be read: {error}"));
+        let Some(part) = self.part().await? else { return Ok(None) };
+        let max = if files.contains(&part.name.as_str()) { self.total } else { FIELD_BYTES_MAX };
+        self.whole(part, max).await.map(Some)
+    }
+
+    /// The next field, its content still to be read.
+    pub(super) async fn part(&mut self) -> Result<Option<Part>, ApiError> {
         let next = in_time(self.idle_max, self.inner.next_field()).await?.map_err(broken)?;
-        let Some(mut field) = next else { return Ok(None) };
+        let Some(content) = next else { return Ok(None) };
         if self.fields_left == 0 {
             return Err(ApiError::invalid("(form)", format!("at most {FIELDS_MAX} fields")));
         }
         self.fields_left -= 1;
-        let name = field.name().unwrap_or_default();
+        let name = content.name().unwrap_or_default();
         let name = name.strip_suffix("[]").unwrap_or(name).to_owned();
-        let file_name = field.file_name().map(|name| name.chars().take(FILE_NAME_CHARACTERS_MAX).collect());
-        let max = if files.contains(&name.as_str()) { self.total } else { FIELD_BYTES_MAX };
+        let file_name = content.file_name().map(|name| name.chars().take(FILE_NAME_CHARACTERS_MAX).collect());
+        Ok(Some(Part { name, file_name, content }))
+    }
+
+    /// A field that is no file, whole.
+    pub(super) async fn field(&mut self, part: Part) -> Result<Field, ApiError> {
+        self.whole(part, FIELD_BYTES_MAX).await
+    }
+
+    /// The next piece of a field; `None` at its end.
+    pub(super) async fn piece(&mut self, part: &mut Part) -> Result<Option<Bytes>, ApiError> {
+        let Some(piece) = in_time(self.idle_max, part.content.chunk()).await?.map_err(broken)? else {
+            return Ok(None);
+        };
+        if piece.len() > self.left {
+            return Err(ApiError::BodyTooLarge { max: self.total });
+        }
+        self.left -= piece.len();
+        Ok(Some(piece))
+    }
+
+    /// Reads what is left of a form that is refused, for a moment: a client that still sends would not see the answer.
+    pub(super) async fn drain(&mut self) {
+        let rest = async { while let Ok(Some(_)) = self.inner.next_field().await {} };
+        // One that sends for longer finds its connection closed.
+        let _ended_or_not = tokio::time::timeout(DRAIN_MAX, rest).await;
+    }
+
+    async fn whole(&mut self, mut part: Part, max: usize) -> Result<Field, ApiError> {
         let mut whole = BytesMut::new();
-        while let Some(piece) = in_time(self.idle_max, field.chunk()).await?.map_err(broken)? {
-            if piece.len() > self.left || whole.len() + piece.len() > max {
+        while let Some(piece) = self.piece(&mut part).await? {
+            if whole.len() + piece.len() > max {
                 return Err(ApiError::BodyTooLarge { max: self.total });
             }
-            self.left -= piece.len();
             whole.extend_from_slice(&piece);
         }
-        Ok(Some(Field { name, file_name, bytes: whole.freeze() }))
+        let Part { name, file_name, .. } = part;
+        Ok(Field { name, file_name, bytes: whole.freeze() })
     }
+}
+
+fn broken(error: multer::Error) -> ApiError {
+    ApiError::invalid("(form)", format!("the form cannot be read: {error}"))
 }

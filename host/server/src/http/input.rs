@@ -21,14 +21,14 @@ pub(super) enum Kind {
 }
 
 impl Kind {
-    fn takes(self, content_type: &str) -> bool {
+    pub(super) fn takes(self, content_type: &str) -> bool {
         match self {
             Kind::Image => content_type.starts_with("image/"),
             Kind::Audio => content_type.starts_with("audio/") || content_type.starts_with("video/"),
             Kind::Document => true,
         }
     }
-    fn word(self) -> &'static str {
+    pub(super) fn word(self) -> &'static str {
         match self {
             Kind::Image => "an image (PNG, JPEG, WebP, GIF)",
             Kind::Audio => "audio",

@@ -11,6 +11,7 @@ use atelier_service::generation::answer::ChatAnswer;
 use serde_json::json;
 
 use super::chat_completions::off_thread;
+use super::files::used;
 use super::openapi::{Operation, Tag};
 use super::{ApiError, Call, Reply, answer, sse};
 use request::Wanted;
@@ -24,6 +25,9 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let app = &call.app;
     let resolved = app.generations.resolve(caller, &wanted.model, Task::Chat).await?;
     let mut request = wanted.request;
+    if !wanted.files.is_empty() {
+        used::into_messages(app, caller, wanted.files, &mut request.messages).await?;
+    }
     request.options = wanted.options.merge(resolved.model.options())?;
     let is_stream = request.stream;
     let head = Head::new(resolved.model.id.as_str(), app.clock.now(), wanted.echo);

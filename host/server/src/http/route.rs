@@ -15,8 +15,8 @@ use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
-    audio, chat_completions, embeddings, events, favicon, generations, hooks, images, keys, messages, models,
-    moderations, plugins, responses, users, webhook_endpoints,
+    audio, chat_completions, embeddings, events, favicon, files, fine_tuning, generations, hooks, images,
+    keys, links, messages, models, moderations, plugins, responses, users, webhook_endpoints,
 };
 use crate::app::App;
 
@@ -30,6 +30,9 @@ const WITH_MEDIA: usize = 20 * MIB;
 const IMAGES: usize = 2 * 10 * MIB + 64 * KIB;
 /// Audio files (E-3), and what surrounds one in a form.
 const AUDIO: usize = 25 * MIB + 64 * KIB;
+
+/// A file to keep, and what surrounds it in a form: the most that OpenAI's batches have, and videos (E-3).
+const FILE: usize = 200 * MIB;
 
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -116,11 +119,14 @@ where
     H: Fn(Call) -> F + Clone + Send + Sync + 'static,
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
-    let filter = if method == Method::GET { MethodFilter::GET } else { MethodFilter::POST };
-    let access = Access::Key(if method == Method::GET { Scope::Read } else { Scope::Generate });
-    let media = if method == Method::GET { Media::None } else { Media::Json };
+    let (filter, scope, media, body_max) = match method {
+        Method::GET => (MethodFilter::GET, Scope::Read, Media::None, TEXT),
+        Method::DELETE => (MethodFilter::DELETE, Scope::Generate, Media::None, 0),
+        _ => (MethodFilter::POST, Scope::Generate, Media::Json, TEXT),
+    };
+    let access = Access::Key(scope);
     // Whatever changes something takes keys, unless its row says otherwise.
-    let idempotency = if method == Method::GET { Idempotency::Harmless } else { Idempotency::Creates };
+    let idempotency = if method == Method::POST { Idempotency::Creates } else { Idempotency::Harmless };
     let route = Route {
         method,
         path,
@@ -128,7 +134,7 @@ where
         access,
         dialect,
         media,
-        body_max: TEXT,
+        body_max,
         index: 0,
         operation: None,
         idempotency,
@@ -158,8 +164,16 @@ where
     entry(Method::POST, path, class, dialect, handler)
 }
 
+fn delete<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
+where
+    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    entry(Method::DELETE, path, class, dialect, handler)
+}
+
 fn entries() -> Vec<Entry> {
-    use Class::{Administration, Analysis, Chat, Generation, Status, Transcription};
+    use Class::{Administration, Analysis, Chat, Generation, Shares, Status, Transcription, Upload};
     use Dialect::{Anthropic, OpenAi, Problem};
     vec![
         get("/v1/models", Status, OpenAi, models::list::handle).described(models::list::describe),
@@ -209,6 +223,29 @@ fn entries() -> Vec<Entry> {
             .body(Media::Form, IMAGES)
             .idempotency(Idempotency::Generates)
             .described(images::variations::describe),
+        post("/v1/files", Upload, OpenAi, files::create::handle)
+            // The content of a request with a key would be held in memory; a file that is sent twice has one blob.
+            .idempotency(Idempotency::Harmless)
+            .body(Media::Form, FILE)
+            .described(files::create::describe),
+        get("/v1/files", Status, OpenAi, files::list::handle).described(files::list::describe),
+        get("/v1/files/{id}", Status, OpenAi, files::get::handle).described(files::get::describe),
+        delete("/v1/files/{id}", Status, OpenAi, files::delete::handle).described(files::delete::describe),
+        get("/v1/files/{id}/content", Status, OpenAi, files::content::handle)
+            .described(files::content::describe),
+        post("/v1/fine_tuning/jobs", Generation, OpenAi, fine_tuning::create::handle)
+            .idempotency(Idempotency::Generates)
+            .described(fine_tuning::create::describe),
+        get("/v1/fine_tuning/jobs", Status, OpenAi, fine_tuning::list::handle)
+            .described(fine_tuning::list::describe),
+        get("/v1/fine_tuning/jobs/{id}", Status, OpenAi, fine_tuning::get::handle)
+            .described(fine_tuning::get::describe),
+        post("/v1/fine_tuning/jobs/{id}/cancel", Status, OpenAi, fine_tuning::cancel::handle)
+            .idempotency(Idempotency::Harmless)
+            .body(Media::None, 0)
+            .described(fine_tuning::cancel::describe),
+        get("/v1/fine_tuning/jobs/{id}/events", Status, OpenAi, fine_tuning::events::handle)
+            .described(fine_tuning::events::describe),
         post("/api/v1/generations", Generation, Problem, generations::create::handle)
             .body(Media::Json, WITH_MEDIA)
             .idempotency(Idempotency::Generates)
@@ -270,6 +307,22 @@ fn entries() -> Vec<Entry> {
         )
         .body(Media::None, 0)
         .described(webhook_endpoints::resend::describe),
+        post("/api/v1/links", Shares, Problem, links::create::handle).described(links::create::describe),
+        get("/api/v1/links", Status, Problem, links::list::handle).described(links::list::describe),
+        post("/api/v1/links/{id}/revoke", Shares, Problem, links::revoke::handle)
+            .idempotency(Idempotency::Harmless)
+            .body(Media::None, 0)
+            .described(links::revoke::describe),
+        // Links are counted by the link that is followed, once it is known to be one (`service::links`).
+        get("/links/{token}", Shares, Problem, links::follow::handle)
+            .access(Access::Public)
+            .described(links::follow::describe),
+        get("/shares/page.css", Shares, Problem, links::page::style)
+            .access(Access::Public)
+            .described(links::page::describe_style),
+        get("/shares/{token}", Shares, Problem, links::page::handle)
+            .access(Access::Public)
+            .described(links::page::describe),
         get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),
         post("/api/v1/keys", Administration, Problem, keys::create::handle)
             .access(Access::Key(Scope::Read))
@@ -379,39 +432,4 @@ fn mounted(entries: Vec<Entry>, app: Arc<App>) -> Router {
 }
 
 #[cfg(test)]
-mod tests {
-    use axum::body::Body;
-    use tower::ServiceExt;
-
-    use super::*;
-    use crate::config::{Config, template};
-
-    #[tokio::test]
-    async fn a_route_that_is_to_go_says_so_in_every_answer() {
-        let folder = tempfile::tempdir().expect("a folder");
-        let path = folder.path().join("atelier.toml");
-        std::fs::write(&path, template::TEXT).expect("written");
-        let app = App::build(Config::load(&path).expect("a configuration")).await.expect("an app");
-        let deprecation = Deprecation {
-            since: 1_767_225_600,
-            sunset: Some(1_798_761_600),
-            successor: Some("/api/v1/models"),
-        };
-        let old =
-            get("/v0/models", Class::Status, Dialect::Problem, models::list::handle).deprecated(deprecation);
-        let open = get("/favicon.ico", Class::Status, Dialect::Problem, favicon::get).access(Access::Public);
-        let router = mounted(vec![old, open], app);
-        let ask = |path: &str| {
-            let request = Request::get(path).body(Body::empty()).expect("a request");
-            router.clone().oneshot(request)
-        };
-        // Also in a refusal: there is no key here.
-        let refused = ask("/v0/models").await.expect("answered");
-        assert_eq!(refused.status(), 401);
-        assert_eq!(refused.headers()["deprecation"], "@1767225600");
-        assert_eq!(refused.headers()["sunset"], "Fri, 01 Jan 2027 00:00:00 GMT");
-        assert_eq!(refused.headers()["link"], "</api/v1/models>; rel=\"successor-version\"");
-        let lasting = ask("/favicon.ico").await.expect("answered");
-        assert!(!lasting.headers().contains_key("deprecation") && !lasting.headers().contains_key("sunset"));
-    }
-}
+mod tests;

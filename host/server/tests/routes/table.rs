@@ -5,8 +5,17 @@ use atelier_server::http::route::{Access, Media, table};
 use crate::host::{TestHost, json};
 
 /// Routes that anybody may use.
-const PUBLIC: [&str; 6] =
-    ["/hooks/{token}", "/favicon.ico", "/api/v1/openapi.json", "/docs", "/docs/page.js", "/docs/page.css"];
+const PUBLIC: [&str; 9] = [
+    "/hooks/{token}",
+    "/links/{token}",
+    "/shares/{token}",
+    "/shares/page.css",
+    "/favicon.ico",
+    "/api/v1/openapi.json",
+    "/docs",
+    "/docs/page.js",
+    "/docs/page.css",
+];
 
 #[test]
 fn every_route_has_a_class_and_a_scope_or_is_on_the_public_list() {
@@ -28,10 +37,9 @@ fn every_route_has_a_class_and_a_scope_or_is_on_the_public_list() {
 
 #[test]
 fn every_route_of_an_api_has_its_version_in_the_path() {
-    let unversioned = ["/hooks/{token}", "/favicon.ico", "/docs", "/docs/page.js", "/docs/page.css"];
     for route in table() {
         let is_versioned = route.path.starts_with("/v1/") || route.path.starts_with("/api/v1/");
-        assert!(is_versioned || unversioned.contains(&route.path), "{} has no version", route.path);
+        assert!(is_versioned || PUBLIC.contains(&route.path), "{} has no version", route.path);
     }
 }
 

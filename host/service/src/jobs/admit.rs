@@ -1,5 +1,6 @@
 //! Letting a job in.
 
+use std::io;
 use std::sync::Arc;
 
 use atelier_domain::blob::{Blob, BlobData};
@@ -77,7 +78,7 @@ impl Jobs {
     }
 
     /// The job that an earlier attempt with the caller's idempotency key became, as it was then admitted.
-    async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
+    pub(super) async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
         let Some(id) = caller.keyed.as_ref().and_then(|keyed| keyed.earlier_job()) else { return Ok(None) };
         match self.get(caller, id).await {
             Ok(job) => Ok(Some(job.as_admitted())),
@@ -87,7 +88,7 @@ impl Jobs {
     }
 
     /// Keeps a place in the queue for a job.
-    async fn place(&self, caller: &Caller) -> Result<Place, ServiceError> {
+    pub(super) async fn place(&self, caller: &Caller) -> Result<Place, ServiceError> {
         self.inner.load().await?;
         let (owner, queue) = (caller.user(), self.inner.limits.queue);
         match lock(&self.inner.schedule).reserve(owner) {
@@ -97,7 +98,7 @@ impl Jobs {
         }
     }
 
-    async fn create(&self, caller: &Caller, job: Job, place: Place) -> Result<Job, ServiceError> {
+    pub(super) async fn create(&self, caller: &Caller, job: Job, place: Place) -> Result<Job, ServiceError> {
         let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
         let (store, row) = (self.inner.ports.store.clone(), job.clone());
         let created = move || {
@@ -139,29 +140,50 @@ impl Jobs {
         for input in request.inputs {
             inputs.push(inner.keep_input(input).await?);
         }
-        let now = inner.ports.clock.now();
-        Ok(Job {
+        let request = StoredRequest {
+            model: resolved.model.id.as_str().to_owned(),
+            task: task.as_str().to_owned(),
+            prompt,
+            negative_prompt,
+            inputs,
+            count: request.count,
+            size: request.size,
+            aspect_ratio: request.aspect_ratio,
+            duration_ms: request.duration_ms,
+            seed: request.seed,
+            quality: request.quality,
+            format: request.format,
+            background: request.background,
+            previews: request.previews,
+            end_user: request.end_user,
+            options: request.options.get().to_owned(),
+            training: None,
+        };
+        Ok(inner.job(caller, task, request))
+    }
+}
+
+/// A place in the queue. Given back when dropped: by then its job is in the schedule, or will not be.
+pub(super) struct Place {
+    inner: Arc<Inner>,
+    owner: UserId,
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        lock(&self.inner.schedule).release(self.owner);
+    }
+}
+
+impl Inner {
+    /// A job that is due at once.
+    pub(super) fn job(&self, caller: &Caller, task: Task, request: StoredRequest) -> Job {
+        let now = self.ports.clock.now();
+        Job {
             id: JobId::new(),
             owner: caller.user(),
             state: JobState::Queued,
-            request: StoredRequest {
-                model: resolved.model.id.as_str().to_owned(),
-                task: task.as_str().to_owned(),
-                prompt,
-                negative_prompt,
-                inputs,
-                count: request.count,
-                size: request.size,
-                aspect_ratio: request.aspect_ratio,
-                duration_ms: request.duration_ms,
-                seed: request.seed,
-                quality: request.quality,
-                format: request.format,
-                background: request.background,
-                previews: request.previews,
-                end_user: request.end_user,
-                options: request.options.get().to_owned(),
-            },
+            request,
             created: now,
             started: None,
             finished: None,
@@ -175,24 +197,10 @@ impl Jobs {
             outputs: Vec::new(),
             usage: Vec::new(),
             error: None,
-        })
+        }
     }
-}
 
-/// A place in the queue. Given back when dropped: by then its job is in the schedule, or will not be.
-struct Place {
-    inner: Arc<Inner>,
-    owner: UserId,
-}
-
-impl Drop for Place {
-    fn drop(&mut self) {
-        lock(&self.inner.schedule).release(self.owner);
-    }
-}
-
-impl Inner {
-    async fn keep_input(&self, input: MediaInput) -> Result<StoredInput, ServiceError> {
+    pub(super) async fn keep_input(&self, input: MediaInput) -> Result<StoredInput, ServiceError> {
         let source = match input.media.source.clone() {
             MediaSource::Url(url) => StoredSource::Url(url),
             MediaSource::Blob(blob) => {
@@ -204,14 +212,18 @@ impl Inner {
         Ok(StoredInput { role: input.role, source, content_type, name, attributes })
     }
 
-    /// Copies a blob into the store, unless it is there.
+    /// Copies a blob into the store, unless it is there; a row may name it from then on.
     pub(super) async fn keep(&self, blob: Blob) -> Result<Blob, ServiceError> {
         let store = self.ports.blobs.clone();
         self.ports
             .pool
-            .run(move || -> std::io::Result<Blob> {
-                if let Some(known) = store.open(&blob.id, &blob.content_type)? {
-                    return Ok(known);
+            .run(move || -> io::Result<Blob> {
+                match store.claim(&blob.id, &blob.content_type) {
+                    Ok(Some(known)) if known.size == blob.size => return Ok(known),
+                    Ok(_) => {}
+                    // Damaged content is mended by being written again.
+                    Err(error) if error.kind() == io::ErrorKind::InvalidData => {}
+                    Err(error) => return Err(error),
                 }
                 let mut writer = store.create(&blob.content_type)?;
                 match &blob.data {

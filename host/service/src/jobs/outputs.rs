@@ -5,11 +5,13 @@ use std::time::Duration;
 use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Output, OutputSource};
-use atelier_domain::generation::{Json, Media, MediaSource};
-use atelier_domain::job::{Job, StoredOutput, StoredSource};
+use atelier_domain::generation::{Media, MediaSource};
+use atelier_domain::job::{Job, StoredOutput, StoredRequest, StoredSource};
 
-use super::Inner;
+use super::training::stored_json;
+use super::{Inner, JobPorts};
 use crate::ServiceError;
+use crate::files::opened;
 
 const FETCHES_MAX: u32 = 3;
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
@@ -26,27 +28,9 @@ enum Address<'a> {
 impl Inner {
     pub(super) async fn media_request(&self, job: &Job) -> Result<MediaRequest, ServiceError> {
         let stored = job.request.clone();
-        let mut inputs = Vec::with_capacity(stored.inputs.len());
-        for input in stored.inputs {
-            let source =
-                match input.source {
-                    StoredSource::Url(url) => MediaSource::Url(url),
-                    StoredSource::Blob { id, .. } => {
-                        let store = self.ports.blobs.clone();
-                        let content_type = input.content_type.clone().unwrap_or_default();
-                        let found = self.ports.pool.run(move || store.open(&id, &content_type)).await?;
-                        MediaSource::Blob(found.ok_or_else(|| {
-                            ServiceError::Blobs(format!("an input of a job, {id}, is gone"))
-                        })?)
-                    }
-                };
-            let (content_type, name, attributes) = (input.content_type, input.name, input.attributes);
-            let media = Media { source, content_type, name, attributes };
-            inputs.push(MediaInput { role: input.role, media });
-        }
-        let options: Json = serde_json::value::RawValue::from_string(stored.options)
-            .map_err(|error| ServiceError::Internal(format!("stored options are no JSON: {error}")))?;
-        let model = stored.model.split_once('/').map_or(stored.model.as_str(), |(_, model)| model).to_owned();
+        let inputs = self.inputs(&stored).await?;
+        let model = stored.own_model().to_owned();
+        let options = stored_json(&stored.options)?;
         Ok(MediaRequest {
             model,
             task: stored.task,
@@ -65,6 +49,25 @@ impl Inner {
             end_user: stored.end_user,
             options,
         })
+    }
+
+    /// The inputs of a job, each with its content.
+    pub(super) async fn inputs(&self, stored: &StoredRequest) -> Result<Vec<MediaInput>, ServiceError> {
+        let mut inputs = Vec::with_capacity(stored.inputs.len());
+        for input in stored.inputs.iter().cloned() {
+            let source = match input.source {
+                StoredSource::Url(url) => MediaSource::Url(url),
+                StoredSource::Blob { id, size } => {
+                    let JobPorts { blobs, pool, .. } = &self.ports;
+                    let content_type = input.content_type.as_deref().unwrap_or_default();
+                    MediaSource::Blob(opened(blobs, pool, "a job's input", id, size, content_type).await?)
+                }
+            };
+            let (content_type, name, attributes) = (input.content_type, input.name, input.attributes);
+            let media = Media { source, content_type, name, attributes };
+            inputs.push(MediaInput { role: input.role, media });
+        }
+        Ok(inputs)
     }
 
     /// Keeps results in our own store, before a provider's links expire (J-9).

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{FailureCode, ProviderError};
-use atelier_domain::generation::media::{Cancellation, JobKind, JobRequest, Outcome, Step, Ticket, Wake};
+use atelier_domain::generation::media::{Cancellation, Outcome, Step, Ticket, Wake};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::{CallId, JobId};
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
@@ -14,6 +14,7 @@ use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider
 use atelier_domain::store::StoreError;
 
 use super::schedule::Turn;
+use super::training::kind_of;
 use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
@@ -153,11 +154,20 @@ impl Inner {
                 true
             })
             .await?;
-        let request = self.media_request(&job).await?;
+        let request = match self.request(&job).await {
+            Ok(request) => request,
+            // It never comes back by itself.
+            Err(error @ ServiceError::ContentMissing { .. }) => {
+                tracing::error!(job = %job.id, %error, "a job cannot be submitted");
+                let message = "an input is gone from this server's storage".to_owned();
+                return self.fail(&job, "content_missing", message).await;
+            }
+            Err(other) => return Err(other),
+        };
         let journal = Journal::of(&self, &job);
         let budget = self.left(&job);
         let context = self.context(&job, &*provider, budget, Some(journal.clone()));
-        let call = provider.submit(context, JobRequest::Media(Box::new(request)));
+        let call = provider.submit(context, request);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             Ok(Err(error))
@@ -180,7 +190,7 @@ impl Inner {
         let budget = self.left(&job);
         let journal = Journal::of(&self, &job);
         let context = self.context(&job, &*provider, budget, Some(journal.clone()));
-        let call = provider.resume(context, JobKind::Media, ticket.state, wake);
+        let call = provider.resume(context, kind_of(&job), ticket.state, wake);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
@@ -229,7 +239,7 @@ impl Inner {
         let mut usage = Vec::new();
         if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
             let context = self.context(job, &*provider, CANCEL_BUDGET, None);
-            let call = provider.cancel(context, JobKind::Media, ticket.state.clone());
+            let call = provider.cancel(context, kind_of(job), ticket.state.clone());
             match tokio::time::timeout(CANCEL_BUDGET, call).await {
                 Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
                 Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,

@@ -55,6 +55,7 @@ pub fn job(owner: UserId) -> Job {
         previews: 0,
         end_user: None,
         options: "{}".to_owned(),
+        training: None,
     };
     let now = Timestamp(1);
     Job {

@@ -84,8 +84,14 @@ impl Engine {
     }
 
     pub async fn stop(self) {
+        self.rest().await;
+    }
+
+    /// Stops working, and still admits.
+    pub async fn rest(self) -> Jobs {
         self.stop.send_replace(true);
         self.task.await.expect("it stops");
+        self.jobs
     }
 }
 

@@ -11,7 +11,7 @@ use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse}
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
     Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Outcome, Output,
-    Step, Ticket, Wake,
+    Step, Ticket, TrainingRequest, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -25,6 +25,8 @@ use futures::stream;
 #[derive(Clone, Debug)]
 pub enum Act {
     Done(&'static str),
+    /// Done, with a model.
+    Model(&'static str),
     Pending,
     /// Pending for a minute under this id, unless it is called back.
     Waiting(&'static str),
@@ -74,6 +76,9 @@ pub struct Seen {
     /// Why jobs went on.
     pub wakes: Vec<String>,
     pub callback_urls: Vec<Option<String>>,
+    pub trainings: Vec<TrainingRequest>,
+    /// Of which kind jobs went on.
+    pub kinds: Vec<JobKind>,
 }
 
 #[derive(Debug)]
@@ -143,6 +148,10 @@ impl Scripted {
                     usage: vec![UsageLine::new("images", 1)],
                 };
                 Ok(Step::Done(outcome))
+            }
+            Act::Model(id) => {
+                let outputs = vec![Output::Model(id.to_owned())];
+                Ok(Step::Done(Outcome { outputs, usage: Vec::new() }))
             }
             Act::Pending => Ok(Step::Pending(Ticket {
                 state: b"at the provider".to_vec(),
@@ -231,7 +240,9 @@ impl Provider for Scripted {
         private.owner = Some("somebody".to_owned());
         let mut soon = model("soon", Task::ImageGeneration);
         soon.status = ModelStatus::ComingSoon;
-        let items = vec![model("painter", Task::ImageGeneration), model("found", Task::Chat), private, soon];
+        let trainer = model("trainer", Task::Training);
+        let items =
+            vec![model("painter", Task::ImageGeneration), model("found", Task::Chat), trainer, private, soon];
         Ok(Page { items, next: None })
     }
     async fn model(&self, _: CallContext, _: &str) -> Result<ModelInfo, ProviderError> {
@@ -272,9 +283,12 @@ impl Provider for Scripted {
     async fn estimate(&self, _: CallContext, _: JobRequest) -> Result<Vec<UsageLine>, ProviderError> {
         unsupported()
     }
-    async fn submit(&self, context: CallContext, _: JobRequest) -> Result<Step, ProviderError> {
+    async fn submit(&self, context: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
         {
             let mut seen = self.seen.lock().expect("no panic");
+            if let JobRequest::Training(training) = request {
+                seen.trainings.push(training);
+            }
             seen.submissions += 1;
             seen.submitted_as.push(context.idempotency_key.clone());
             seen.callback_urls.push(context.callback_url.clone());
@@ -284,13 +298,14 @@ impl Provider for Scripted {
     async fn resume(
         &self,
         context: CallContext,
-        _: JobKind,
+        kind: JobKind,
         _: Vec<u8>,
         wake: Wake,
     ) -> Result<Step, ProviderError> {
         {
             let mut seen = self.seen.lock().expect("no panic");
             seen.resumptions += 1;
+            seen.kinds.push(kind);
             seen.resumed_after_restart += u32::from(matches!(wake, Wake::Resumed));
             seen.wakes.push(match wake {
                 Wake::Timer => "timer".to_owned(),
@@ -300,8 +315,10 @@ impl Provider for Scripted {
         }
         self.act(&context).await
     }
-    async fn cancel(&self, _: CallContext, _: JobKind, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
-        self.seen.lock().expect("no panic").cancellations += 1;
+    async fn cancel(&self, _: CallContext, kind: JobKind, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
+        let mut seen = self.seen.lock().expect("no panic");
+        seen.cancellations += 1;
+        seen.kinds.push(kind);
         Ok(Cancellation::Canceled(Vec::new()))
     }
     async fn fetch(&self, _: &str, _: u64) -> Result<Blob, ProviderError> {

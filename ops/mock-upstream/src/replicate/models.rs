@@ -30,7 +30,12 @@ pub(super) async fn get(
 
 pub(super) async fn versions(Path((_, name)): Path<(String, String)>) -> Answer {
     known(&name)?;
-    Ok(Reply::json(&json!({"next": null, "previous": null, "results": [version()]})))
+    Ok(Reply::json(&json!({"next": null, "previous": null, "results": [version(&name)]})))
+}
+
+pub(super) async fn version_of(Path((_, name, id)): Path<(String, String, String)>) -> Answer {
+    known(&name)?;
+    if id == VERSION { Ok(Reply::json(&version(&name))) } else { Err(not_found()) }
 }
 
 /// Refuse the models that do not exist: those whose name starts with `missing`.
@@ -51,11 +56,12 @@ fn model(call: &Call, owner: &str, name: &str) -> Value {
         "run_count": 1,
         "cover_image_url": null,
         "default_example": null,
-        "latest_version": version(),
+        "latest_version": version(name),
     })
 }
 
-fn version() -> Value {
+/// The version of a model; one whose name ends with `trainer` can be trained.
+fn version(name: &str) -> Value {
     let prompt = json!({"type": "string", "title": "Prompt", "x-order": 0, "description": "What to paint"});
     let count = json!({"type": "integer", "title": "Num Outputs", "x-order": 1, "default": 1, "minimum": 1, "maximum": 4});
     let input = json!({
@@ -65,6 +71,12 @@ fn version() -> Value {
         "properties": {"prompt": prompt, "num_outputs": count},
     });
     let output = json!({"type": "array", "title": "Output", "items": {"type": "string", "format": "uri"}});
+    let mut schemas = json!({"Input": input, "Output": output});
+    if name.ends_with("trainer") {
+        let data = json!({"type": "string", "format": "uri", "title": "Train Data"});
+        let steps = json!({"type": "integer", "title": "Steps", "default": 1000});
+        schemas["TrainingInput"] = json!({"type": "object", "title": "TrainingInput", "properties": {"train_data": data, "steps": steps}});
+    }
     json!({
         "id": VERSION,
         "created_at": CREATED_AT,
@@ -72,7 +84,7 @@ fn version() -> Value {
         "openapi_schema": {
             "openapi": "3.0.2",
             "info": {"title": "Cog", "version": "0.1.0"},
-            "components": {"schemas": {"Input": input, "Output": output}},
+            "components": {"schemas": schemas},
         },
     })
 }

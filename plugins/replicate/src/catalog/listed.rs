@@ -103,7 +103,9 @@ fn described(entry: Entry) -> Model {
     let description = entry.description.unwrap_or_default();
     let words = [&entry.name, " ", &description].concat().to_ascii_lowercase();
     let has = |name: &str| inputs.is_some_and(|inputs| inputs.keys().any(|input| input.contains(name)));
-    let tasks = if makes_files { tasks(&words, has("prompt"), has("image")) } else { &[] };
+    let makes = if makes_files { tasks(&words, has("prompt"), has("image")) } else { &[] };
+    let trains = schemas.is_some_and(|schemas| schemas.contains_key("TrainingInput"));
+    let tasks = makes.iter().copied().chain(trains.then_some("training"));
     let name = [&entry.owner, "/", &entry.name].concat();
     let id = match version.id.filter(|_| entry.is_official == Some(false)) {
         Some(version) => [&name, ":", &version].concat(),
@@ -114,7 +116,7 @@ fn described(entry: Entry) -> Model {
         name,
         description: Some(description).filter(|text| !text.is_empty()),
         status: Status::Available,
-        tasks: tasks.iter().map(|task| (*task).to_owned()).collect(),
+        tasks: tasks.map(str::to_owned).collect(),
         input_modalities: Vec::new(),
         features: has("seed").then(|| "seed".to_owned()).into_iter().collect(),
         limits: Limits {
@@ -225,6 +227,13 @@ mod tests {
         assert_eq!(ids, ["black-forest-labs/flux", "black-forest-labs/flux:5c7d"]);
         assert_eq!(next.as_deref(), Some("cD0yMDI="));
         assert_eq!(model(CHAT.as_bytes(), "meta/llama", None).unwrap_err().code, "unsupported");
+    }
+
+    #[test]
+    fn a_version_that_can_be_trained_says_so() {
+        let trainer = FLUX.replace("\"PredictionRequest\"", "\"TrainingInput\"");
+        let model = model(trainer.as_bytes(), "black-forest-labs/flux", None).unwrap();
+        assert_eq!(model.tasks, ["image-generation", "image-edit", "training"]);
     }
 
     #[test]

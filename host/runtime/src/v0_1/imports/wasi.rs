@@ -234,7 +234,7 @@ mod tests {
     use std::io;
 
     use atelier_domain::blob::{Blob, BlobId, BlobStore, BlobWriter};
-    use atelier_domain::time::SystemClock;
+    use atelier_domain::time::{SystemClock, Timestamp};
     use http_body_util::Empty;
 
     use super::*;
@@ -254,7 +254,18 @@ mod tests {
         fn open(&self, _: &BlobId, _: &str) -> io::Result<Option<Blob>> {
             Ok(None)
         }
-        fn remove(&self, _: &BlobId) -> io::Result<bool> {
+        fn claim(&self, _: &BlobId, _: &str) -> io::Result<Option<Blob>> {
+            Ok(None)
+        }
+        fn ids(&self, _: Option<BlobId>, _: usize) -> io::Result<Vec<BlobId>> {
+            Ok(Vec::new())
+        }
+        fn remove_unused(
+            &self,
+            _: &BlobId,
+            _: Timestamp,
+            _: &dyn Fn() -> io::Result<bool>,
+        ) -> io::Result<bool> {
             Ok(false)
         }
     }

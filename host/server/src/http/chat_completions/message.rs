@@ -10,6 +10,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
+use crate::http::files::file_id;
+use crate::http::files::used::{MessagePart, Named, stand_in};
 use crate::http::input::{self, Detail, Kind};
 use crate::http::openapi::{self, words};
 
@@ -101,8 +103,11 @@ struct InputAudio {
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ChatFile)]
 struct FileBody {
-    /// A data URL, or base64.
+    /// A data URL, or base64; or `file_id`.
     file_data: Option<String>,
+    /// A file of yours.
+    #[schema(schema_with = file_id)]
+    file_id: Option<String>,
     filename: Option<String>,
 }
 
@@ -142,7 +147,12 @@ impl ToSchema for Content {
 }
 
 impl MessageBody {
-    pub(super) fn into_domain(self, i: usize) -> Result<Message, ApiError> {
+    /// The message; `files` takes the files that it names, whose parts are still empty.
+    pub(super) fn into_domain(
+        self,
+        i: usize,
+        files: &mut Vec<Named<MessagePart>>,
+    ) -> Result<Message, ApiError> {
         let role = match self.role {
             RoleBody::System => ChatRole::System,
             RoleBody::Developer => ChatRole::Developer,
@@ -160,8 +170,19 @@ impl MessageBody {
             Some(Content::Text(text)) if !(text.is_empty() && has_other) => parts.push(Part::Text(text)),
             Some(Content::Text(_)) => {}
             Some(Content::Parts(bodies)) => {
-                for (j, body) in bodies.into_iter().enumerate() {
-                    parts.push(body.into_domain(&format!("messages[{i}].content[{j}]"))?);
+                for (j, mut body) in bodies.into_iter().enumerate() {
+                    let path = format!("messages[{i}].content[{j}]");
+                    match body.file.as_mut().and_then(|file| file.file_id.take()) {
+                        Some(id) if body.r#type == "file" => {
+                            let param = format!("{path}.file.file_id");
+                            if body.file.is_some_and(|file| file.file_data.is_some()) {
+                                return Err(ApiError::invalid(param, "either this or `file_data`"));
+                            }
+                            files.push(Named::read(param, &id, Kind::Document, (i, parts.len()))?);
+                            parts.push(Part::File(stand_in()));
+                        }
+                        _ => parts.push(body.into_domain(&path)?),
+                    }
                 }
             }
             None if has_other => {}

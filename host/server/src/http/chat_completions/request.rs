@@ -14,6 +14,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::message::MessageBody;
 use super::options::Options;
 use super::schema::{FormatWord, FunctionWord, ToolChoiceWord};
+use crate::http::files::used::{MessagePart, Named};
 use crate::http::{ApiError, body, openapi};
 
 const MESSAGES_MAX: usize = 10_000;
@@ -32,6 +33,8 @@ pub(super) struct Wanted {
     pub include_usage: bool,
     /// How many answers are wanted.
     pub choices: u32,
+    /// Files of the caller's that belong into the messages.
+    pub files: Vec<Named<MessagePart>>,
 }
 
 /// As OpenAI documents it. It refuses members that it does not know, and so do we.
@@ -215,9 +218,9 @@ impl Wanted {
         let body: Body<'_> = body::parse(bytes)?;
         check(&body)?;
         let options = options(&body);
-        let mut messages = Vec::with_capacity(body.messages.len());
+        let (mut messages, mut files) = (Vec::with_capacity(body.messages.len()), Vec::new());
         for (i, message) in body.messages.into_iter().enumerate() {
-            messages.push(message.into_domain(i)?);
+            messages.push(message.into_domain(i, &mut files)?);
         }
         let mut request = ChatRequest::new(String::new(), messages);
         request.stream = body.stream.unwrap_or(false);
@@ -250,7 +253,7 @@ impl Wanted {
         }
         let include_usage = body.stream_options.and_then(|options| options.include_usage).unwrap_or(false);
         let (model, choices) = (body.model.into_owned(), body.n.unwrap_or(1));
-        Ok(Self { model, request, options, include_usage, choices })
+        Ok(Self { model, request, options, include_usage, choices, files })
     }
 }
 

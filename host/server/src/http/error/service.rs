@@ -65,9 +65,22 @@ pub(super) fn told(error: &ServiceError) -> Told {
         }
         ServiceError::ClaimUnknown => Told::new(StatusCode::CONFLICT, "outcome_unknown", text),
         ServiceError::AnswerNotKept => Told::new(StatusCode::CONFLICT, "answer_not_kept", text),
+        ServiceError::QuotaExceeded { .. } => {
+            Told::new(StatusCode::PAYLOAD_TOO_LARGE, "storage_quota_exceeded", text)
+        }
+        ServiceError::ContentMissing { what, .. } => Told::new(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            "content_missing",
+            format!(
+                "the content of {what} is gone from this server's storage; the operator finds it in the log by the request id"
+            ),
+        ),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
+        ServiceError::Store(StoreError::QuotaExceeded { .. }) => {
+            Told::new(StatusCode::PAYLOAD_TOO_LARGE, "storage_quota_exceeded", text)
+        }
         ServiceError::Store(StoreError::Exists { .. }) => {
             Told::new(StatusCode::CONFLICT, "already_exists", text)
         }
@@ -100,6 +113,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         ServiceError::Store(_)
         | ServiceError::Blobs(_)
         | ServiceError::Internal(_)
+        | ServiceError::ContentMissing { .. }
         | ServiceError::CatalogueUnavailable { .. }
         | ServiceError::AnswerBrokenOff { .. } => Some(error.to_string()),
         ServiceError::KeyUnknown
@@ -124,6 +138,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::KeyReused
         | ServiceError::ClaimUnknown
         | ServiceError::AnswerNotKept
+        | ServiceError::QuotaExceeded { .. }
         | ServiceError::StorageBusy => None,
     }
 }

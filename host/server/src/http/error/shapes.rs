@@ -155,6 +155,7 @@ fn retry_helps(told: &Told) -> Option<bool> {
             | "plugin_limit_reached"
             | "plugin_denied"
             | "already_exists"
+            | "content_missing"
             | "canceled",
         ) => Some(false),
         // It may have been paid for already.

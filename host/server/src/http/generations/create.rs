@@ -11,6 +11,8 @@ use utoipa::ToSchema;
 
 use super::view::{JobView, sample};
 use crate::http::chat_completions::off_thread;
+use crate::http::files::file_id;
+use crate::http::files::used::{self, Named};
 use crate::http::input::{self, Kind};
 use crate::http::openapi::{Operation, Tag, words};
 use crate::http::{ApiError, Call, Reply, answer, body};
@@ -51,8 +53,11 @@ struct Body {
 struct InputBody {
     #[schema(inline, value_type = RoleWord)]
     role: String,
-    /// A data URL, or an address that the provider fetches.
-    url: String,
+    /// A data URL, or an address that the provider fetches; or `file_id`.
+    url: Option<String>,
+    /// A file of yours.
+    #[schema(schema_with = file_id)]
+    file_id: Option<String>,
 }
 
 words! {
@@ -67,8 +72,12 @@ const ROLES: [&str; 8] =
 /// Admits a job.
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let bytes = call.read_json().await?;
-    let (task, request) = off_thread(bytes, read).await?;
-    let job = call.app.jobs.admit(call.caller()?, task, request).await?;
+    let (task, mut request, files) = off_thread(bytes, read).await?;
+    let (app, caller) = (&call.app, call.caller()?);
+    for ((at, role), media) in used::fetch(app, caller, files).await? {
+        request.inputs.insert(at, MediaInput { role, media });
+    }
+    let job = app.jobs.admit(caller, task, request).await?;
     let mut reply = answer::json_with(StatusCode::ACCEPTED, &JobView::from(&job))?;
     let location = HeaderValue::try_from(format!("/api/v1/generations/{}", job.id));
     let location = location.map_err(|error| ApiError::bug(error.to_string()))?;
@@ -76,7 +85,10 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     Ok(reply)
 }
 
-fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
+/// Where a file belongs among the inputs, and its role: in their order, so that each is put where those before it are already.
+type Place = (usize, String);
+
+fn read(bytes: &[u8]) -> Result<(Task, MediaRequest, Vec<Named<Place>>), ApiError> {
     let body: Body = body::parse(bytes)?;
     let media_tasks = || Task::ALL.into_iter().filter(|task| task.is_media());
     let task = media_tasks().find(|task| task.as_str() == body.task).ok_or_else(|| {
@@ -90,7 +102,7 @@ fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
     if body.inputs.len() > INPUTS_MAX {
         return Err(ApiError::invalid("inputs", format!("at most {INPUTS_MAX} inputs")));
     }
-    let mut inputs = Vec::with_capacity(body.inputs.len());
+    let (mut inputs, mut files) = (Vec::with_capacity(body.inputs.len()), Vec::new());
     for (i, input) in body.inputs.into_iter().enumerate() {
         if !ROLES.contains(&input.role.as_str()) {
             return Err(ApiError::invalid(
@@ -99,8 +111,16 @@ fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
             ));
         }
         let kind = if matches!(input.role.as_str(), "video" | "audio") { Kind::Audio } else { Kind::Image };
-        let media = input::url(&format!("inputs[{i}].url"), &input.url, kind)?;
-        inputs.push(MediaInput { role: input.role, media });
+        let param = |member: &str| format!("inputs[{i}].{member}");
+        match (input.url, input.file_id) {
+            (Some(url), None) => {
+                let media = input::url(&param("url"), &url, kind)?;
+                inputs.push(MediaInput { role: input.role, media });
+            }
+            (None, Some(id)) => files.push(Named::read(param("file_id"), &id, kind, (i, input.role))?),
+            (None, None) => return Err(ApiError::MissingParameter { param: param("url") }),
+            (Some(_), Some(_)) => return Err(ApiError::invalid(param("file_id"), "either this or `url`")),
+        }
     }
     let request = MediaRequest {
         model: body.model,
@@ -120,7 +140,7 @@ fn read(bytes: &[u8]) -> Result<(Task, MediaRequest), ApiError> {
         end_user: None,
         options: body.options.unwrap_or_else(empty_object),
     };
-    Ok((task, request))
+    Ok((task, request, files))
 }
 
 /// What the reference says of it.

@@ -106,7 +106,7 @@ pub(super) async fn write(
     }
     let mut data = Vec::with_capacity(job.outputs.len());
     for (i, output) in job.outputs.iter().enumerate() {
-        let StoredOutput::Media { blob, content_type, revised_prompt, .. } = output else { continue };
+        let StoredOutput::Media { blob, size, content_type, revised_prompt, .. } = output else { continue };
         let revised_prompt = revised_prompt.as_deref();
         match form {
             Form::Url => {
@@ -116,7 +116,7 @@ pub(super) async fn write(
                 data.push(Image { b64_json: None, url, revised_prompt });
             }
             Form::Base64 => {
-                let b64_json = Some(encoded(app, *blob, content_type).await?);
+                let b64_json = Some(encoded(app, *blob, *size, content_type).await?);
                 data.push(Image { b64_json, url: None, revised_prompt });
             }
         }
@@ -136,9 +136,13 @@ pub(super) async fn write(
 }
 
 /// An image in base64.
-pub(super) async fn encoded(app: &App, id: BlobId, content_type: &str) -> Result<String, ApiError> {
-    let opened = app.jobs.open(id, content_type).await?;
-    let blob = opened.ok_or(ServiceError::NotFound { what: "such output" })?;
+pub(super) async fn encoded(
+    app: &App,
+    id: BlobId,
+    size: u64,
+    content_type: &str,
+) -> Result<String, ApiError> {
+    let blob = app.jobs.open(id, size, content_type).await?;
     let read = tokio::task::spawn_blocking(move || {
         let all = usize::try_from(blob.size).unwrap_or(usize::MAX);
         blob.read(0, all).map(|bytes| STANDARD.encode(bytes))

@@ -152,8 +152,8 @@ impl Script {
         let usage = Usage::of(&job.usage);
         let mut out = Vec::new();
         for output in &job.outputs {
-            let StoredOutput::Media { blob, content_type, .. } = output else { continue };
-            let image = encoded(app, *blob, content_type).await?;
+            let StoredOutput::Media { blob, size, content_type, .. } = output else { continue };
+            let image = encoded(app, *blob, *size, content_type).await?;
             self.completed(output, image, &usage, &mut out);
         }
         Ok(out)

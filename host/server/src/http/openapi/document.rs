@@ -143,7 +143,11 @@ fn add(paths: &mut Paths, route: &Route, operation: Operation) {
         built =
             built.response(status.to_string(), Ref::from_response_name(refusal::name(route.dialect, status)));
     }
-    let method = if route.method == http::Method::GET { HttpMethod::Get } else { HttpMethod::Post };
+    let method = match route.method {
+        http::Method::GET => HttpMethod::Get,
+        http::Method::DELETE => HttpMethod::Delete,
+        _ => HttpMethod::Post,
+    };
     paths.add_path_operation(path(route.path), vec![method], built);
 }
 

@@ -20,9 +20,12 @@ pub enum Tag {
     Moderations,
     Audio,
     Images,
+    Files,
+    FineTuning,
     Generations,
     Events,
     Webhooks,
+    Links,
     Keys,
     Users,
     Plugins,
@@ -32,7 +35,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 14] = [
+    pub const ALL: [(Tag, &'static str); 17] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -46,6 +49,11 @@ impl Tag {
         (Tag::Audio, "Speech from text, and text from speech."),
         (Tag::Images, "Images in the dialect of OpenAI: the answer waits until they are made."),
         (
+            Tag::Files,
+            "Files that are kept here until they are deleted, to be named by other requests; within a quota for each user.",
+        ),
+        (Tag::FineTuning, "Models made from a model and a file of yours: jobs that go on in the background."),
+        (
             Tag::Generations,
             "Jobs of every medium: admitted at once, made in the background, watched and cancelled by their id.",
         ),
@@ -53,6 +61,10 @@ impl Tag {
         (
             Tag::Webhooks,
             "Where you want to be told what happens to your jobs, signed as Standard Webhooks says, and what became of each telling.",
+        ),
+        (
+            Tag::Links,
+            "Addresses at which others get one file or output without a key: signed, for a time, revocable.",
         ),
         (Tag::Keys, "API keys: made with a name and scopes, shown once, revoked at once."),
         (Tag::Users, "Who may have keys. For administrators."),
@@ -72,9 +84,12 @@ impl Tag {
             Tag::Moderations => "Moderations",
             Tag::Audio => "Audio",
             Tag::Images => "Images",
+            Tag::Files => "Files",
+            Tag::FineTuning => "Fine-tuning",
             Tag::Generations => "Generations",
             Tag::Events => "Events",
             Tag::Webhooks => "Webhooks",
+            Tag::Links => "Links",
             Tag::Keys => "Keys",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",

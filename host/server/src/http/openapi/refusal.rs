@@ -93,7 +93,11 @@ fn meaning(status: u16) -> &'static str {
             "It is there already, or in a state that does not allow this; or the first request with this `Idempotency-Key` is still under \
              way (`idempotency_key_in_use`), was interrupted (`outcome_unknown`), or its answer was not kept (`answer_not_kept`)."
         }
-        413 => "The body is larger than this operation takes.",
+        412 => "The content is not the one that `if-match` names.",
+        413 => {
+            "The body is larger than this operation takes, or the files would have more bytes than allowed."
+        }
+        416 => "None of the bytes that `range` asks for are there.",
         415 => "The body's content type is not the one that this operation takes.",
         422 => "This `Idempotency-Key` was used with another request.",
         429 => {

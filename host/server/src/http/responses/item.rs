@@ -6,6 +6,8 @@ use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
+use crate::http::files::file_id;
+use crate::http::files::used::{MessagePart, Named, stand_in};
 use crate::http::input::{self, Detail, Kind};
 use crate::http::openapi::words;
 
@@ -62,6 +64,9 @@ struct PartBody {
     detail: Option<Detail>,
     file_data: Option<String>,
     filename: Option<String>,
+    /// A file of yours, in place of `file_data` or `image_url`.
+    #[schema(schema_with = file_id)]
+    file_id: Option<String>,
 }
 
 words! {
@@ -70,8 +75,14 @@ words! {
 }
 
 impl Item {
-    /// The message that it is; `None` for what another model thought.
-    pub(super) fn into_domain(self, path: &str) -> Result<Option<Message>, ApiError> {
+    /// The message that it is; `None` for what another model thought. `files` takes the files that it names, as those of the message at
+    /// this place, where something stands in for them.
+    pub(super) fn into_domain(
+        self,
+        path: &str,
+        place: usize,
+        files: &mut Vec<Named<MessagePart>>,
+    ) -> Result<Option<Message>, ApiError> {
         let missing = |member: &str| ApiError::MissingParameter { param: format!("{path}.{member}") };
         let (role, part) = match self.r#type.as_deref() {
             None | Some("message") => {
@@ -81,8 +92,10 @@ impl Item {
                     RoleBody::User => ChatRole::User,
                     RoleBody::Assistant => ChatRole::Assistant,
                 };
-                let parts =
-                    self.content.ok_or_else(|| missing("content"))?.into_parts(&format!("{path}.content"))?;
+                let content = self.content.ok_or_else(|| missing("content"))?;
+                let path = format!("{path}.content");
+                content.name_files(&path, place, files)?;
+                let parts = content.into_parts(&path)?;
                 return Ok(Some(Message { role, parts, name: None }));
             }
             Some("function_call") => {
@@ -117,6 +130,26 @@ impl Item {
 }
 
 impl Content {
+    fn name_files(
+        &self,
+        path: &str,
+        message: usize,
+        files: &mut Vec<Named<MessagePart>>,
+    ) -> Result<(), ApiError> {
+        let Self::Parts(parts) = self else { return Ok(()) };
+        for (i, part) in parts.iter().enumerate() {
+            let kind = match (part.r#type.as_str(), &part.file_data, &part.image_url) {
+                ("input_image", _, None) => Kind::Image,
+                ("input_file", None, _) => Kind::Document,
+                _ => continue,
+            };
+            if let Some(id) = &part.file_id {
+                files.push(Named::read(format!("{path}[{i}].file_id"), id, kind, (message, i))?);
+            }
+        }
+        Ok(())
+    }
+
     fn into_parts(self, path: &str) -> Result<Vec<Part>, ApiError> {
         match self {
             Self::Text(text) => Ok(vec![Part::Text(text)]),
@@ -129,6 +162,12 @@ impl Content {
     }
 
     fn into_tool_content(self, path: &str) -> Result<Vec<ToolContent>, ApiError> {
+        if let Self::Parts(parts) = &self
+            && let Some(i) = parts.iter().position(|part| part.file_id.is_some())
+        {
+            let message = "a tool's result holds its files itself";
+            return Err(ApiError::invalid(format!("{path}[{i}].file_id"), message));
+        }
         let content = self.into_parts(path)?.into_iter().enumerate().map(|(i, part)| match part {
             Part::Text(text) => Ok(ToolContent::Text(text)),
             Part::Image(image) => Ok(ToolContent::Image(image)),
@@ -149,14 +188,20 @@ impl PartBody {
             "input_text" | "output_text" => self.text.map(Part::Text).ok_or_else(|| missing("text")),
             "refusal" => self.refusal.map(Part::Refusal).ok_or_else(|| missing("refusal")),
             "input_image" => {
-                let url = self.image_url.ok_or_else(|| missing("image_url"))?;
-                let mut media = input::url(&format!("{path}.image_url"), &url, Kind::Image)?;
+                let mut media = match (self.image_url, self.file_id) {
+                    (Some(url), _) => input::url(&format!("{path}.image_url"), &url, Kind::Image)?,
+                    (None, Some(_)) => stand_in(),
+                    (None, None) => return Err(missing("image_url")),
+                };
                 media.attributes.extend(self.detail.map(Detail::attribute));
                 Ok(Part::Image(media))
             }
             "input_file" => {
-                let data = self.file_data.ok_or_else(|| missing("file_data"))?;
-                let mut media = input::url(&format!("{path}.file_data"), &data, Kind::Document)?;
+                let mut media = match (self.file_data, self.file_id) {
+                    (Some(data), _) => input::url(&format!("{path}.file_data"), &data, Kind::Document)?,
+                    (None, Some(_)) => stand_in(),
+                    (None, None) => return Err(missing("file_data")),
+                };
                 media.name = self.filename;
                 Ok(Part::File(media))
             }

@@ -12,6 +12,7 @@ use utoipa::{PartialSchema, ToSchema};
 use super::item::Item;
 use crate::http::chat_completions::options::Options;
 use crate::http::chat_completions::schema::{FormatWord, FunctionWord, ToolChoiceWord};
+use crate::http::files::used::{MessagePart, Named};
 use crate::http::openapi::{self, null, words};
 use crate::http::{ApiError, body};
 
@@ -24,6 +25,8 @@ pub(super) struct Wanted {
     pub request: ChatRequest,
     pub options: Options,
     pub echo: Echo,
+    /// Files of the caller's that belong into the messages.
+    pub files: Vec<Named<MessagePart>>,
 }
 
 /// What an answer says again.
@@ -201,7 +204,7 @@ impl Wanted {
         options.hint("prompt_cache_retention", body.prompt_cache_retention);
         options.want("moderation", body.moderation);
         options.hint("metadata", body.metadata.as_deref());
-        let mut messages = Vec::new();
+        let (mut messages, mut files) = (Vec::new(), Vec::new());
         if let Some(instructions) = &body.instructions {
             messages.push(said(ChatRole::System, instructions.clone()));
         }
@@ -212,7 +215,8 @@ impl Wanted {
             }
             Input::Items(items) => {
                 for (i, item) in items.into_iter().enumerate() {
-                    messages.extend(item.into_domain(&format!("input[{i}]"))?);
+                    let place = messages.len();
+                    messages.extend(item.into_domain(&format!("input[{i}]"), place, &mut files)?);
                 }
             }
         }
@@ -244,7 +248,7 @@ impl Wanted {
             tools: body.tools,
             tool_choice: body.tool_choice,
         };
-        Ok(Self { model: body.model, request, options, echo })
+        Ok(Self { model: body.model, request, options, echo, files })
     }
 }
 

@@ -29,6 +29,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
             previews: 0,
             end_user: None,
             options: "{}".to_owned(),
+            training: None,
         },
         created: Timestamp(0),
         started: None,

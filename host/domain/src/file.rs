@@ -1,0 +1,104 @@
+//! Files that users keep here, to be named by later requests.
+
+use std::fmt;
+use std::str::FromStr;
+
+use serde::{Deserialize, Serialize};
+
+use crate::blob::BlobId;
+use crate::id::{FileId, UserId};
+use crate::time::Timestamp;
+
+/// What a file is for, in OpenAI's words.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Purpose {
+    Assistants,
+    Batch,
+    FineTune,
+    Vision,
+    UserData,
+    Evals,
+}
+
+impl Purpose {
+    /// All of them.
+    pub const ALL: [Purpose; 6] = [
+        Purpose::Assistants,
+        Purpose::Batch,
+        Purpose::FineTune,
+        Purpose::Vision,
+        Purpose::UserData,
+        Purpose::Evals,
+    ];
+
+    /// The API's word.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Purpose::Assistants => "assistants",
+            Purpose::Batch => "batch",
+            Purpose::FineTune => "fine-tune",
+            Purpose::Vision => "vision",
+            Purpose::UserData => "user_data",
+            Purpose::Evals => "evals",
+        }
+    }
+
+    /// Whether its files are JSON Lines: one JSON object in each line.
+    pub fn is_lines(self) -> bool {
+        matches!(self, Purpose::Batch | Purpose::FineTune | Purpose::Evals)
+    }
+}
+
+impl fmt::Display for Purpose {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// A word that names no purpose.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("must be one of assistants, batch, fine-tune, vision, user_data, evals")]
+pub struct UnknownPurpose;
+
+impl FromStr for Purpose {
+    type Err = UnknownPurpose;
+    fn from_str(word: &str) -> Result<Self, UnknownPurpose> {
+        Self::ALL.into_iter().find(|purpose| purpose.as_str() == word).ok_or(UnknownPurpose)
+    }
+}
+
+/// A file of a user.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredFile {
+    pub id: FileId,
+    pub owner: UserId,
+    pub blob: BlobId,
+    /// In bytes.
+    pub size: u64,
+    /// Found by content.
+    pub content_type: String,
+    /// As its owner called it.
+    pub name: String,
+    pub purpose: Purpose,
+    pub created: Timestamp,
+    /// When it goes by itself.
+    pub expires: Option<Timestamp>,
+}
+
+impl StoredFile {
+    /// Whether its time is over.
+    pub fn is_expired(&self, now: Timestamp) -> bool {
+        self.expires.is_some_and(|end| end <= now)
+    }
+}
+
+/// Which of an owner's files to list.
+#[derive(Clone, Copy, Debug)]
+pub struct FilePage {
+    /// Begin behind this one.
+    pub after: Option<FileId>,
+    pub limit: usize,
+    pub newest_first: bool,
+    pub purpose: Option<Purpose>,
+}

@@ -1,24 +1,24 @@
 //! The route table: each route with its class, access, body and error shape. A route that is not here does not exist,
 //! and one that is cannot be without a limit and a scope.
 
+mod entry;
+
 use std::sync::Arc;
 
 use atelier_domain::account::Scope;
 use atelier_service::limits::Class;
 use axum::Router;
-use axum::extract::{Request, State};
-use axum::routing::{MethodFilter, MethodRouter, on};
 use http::Method;
 
 use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
-use super::{ApiError, Call, Dialect, Reply, gate};
 use super::{
-    audio, chat_completions, embeddings, events, favicon, files, fine_tuning, generations, hooks, images,
-    keys, links, messages, models, moderations, plugins, responses, users, webhook_endpoints,
+    Dialect, audio, chat_completions, embeddings, events, favicon, files, fine_tuning, gate, generations,
+    hooks, images, keys, links, messages, models, moderations, plugins, responses, users, webhook_endpoints,
 };
 use crate::app::App;
+use entry::{Entry, delete, get, post};
 
 const KIB: usize = 1024;
 const MIB: usize = 1024 * KIB;
@@ -78,98 +78,6 @@ pub struct Route {
     pub idempotency: Idempotency,
     /// Set for a route that is to go.
     pub deprecation: Option<Deprecation>,
-}
-
-type Mount = Box<dyn FnOnce(Arc<Route>) -> MethodRouter<Arc<App>> + Send>;
-
-struct Entry {
-    route: Route,
-    mount: Mount,
-}
-
-impl Entry {
-    fn access(mut self, access: Access) -> Self {
-        self.route.access = access;
-        if access == Access::Public {
-            self.route.class = None;
-        }
-        self
-    }
-    fn body(mut self, media: Media, body_max: usize) -> Self {
-        (self.route.media, self.route.body_max) = (media, body_max);
-        self
-    }
-    fn idempotency(mut self, idempotency: Idempotency) -> Self {
-        self.route.idempotency = idempotency;
-        self
-    }
-    #[cfg_attr(not(test), expect(dead_code, reason = "no route is to go yet"))]
-    fn deprecated(mut self, deprecation: Deprecation) -> Self {
-        self.route.deprecation = Some(deprecation);
-        self
-    }
-    fn described(mut self, operation: fn() -> Operation) -> Self {
-        self.route.operation = Some(operation);
-        self
-    }
-}
-
-fn entry<H, F>(method: Method, path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
-where
-    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
-{
-    let (filter, scope, media, body_max) = match method {
-        Method::GET => (MethodFilter::GET, Scope::Read, Media::None, TEXT),
-        Method::DELETE => (MethodFilter::DELETE, Scope::Generate, Media::None, 0),
-        _ => (MethodFilter::POST, Scope::Generate, Media::Json, TEXT),
-    };
-    let access = Access::Key(scope);
-    // Whatever changes something takes keys, unless its row says otherwise.
-    let idempotency = if method == Method::POST { Idempotency::Creates } else { Idempotency::Harmless };
-    let route = Route {
-        method,
-        path,
-        class: Some(class),
-        access,
-        dialect,
-        media,
-        body_max,
-        index: 0,
-        operation: None,
-        idempotency,
-        deprecation: None,
-    };
-    let mount: Mount = Box::new(move |route| {
-        on(filter, move |State(app): State<Arc<App>>, request: Request| {
-            gate::pass(app, route, request, handler)
-        })
-    });
-    Entry { route, mount }
-}
-
-fn get<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
-where
-    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
-{
-    entry(Method::GET, path, class, dialect, handler)
-}
-
-fn post<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
-where
-    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
-{
-    entry(Method::POST, path, class, dialect, handler)
-}
-
-fn delete<H, F>(path: &'static str, class: Class, dialect: Dialect, handler: H) -> Entry
-where
-    H: Fn(Call) -> F + Clone + Send + Sync + 'static,
-    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
-{
-    entry(Method::DELETE, path, class, dialect, handler)
 }
 
 fn entries() -> Vec<Entry> {

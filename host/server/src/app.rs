@@ -326,8 +326,7 @@ impl Running {
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
-        let (files, sweep_stopped) = (app.files.clone(), stopped.clone());
-        let sweeping = async move { files.run(sweep_stopped).await };
+        let (files, collecting) = (app.files.clone(), stop.subscribe());
         let jobs = app.jobs.clone();
         let working = async move {
             if let Err(error) = jobs.read_open_jobs().await {
@@ -341,8 +340,8 @@ impl Running {
             tokio::spawn(serving),
             tokio::spawn(watching),
             tokio::spawn(renewing),
-            tokio::spawn(sweeping),
             tokio::spawn(working),
+            tokio::spawn(async move { files.run(collecting).await }),
             tokio::spawn(async move { idempotency.run(expiring).await }),
             tokio::spawn(async move { webhooks.run(telling).await }),
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),

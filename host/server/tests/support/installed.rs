@@ -53,6 +53,10 @@ fn dev_key() -> String {
     text.lines().nth(1).expect("two lines").to_owned()
 }
 
+fn client() -> Client {
+    Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client")
+}
+
 /// A port of this machine that is free at the moment.
 pub fn free_port() -> u16 {
     let listener = TcpListener::bind("127.0.0.1:0").expect("a loopback port");
@@ -75,9 +79,7 @@ impl Atelier {
         let keys = format!("[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n", dev_key());
         std::fs::write(&config, format!("{text}\n{keys}{more}")).expect("written");
         let (child, base, admin) = Self::serve(&config);
-        let client =
-            Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
-        Self { child, base, admin, key, client, config, _folder: folder }
+        Self { child, base, admin, key, client: client(), config, _folder: folder }
     }
 
     /// Starts the server; gives where callers and operators reach it.
@@ -109,6 +111,8 @@ impl Atelier {
     /// Starts it again after it was killed, on what it left.
     pub fn restart(&mut self) {
         (self.child, self.base, self.admin) = Self::serve(&self.config);
+        // The connections that the old one kept are dead.
+        self.client = client();
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {

@@ -16,7 +16,14 @@ impl Call {
     /// # Errors
     /// Too large, or the connection broke.
     pub async fn read_body(&mut self) -> Result<Bytes, ApiError> {
-        let max = self.route.body_max;
+        self.read_body_within(self.route.body_max).await
+    }
+
+    /// The same, under a tighter bound.
+    ///
+    /// # Errors
+    /// As [`Call::read_body`].
+    pub(super) async fn read_body_within(&mut self, max: usize) -> Result<Bytes, ApiError> {
         let told =
             self.parts.headers.get(CONTENT_LENGTH).and_then(|value| value.to_str().ok()?.parse::<u64>().ok());
         if told.is_some_and(|told| told > max as u64) {

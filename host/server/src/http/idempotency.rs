@@ -23,6 +23,9 @@ const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_BYTES_MAX: usize = 255;
 
+/// The largest body of a request with a key; larger ones (files) are sent without.
+const KEYED_BODY_BYTES_MAX: usize = 32 << 20;
+
 /// What becomes of a request that is sent twice: a rule of each route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Idempotency {
@@ -62,7 +65,9 @@ where
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
     let key = key(&call.parts.headers)?;
-    let body = call.read_body().await?;
+    // Two requests are held against each other whole, in memory.
+    let body_max = call.route.body_max.min(KEYED_BODY_BYTES_MAX);
+    let body = call.read_body_within(body_max).await?;
     let payload = payload::digest(&call.parts, body.clone()).await?;
     let route = route(&call.route.method, call.route.path);
     let (idempotency, owner) = (call.app.idempotency.clone(), call.caller()?.user());

@@ -132,8 +132,6 @@ fn entries() -> Vec<Entry> {
             .idempotency(Idempotency::Generates)
             .described(images::variations::describe),
         post("/v1/files", Upload, OpenAi, files::create::handle)
-            // The content of a request with a key would be held in memory; a file that is sent twice has one blob.
-            .idempotency(Idempotency::Harmless)
             .body(Media::Form, FILE)
             .described(files::create::describe),
         get("/v1/files", Status, OpenAi, files::list::handle).described(files::list::describe),
@@ -175,12 +173,14 @@ fn entries() -> Vec<Entry> {
             .described(generations::events::describe),
         get("/api/v1/events", Status, Problem, events::follow::handle).described(events::follow::describe),
         post("/api/v1/webhook-endpoints", Administration, Problem, webhook_endpoints::create::handle)
+            .idempotency(Idempotency::CreatesSecret)
             .described(webhook_endpoints::create::describe),
         get("/api/v1/webhook-endpoints", Administration, Problem, webhook_endpoints::list::handle)
             .described(webhook_endpoints::list::describe),
         get("/api/v1/webhook-endpoints/{id}", Administration, Problem, webhook_endpoints::get::handle)
             .described(webhook_endpoints::get::describe),
         post("/api/v1/webhook-endpoints/{id}", Administration, Problem, webhook_endpoints::change::handle)
+            .idempotency(Idempotency::Harmless)
             .described(webhook_endpoints::change::describe),
         post(
             "/api/v1/webhook-endpoints/{id}/rotate",
@@ -188,6 +188,7 @@ fn entries() -> Vec<Entry> {
             Problem,
             webhook_endpoints::rotate::handle,
         )
+        .idempotency(Idempotency::CreatesSecret)
         .described(webhook_endpoints::rotate::describe),
         post(
             "/api/v1/webhook-endpoints/{id}/remove",
@@ -196,6 +197,7 @@ fn entries() -> Vec<Entry> {
             webhook_endpoints::remove::handle,
         )
         .body(Media::None, 0)
+        .idempotency(Idempotency::Harmless)
         .described(webhook_endpoints::remove::describe),
         post("/api/v1/webhook-endpoints/{id}/test", Administration, Problem, webhook_endpoints::test::handle)
             .body(Media::None, 0)

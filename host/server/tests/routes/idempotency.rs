@@ -240,3 +240,17 @@ async fn a_key_that_is_none_is_refused_in_the_shape_of_its_api() {
     assert_eq!(answered(harmless).await.status(), 200, "where nothing is created it is not looked at");
     host.stop().await;
 }
+
+#[tokio::test]
+async fn a_body_too_large_to_be_held_against_another_is_refused_with_a_key_alone() {
+    let host = TestHost::start().await;
+    let upload = || {
+        let content = reqwest::multipart::Part::bytes(vec![b'x'; 33 << 20]).file_name("notes.txt");
+        let form = reqwest::multipart::Form::new().text("purpose", "user_data").part("file", content);
+        host.client.post(host.url("/v1/files")).bearer_auth(&host.key).multipart(form)
+    };
+    let keyed = upload().header("idempotency-key", "k").send().await.expect("answered");
+    assert_eq!(keyed.status(), 413);
+    assert_eq!(upload().send().await.expect("answered").status(), 200);
+    host.stop().await;
+}

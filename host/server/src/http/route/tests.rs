@@ -1,4 +1,5 @@
 use axum::body::Body;
+use axum::extract::Request;
 use tower::ServiceExt;
 
 use super::*;

@@ -10,6 +10,7 @@ mod logs;
 mod secrets;
 mod signed_calls;
 mod signers;
+mod stock;
 mod streams;
 mod support;
 mod table_bomb;

@@ -1,6 +1,6 @@
 //! A guest that grows its tables. Rust has no way to say that, so its core module is written here by hand.
 
-use std::path::PathBuf;
+use std::sync::Arc;
 
 use atelier_domain::failure::{Limit, ProviderError};
 use atelier_runtime::{InstanceSettings, Package, SandboxedProvider};
@@ -66,17 +66,22 @@ pub fn with_section(mut component: Vec<u8>, name: &str, data: &[u8]) -> Vec<u8> 
     component
 }
 
-#[tokio::test]
-async fn a_guest_that_grows_its_tables_is_stopped() {
-    let host = Host::new(profile());
-    let bytes = with_section(component(MODULE), "atelier:manifest", MANIFEST.as_bytes());
+/// An instance of the plugin that a core module's text makes.
+pub fn provider(host: &Host, module: &str) -> Arc<SandboxedProvider> {
+    let bytes = with_section(component(module), "atelier:manifest", MANIFEST.as_bytes());
     let package = Package::read(&bytes).expect("a plugin");
-    let file: PathBuf = host.artefacts.path().join("table-bomb.wasm");
+    let file = host.artefacts.path().join("by-hand.wasm");
     std::fs::write(&file, &bytes).expect("written");
     let mut config = config("127.0.0.1:9");
     config.secrets.clear();
     let settings = InstanceSettings { config, manifest: package.manifest, file, digest: package.digest };
-    let provider = SandboxedProvider::new(host.sandbox.clone(), settings).expect("a valid configuration");
+    SandboxedProvider::new(host.sandbox.clone(), settings).expect("a valid configuration")
+}
+
+#[tokio::test]
+async fn a_guest_that_grows_its_tables_is_stopped() {
+    let host = Host::new(profile());
+    let provider = provider(&host, MODULE);
     let error = chat(&provider, "any", "").await.expect_error();
     assert!(matches!(error, ProviderError::LimitReached { limit: Limit::TableElements, .. }), "{error}");
 }

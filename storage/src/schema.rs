@@ -63,10 +63,26 @@ pub(crate) enum Table {
     ClaimBytes = 33,
     /// Length and text of an error's code, inverted job id → nothing; jobs that failed.
     JobsFailed = 34,
+    /// Account → balance.
+    Balances = 10,
+    /// User, inverted entry id → entry.
+    Entries = 11,
+    /// Job id → hold; jobs that are not final.
+    Holds = 12,
+    /// User or key → budget and spending.
+    Spending = 13,
+    /// User, inverted record id → usage record.
+    Usage = 14,
+    /// User or all, dimension, day, value → sums.
+    UsageTotals = 15,
+    /// Allowance id → what is left of it.
+    Allowances = 16,
+    /// One row: up to where the journal of live calls is in the books.
+    JournalPlace = 17,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 25] = [
+    pub(crate) const ALL: [Table; 33] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -92,6 +108,14 @@ impl Table {
         Table::ClaimsByExpiry,
         Table::ClaimBytes,
         Table::JobsFailed,
+        Table::Balances,
+        Table::Entries,
+        Table::Holds,
+        Table::Spending,
+        Table::Usage,
+        Table::UsageTotals,
+        Table::Allowances,
+        Table::JournalPlace,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -135,6 +159,14 @@ impl Table {
             Table::ClaimsByExpiry => "claims_by_expiry",
             Table::ClaimBytes => "claim_bytes",
             Table::JobsFailed => "jobs_failed",
+            Table::Balances => "balances",
+            Table::Entries => "ledger_entries",
+            Table::Holds => "holds",
+            Table::Spending => "spending",
+            Table::Usage => "usage",
+            Table::UsageTotals => "usage_totals",
+            Table::Allowances => "allowances",
+            Table::JournalPlace => "journal_place",
         }
     }
 }

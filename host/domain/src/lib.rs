@@ -13,6 +13,7 @@ pub mod idempotency;
 pub mod job;
 pub mod manifest;
 pub mod model;
+pub mod money;
 pub mod plugin;
 pub mod provider;
 pub mod store;

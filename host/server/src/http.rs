@@ -3,7 +3,9 @@
 mod answer;
 mod audio;
 mod body;
+mod budgets;
 mod chat_completions;
+mod credits;
 mod deprecation;
 mod embeddings;
 mod error;
@@ -28,6 +30,7 @@ mod query;
 mod responses;
 pub mod route;
 mod sse;
+mod usage;
 mod users;
 mod webhook_endpoints;
 

@@ -16,6 +16,8 @@ mod failed_generations;
 mod idempotency;
 #[path = "routes/models.rs"]
 mod models;
+#[path = "routes/money.rs"]
+mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
 #[path = "routes/table.rs"]

@@ -5,6 +5,7 @@ use std::time::Duration;
 use atelier_domain::account::Scope;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::model::{ModelStatus, Task};
+use atelier_domain::money::Refusal;
 use atelier_domain::store::StoreError;
 use atelier_domain::text::InvalidPrompt;
 
@@ -72,6 +73,11 @@ pub enum ServiceError {
         "the first request with this idempotency key was answered, and its answer was not kept (secret, broken off or too large)"
     )]
     AnswerNotKept,
+    #[error("{model} cannot be called: its price is not set")]
+    NotPriced { model: String },
+    /// The ledger does not allow it.
+    #[error(transparent)]
+    Refused(Refusal),
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]
@@ -87,6 +93,7 @@ impl From<StoreError> for ServiceError {
     fn from(error: StoreError) -> Self {
         match error {
             StoreError::Exists { what } => Self::Exists { what },
+            StoreError::Refused(why) => Self::Refused(why),
             other => Self::Store(other),
         }
     }

@@ -12,6 +12,7 @@ pub mod fetcher;
 pub mod generation;
 pub mod idempotency;
 pub mod jobs;
+pub mod ledger;
 pub mod limits;
 pub mod meter;
 pub mod plugins;

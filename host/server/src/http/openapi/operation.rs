@@ -23,6 +23,7 @@ pub enum Tag {
     Generations,
     Events,
     Webhooks,
+    Money,
     Keys,
     Users,
     Plugins,
@@ -32,7 +33,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 14] = [
+    pub const ALL: [(Tag, &'static str); 15] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -53,6 +54,10 @@ impl Tag {
         (
             Tag::Webhooks,
             "Where you want to be told what happens to your jobs, signed as Standard Webhooks says, and what became of each telling.",
+        ),
+        (
+            Tag::Money,
+            "Credits, budgets, and what was used. Amounts are whole micro-credits: a million of them is one credit.",
         ),
         (Tag::Keys, "API keys: made with a name and scopes, shown once, revoked at once."),
         (Tag::Users, "Who may have keys. For administrators."),
@@ -75,6 +80,7 @@ impl Tag {
             Tag::Generations => "Generations",
             Tag::Events => "Events",
             Tag::Webhooks => "Webhooks",
+            Tag::Money => "Money",
             Tag::Keys => "Keys",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
@@ -232,7 +238,7 @@ impl Operation {
 
     /// Calls a provider: an unknown model, and what can go wrong behind the host.
     pub(in crate::http) fn calls_provider(self) -> Self {
-        self.refuses(&[400, 404, 413, 429, 500, 502, 503, 504])
+        self.refuses(&[400, 402, 404, 413, 429, 500, 502, 503, 504])
     }
 
     fn add(mut self, content_type: &str, content: ContentBuilder) -> Self {

@@ -190,7 +190,7 @@ async fn a_job_costs_what_was_the_price_when_it_was_let_in() {
 #[tokio::test]
 async fn a_job_whose_outcome_is_unknown_gets_its_hold_back() {
     let (_folder, store, blobs) = stores();
-    let provider = Scripted::new([Act::ChargeAndHang]);
+    let provider = Scripted::new([Act::ChargeAndHang(false)]);
     let engine = Engine::with(&store, &blobs, &provider, settings(10, 60)).await;
     let alice = rich(&store, 100).await;
     let job = admit(&engine, &alice).await;

@@ -255,7 +255,8 @@ impl Provider for Scripted {
         Ok(())
     }
     fn chat(self: Arc<Self>, context: CallContext, _: ChatRequest) -> EventStream<ChatEvent> {
-        match self.chat.lock().expect("no panic").clone() {
+        let always = self.chat.lock().expect("no panic").clone();
+        match always {
             // One event at a time, so that a reader may leave in between.
             Some(events) => Box::pin(stream::iter(events.into_iter().map(|event| Ok(vec![event])))),
             None => Box::pin(stream::once(async move { self.talk(&context).await })),

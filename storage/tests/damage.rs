@@ -6,7 +6,7 @@ use std::process::{Command, Stdio};
 
 use atelier_domain::id::UserId;
 use atelier_domain::job::Job;
-use atelier_domain::store::{AccountStore as _, JobStore as _, NewJob, StoreError};
+use atelier_domain::store::{AccountStore as _, JobStore as _, StoreError};
 use atelier_storage::Store;
 use atelier_storage::contract::sample;
 

@@ -5,7 +5,7 @@ use std::fs;
 use atelier_domain::blob::BlobStore as _;
 use atelier_domain::id::UserId;
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::store::{AccountStore as _, JobStore as _, NewJob, PluginStore as _, StoreError};
+use atelier_domain::store::{AccountStore as _, JobStore as _, PluginStore as _, StoreError};
 use atelier_domain::time::Timestamp;
 use atelier_storage::contract::sample;
 use atelier_storage::{BLOB_MEMORY_BYTES_MAX, Blobs, Opening, Store};

@@ -1,16 +1,17 @@
 //! Measures the store on this machine: `cargo run -p atelier-storage --example throughput [JOBS]`.
 //!
-//! Prints durable writes per second from one and from eight threads, the time to open the store again after a clean
+//! Prints durable writes of jobs with their holds per second from one and from eight threads, recorded live calls per second and the
+//! time to enter them into the books, the time to open the store again after a clean
 //! shutdown and without one, and (on Linux) the resident memory.
 
 use std::path::Path;
 use std::process::Command;
 use std::time::Instant;
 
-use atelier_domain::id::UserId;
-use atelier_domain::store::{JobStore as _, StoreError};
+use atelier_domain::id::KeyId;
+use atelier_domain::store::{LedgerStore as _, StoreError};
 use atelier_storage::Store;
-use atelier_storage::contract::sample;
+use atelier_storage::contract::ledger::steps::{grant, job_for, submit, used, user, wanted};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     if let Some(folder) = std::env::args().nth(2) {
@@ -35,6 +36,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         println!("{rate:.0} durable jobs a second from {threads} thread(s)");
     }
     println!("after writing: {}", resident());
+    record(&store, jobs)?;
     let started = Instant::now();
     drop(store);
     println!("shut down in {:?}", started.elapsed());
@@ -62,8 +64,27 @@ fn open(folder: &Path, how: &str) -> Result<Store, StoreError> {
 }
 
 fn write(store: &Store, count: usize) -> Result<(), StoreError> {
-    let owner = UserId::new();
-    (0..count).try_for_each(|_| store.create_job(&(&sample::job(owner)).into()))
+    let owner = user(store);
+    store.grant(&grant(owner, 1_000_000_000))?;
+    let key = KeyId::new();
+    (0..count).try_for_each(|_| {
+        let (job, hold) = job_for(owner, key, 60, 10);
+        submit(store, &job, &hold)
+    })
+}
+
+fn record(store: &Store, count: usize) -> Result<(), StoreError> {
+    let owner = user(store);
+    store.grant(&grant(owner, 1_000_000_000))?;
+    let taken = wanted(owner, KeyId::new(), 1, 1_000_000);
+    store.take_allowance(&taken)?;
+    let started = Instant::now();
+    (0..count).try_for_each(|_| store.record(&used(&taken, 1)))?;
+    println!("{:.1} µs to record a live call", started.elapsed().as_secs_f64() * 1e6 / count as f64);
+    let started = Instant::now();
+    store.fold()?;
+    println!("{:.1} µs to enter one into the books", started.elapsed().as_secs_f64() * 1e6 / count as f64);
+    Ok(())
 }
 
 /// Resident memory as Linux tells it.

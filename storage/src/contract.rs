@@ -11,7 +11,9 @@ pub mod claims;
 pub mod events;
 pub mod files;
 pub mod jobs;
+pub mod ledger;
 pub mod links;
+pub mod live;
 pub mod plugins;
 pub mod sample;
 pub mod webhooks;
@@ -112,6 +114,29 @@ macro_rules! store_contract {
             of_many_who_bring_one_callback_at_once_one_is_first
             a_mark_can_be_taken_back
             old_marks_are_swept
+        );
+        $crate::contract_tests!($open, ledger:
+            a_grant_is_made_once_and_raises_the_balance
+            a_grant_beyond_all_money_or_to_nobody_is_refused
+            a_job_is_let_in_with_its_hold_or_not_at_all
+            a_job_that_succeeds_is_charged_what_it_used_and_gets_the_rest_back
+            a_job_that_ends_otherwise_gets_everything_back
+            a_job_is_never_charged_more_than_was_set_aside
+            a_job_that_many_end_at_once_is_settled_once
+            concurrent_spenders_never_overspend_a_balance
+            concurrent_spenders_never_overspend_a_budget
+            a_budget_of_a_key_binds_that_key_alone
+            a_hold_without_credits_counts_against_budgets_alone
+            a_refund_is_made_once_and_never_more_than_was_charged
+            entries_and_records_are_listed_newest_first_in_pages
+            sums_are_kept_by_day_model_provider_and_key
+        );
+        $crate::contract_tests!($open, live:
+            an_allowance_is_as_much_as_there_is_and_the_least_at_least
+            recorded_calls_are_charged_to_their_allowance_once
+            what_is_left_of_an_allowance_comes_back_once
+            concurrent_allowances_never_overspend
+            a_call_that_costs_nothing_needs_no_allowance
         );
     };
 }

@@ -49,7 +49,7 @@ const STATE_KEY: &[u8] = b"state";
 /// An open database.
 pub(crate) struct Engine {
     db: sled::Db,
-    /// By [`Table`], then `meta`.
+    /// By [`Table::place`], then `meta`.
     trees: Vec<sled::Tree>,
     path: PathBuf,
     /// A handle of our own, to sync.

@@ -5,6 +5,7 @@ pub(crate) mod files;
 
 use atelier_domain::id::{JobId, KeyId, UserId};
 use atelier_domain::idempotency::ClaimKey;
+use atelier_domain::money::{Account, Dimension, Subject, TotalsKey};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -81,6 +82,82 @@ pub(crate) fn failed_jobs(code: &str) -> Vec<u8> {
 pub(crate) fn job_of_failed(key: &[u8]) -> Result<JobId, StoreError> {
     let id = key.split_last_chunk::<ID>().map(|(_, id)| id.map(|byte| !byte));
     id.map(JobId::from_bytes).ok_or_else(|| damaged(Table::JobsFailed, key, "its key is too short"))
+}
+
+/// Owner, then a record's id, inverted: one owner's records lie together, newest first.
+pub(crate) fn newest_first(owner: UserId, id: &[u8; ID]) -> [u8; 2 * ID] {
+    join(owner.as_bytes(), &id.map(|byte| !byte))
+}
+
+/// An account of the ledger.
+pub(crate) fn account(account: Account) -> Vec<u8> {
+    let (kind, user) = match account {
+        Account::Issued => (0, None),
+        Account::Revenue => (1, None),
+        Account::Available(user) => (2, Some(user)),
+        Account::Held(user) => (3, Some(user)),
+        Account::Allowance(user) => (4, Some(user)),
+    };
+    let mut key = vec![kind];
+    key.extend(user.iter().flat_map(|user| user.as_bytes()));
+    key
+}
+
+/// The account of a key made by [`account`].
+pub(crate) fn parse_account(key: &[u8]) -> Result<Account, StoreError> {
+    let user = |id: &[u8]| id.as_array().map(|id| UserId::from_bytes(*id));
+    match key.split_first() {
+        Some((0, [])) => Some(Account::Issued),
+        Some((1, [])) => Some(Account::Revenue),
+        Some((2, id)) => user(id).map(Account::Available),
+        Some((3, id)) => user(id).map(Account::Held),
+        Some((4, id)) => user(id).map(Account::Allowance),
+        _ => None,
+    }
+    .ok_or_else(|| damaged(Table::Balances, key, "its key is no account"))
+}
+
+/// Whose budget.
+pub(crate) fn subject(subject: Subject) -> [u8; 1 + ID] {
+    match subject {
+        Subject::User(user) => join(&[0], user.as_bytes()),
+        Subject::Key(key) => join(&[1], key.as_bytes()),
+    }
+}
+
+/// User or all, then dimension: sums of one kind lie together.
+pub(crate) fn totals_of(user: Option<UserId>, by: Dimension) -> [u8; 2 + ID] {
+    let by = match by {
+        Dimension::Day => 0,
+        Dimension::Model => 1,
+        Dimension::Provider => 2,
+        Dimension::Key => 3,
+        Dimension::User => 4,
+    };
+    match user {
+        None => join(&[0; 1 + ID], &[by]),
+        Some(user) => {
+            let mut key = [1; 2 + ID];
+            key[1..=ID].copy_from_slice(user.as_bytes());
+            key[1 + ID] = by;
+            key
+        }
+    }
+}
+
+/// Day, then value, behind [`totals_of`].
+pub(crate) fn totals(of: &[u8], key: &TotalsKey) -> Vec<u8> {
+    [of, &key.day.to_be_bytes(), key.value.as_bytes()].concat()
+}
+
+/// What [`totals`] was made of.
+pub(crate) fn parse_totals(key: &[u8]) -> Result<TotalsKey, StoreError> {
+    let parse = || {
+        let (day, value) = key.get(2 + ID..)?.split_first_chunk::<4>()?;
+        let value = String::from_utf8(value.to_vec()).ok()?;
+        Some(TotalsKey { day: u32::from_be_bytes(*day), value })
+    };
+    parse().ok_or_else(|| damaged(Table::UsageTotals, key, "its key is no day and value"))
 }
 
 /// A user's name as a key.
@@ -169,9 +246,31 @@ mod tests {
         }
 
         #[test]
+        fn accounts_and_sums_give_back_what_they_were_made_of(user: [u8; 16], day: u32, value: String) {
+            let user = UserId::from_bytes(user);
+            for made in [Account::Issued, Account::Revenue, Account::Available(user), Account::Held(user), Account::Allowance(user)] {
+                prop_assert_eq!(parse_account(&account(made)).expect("well-formed"), made);
+            }
+            let made = TotalsKey { day, value };
+            for by in Dimension::ALL {
+                prop_assert_eq!(parse_totals(&totals(&totals_of(Some(user), by), &made)).expect("well-formed"), made.clone());
+                prop_assert_eq!(parse_totals(&totals(&totals_of(None, by), &made)).expect("well-formed"), made.clone());
+            }
+        }
+
+        #[test]
+        fn sums_sort_by_day_then_value(a: (u32, String), b: (u32, String)) {
+            let of = totals_of(None, Dimension::Model);
+            let key = |(day, value): (u32, String)| totals(&of, &TotalsKey { day, value });
+            prop_assert_eq!(key(a.clone()).cmp(&key(b.clone())), a.cmp(&b));
+        }
+
+        #[test]
         fn a_key_of_another_length_is_damage(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
             prop_assert_eq!(parse_wake(&bytes).is_ok(), bytes.len() == 24);
             prop_assert_eq!(job_of_owned(&bytes).is_ok(), bytes.len() == 32);
+            prop_assert!(parse_account(&bytes).is_err() || [1, 17].contains(&bytes.len()));
+            prop_assert!(parse_totals(&bytes).is_err() || bytes.len() >= 22);
         }
     }
 

@@ -5,8 +5,8 @@
 //!
 //! # What is promised
 //! - A *durable* write is on disk before its method returns; concurrent writers share one flush.
-//! - A *recorded* write (only [`touch_key`](atelier_domain::store::AccountStore::touch_key)) is on disk within about
-//!   50 ms.
+//! - A *recorded* write ([`touch_key`](atelier_domain::store::AccountStore::touch_key) and
+//!   [`record`](atelier_domain::store::LedgerStore::record)) is on disk within about 50 ms.
 //! - Damage is noticed at [`Store::open`]: it gives an error rather than fewer rows.
 
 mod blobs;
@@ -15,6 +15,7 @@ mod codec;
 pub mod contract;
 mod engine;
 mod folder;
+mod journal;
 mod keys;
 mod mark;
 mod schema;

@@ -84,10 +84,26 @@ pub(crate) enum Table {
     LinksExpiring = 58,
     /// Owner, inverted job id → nothing; trainings.
     TrainingsByOwner = 59,
+    /// Account → balance.
+    Balances = 10,
+    /// User, inverted entry id → entry.
+    Entries = 11,
+    /// Job id → hold; jobs that are not final.
+    Holds = 12,
+    /// User or key → budget and spending.
+    Spending = 13,
+    /// User, inverted record id → usage record.
+    Usage = 14,
+    /// User or all, dimension, day, value → sums.
+    UsageTotals = 15,
+    /// Allowance id → what is left of it.
+    Allowances = 16,
+    /// One row: up to where the journal of live calls is in the books.
+    JournalPlace = 17,
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 35] = [
+    pub(crate) const ALL: [Table; 43] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -123,6 +139,14 @@ impl Table {
         Table::LinksByOwner,
         Table::LinksExpiring,
         Table::TrainingsByOwner,
+        Table::Balances,
+        Table::Entries,
+        Table::Holds,
+        Table::Spending,
+        Table::Usage,
+        Table::UsageTotals,
+        Table::Allowances,
+        Table::JournalPlace,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -176,6 +200,14 @@ impl Table {
             Table::LinksByOwner => "links_by_owner",
             Table::LinksExpiring => "links_expiring",
             Table::TrainingsByOwner => "trainings_by_owner",
+            Table::Balances => "balances",
+            Table::Entries => "ledger_entries",
+            Table::Holds => "holds",
+            Table::Spending => "spending",
+            Table::Usage => "usage",
+            Table::UsageTotals => "usage_totals",
+            Table::Allowances => "allowances",
+            Table::JournalPlace => "journal_place",
         }
     }
 }

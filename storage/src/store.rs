@@ -1,4 +1,4 @@
-//! The database behind the ports of accounts, plugins, jobs, their events, webhooks, callbacks and claims.
+//! The database behind the ports of accounts, plugins, jobs, their events, webhooks, callbacks and claims, and the ledger.
 
 mod accounts;
 mod blob_names;
@@ -8,6 +8,7 @@ mod deliveries;
 mod events;
 mod files;
 mod jobs;
+mod ledger;
 mod links;
 mod plugins;
 mod rows;
@@ -21,6 +22,7 @@ use std::sync::{Arc, OnceLock};
 use atelier_domain::store::{EventWatcher, Noted, StoreError};
 
 use crate::engine::{Engine, State, unavailable};
+use crate::journal::Journal;
 use crate::mark::{Mark, MarkState};
 use crate::seal::SealState;
 use crate::{folder, schema, seal};
@@ -45,6 +47,7 @@ pub enum Opening {
 pub struct Store {
     /// Taken when dropped.
     engine: Option<Engine>,
+    journal: Journal,
     path: PathBuf,
     opening: Opening,
     /// Told of events once they are durable.
@@ -95,7 +98,11 @@ impl Store {
             folder::sync(folder).map_err(unavailable)?;
         }
         let watcher = OnceLock::new();
-        Ok(Self { engine: Some(engine), path: path.to_owned(), opening, watcher, _lock: lock })
+        let journal = Journal::open(path, ledger::journal_place(&engine)?)?;
+        let path = path.to_owned();
+        let store = Self { engine: Some(engine), journal, path, opening, watcher, _lock: lock };
+        store.settle_live_calls()?;
+        Ok(store)
     }
 
     /// How it was found.

@@ -121,6 +121,10 @@ fn derived(purpose: &str, made: Timestamp, parts: &[&[u8]]) -> Uuid {
     bytes[8] = 0x80 | (bytes[8] & 0x3f);
     Uuid::from_bytes(bytes)
 }
+uuid_id!(/// An entry of the ledger's journal.
+    EntryId, "ledger entry id");
+uuid_id!(/// A record of what one call or job used.
+    UsageId, "usage record id");
 
 /// Name of a configured instance of a provider: the first part of its models' ids.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]

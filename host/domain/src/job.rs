@@ -8,6 +8,7 @@ use crate::blob::BlobId;
 use crate::generation::media::Ticket;
 use crate::generation::usage::UsageLine;
 use crate::id::{FileId, JobId, UserId};
+use crate::money::Bill;
 use crate::time::Timestamp;
 
 /// Where a job stands. The last three are final.
@@ -162,6 +163,9 @@ pub struct Job {
     pub outputs: Vec<StoredOutput>,
     pub usage: Vec<UsageLine>,
     pub error: Option<JobError>,
+    /// What it costs.
+    #[serde(default)]
+    pub bill: Bill,
 }
 
 impl Job {
@@ -180,6 +184,7 @@ impl Job {
             outputs: Vec::new(),
             usage: Vec::new(),
             error: None,
+            bill: Bill { cost: None, is_estimated: false, ..self.bill },
             ..self
         }
     }

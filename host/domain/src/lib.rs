@@ -15,6 +15,7 @@ pub mod job;
 pub mod link;
 pub mod manifest;
 pub mod model;
+pub mod money;
 pub mod plugin;
 pub mod provider;
 pub mod store;

@@ -2,6 +2,7 @@
 
 mod callbacks;
 mod events;
+mod ledger;
 mod webhooks;
 
 use std::fmt;
@@ -13,11 +14,13 @@ use crate::id::{FileId, JobId, KeyId, LinkId, UserId};
 use crate::idempotency::{Claim, ClaimKey};
 use crate::job::Job;
 use crate::link::Link;
+use crate::money::{Hold, Refusal};
 use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
 
 pub use callbacks::{CallbackMark, CallbackStore};
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
+pub use ledger::{Audit, LedgerStore};
 pub use webhooks::{AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore};
 
 /// Why the store could not do as asked.
@@ -34,6 +37,9 @@ pub enum StoreError {
     Damaged(String),
     #[error("the store cannot be used: {0}")]
     Unavailable(String),
+    /// The ledger does not allow it; nothing was changed.
+    #[error(transparent)]
+    Refused(#[from] Refusal),
 }
 
 /// Users and their keys.
@@ -75,11 +81,14 @@ pub struct NewJob<'a> {
     pub job: &'a Job,
     /// The claim of the request that it is the answer to.
     pub claim: Option<(&'a ClaimKey, &'a Claim)>,
+    /// What it may cost.
+    pub hold: Option<&'a Hold>,
 }
 
 impl<'a> From<&'a Job> for NewJob<'a> {
+    /// Nothing beside it.
     fn from(job: &'a Job) -> Self {
-        Self { job, claim: None }
+        Self { job, claim: None, hold: None }
     }
 }
 
@@ -87,6 +96,9 @@ impl<'a> From<&'a Job> for NewJob<'a> {
 pub trait JobStore: Send + Sync + fmt::Debug {
     /// Adds a job with all that belongs to it in one transaction, durably. The claim must be free, have expired when
     /// the job is created, or have been begun by the same request.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the id is taken; [`StoreError::Refused`] if its owner may not spend what it may cost.
     fn create_job(&self, new: &NewJob<'_>) -> Result<(), StoreError>;
     /// The owner's job; another's is none.
     fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError>;
@@ -102,7 +114,8 @@ pub trait JobStore: Send + Sync + fmt::Debug {
         limit: usize,
     ) -> Result<Vec<Job>, StoreError>;
     /// Reads, changes and writes one job in a transaction, durably. `change` may run again and must do nothing else; it returns
-    /// whether to write. Gives the job as it then is, or `None` if there is none.
+    /// whether to write. A change that makes the job final settles or releases its hold, and sets its cost. Gives the job as it then is,
+    /// or `None` if there is none.
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError>;
     /// Jobs that are not final, by the time they want to be woken: `limit` at most. Takes time by the open jobs only.
     fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError>;

@@ -19,6 +19,7 @@ use atelier_service::files::{FileLimits, FilePorts, Files};
 use atelier_service::generation::{CallBudget, Generations};
 use atelier_service::idempotency::{Idempotency, IdempotencyLimits};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
+use atelier_service::ledger::Ledger;
 use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
@@ -59,6 +60,7 @@ pub struct App {
     pub idempotency: Idempotency,
     pub files: Files,
     pub links: Links,
+    pub ledger: Arc<Ledger>,
     pub callbacks: Callbacks,
     pub events: Events,
     pub webhooks: Webhooks,
@@ -128,6 +130,7 @@ impl App {
         };
         let limits = FileLimits { quota_bytes: config.storage.quota_bytes, grace: config.storage.grace };
         let files = Files::new(files, limits);
+        let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), config.money.clone()));
         let ports = JobPorts {
             store: store.clone(),
             blobs: office.blobs.clone(),
@@ -137,6 +140,7 @@ impl App {
             clock: clock.clone(),
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
+            ledger: ledger.clone(),
         };
         let jobs = Jobs::new(
             ports,
@@ -177,11 +181,12 @@ impl App {
             clock,
             accounts,
             limiter,
-            generations: Generations::new(registry.clone(), budget),
+            generations: Generations::new(registry.clone(), ledger.clone(), budget),
             jobs,
             idempotency,
             files,
             links,
+            ledger,
             callbacks,
             events,
             webhooks,
@@ -294,6 +299,9 @@ pub struct Running {
     pub admin_address: SocketAddr,
     stop: watch::Sender<bool>,
     tasks: Vec<JoinHandle<()>>,
+    settle: watch::Sender<bool>,
+    /// Ends after the others: their calls are recorded until then.
+    accounting: JoinHandle<()>,
 }
 
 impl Running {
@@ -308,6 +316,7 @@ impl Running {
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let app = App::build(config).await?;
         let (stop, stopped) = watch::channel(false);
+        let (settle, settled) = watch::channel(false);
         let server = &app.config.server;
         let bounds = Bounds {
             connections_max: server.connections_max,
@@ -336,6 +345,8 @@ impl Running {
         };
         let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
+        let ledger = app.ledger.clone();
+        let accounting = async move { ledger.run(settled).await };
         let tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(watching),
@@ -347,8 +358,9 @@ impl Running {
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
         ];
+        let accounting = tokio::spawn(accounting);
         tracing::info!(%address, %admin_address, "listening");
-        Ok(Self { app, address, admin_address, stop, tasks })
+        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting })
     }
 
     /// Stops accepting, and waits for what runs, within the configured deadline.
@@ -358,10 +370,16 @@ impl Running {
         // Feeds end by themselves after minutes only; their readers go on elsewhere or later.
         self.app.hub.close();
         for task in self.tasks {
-            if let Err(error) = task.await {
-                tracing::error!(%error, "a task of the server ended unexpectedly");
-            }
+            ended(task).await;
         }
+        self.settle.send_replace(true);
+        ended(self.accounting).await;
+    }
+}
+
+async fn ended(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "a task of the server ended unexpectedly");
     }
 }
 

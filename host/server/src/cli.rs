@@ -1,7 +1,9 @@
 //! The command line.
 
 mod author;
+mod budget;
 mod compile;
+mod credit;
 mod desk;
 mod doctor;
 mod init;
@@ -44,6 +46,12 @@ enum Verb {
     /// Create, list and disable users
     #[command(subcommand)]
     User(user::User),
+    /// Grant credits, and see what a user has
+    #[command(subcommand)]
+    Credit(credit::Credit),
+    /// Set what a user or key may spend in a day or month, and see what was spent
+    #[command(subcommand)]
+    Budget(budget::Budget),
     /// Install and manage plugins, or write one
     #[command(subcommand)]
     Plugin(plugin::Plugin),
@@ -77,6 +85,8 @@ pub fn run() -> ExitCode {
         Verb::Doctor(configured) => in_runtime(doctor::run(configured)),
         Verb::Key(key) => in_runtime(key.run()),
         Verb::User(user) => in_runtime(user.run()),
+        Verb::Credit(credit) => in_runtime(credit.run()),
+        Verb::Budget(budget) => in_runtime(budget.run()),
         Verb::Plugin(plugin) => in_runtime(plugin.run()),
         Verb::Openapi => openapi(),
         Verb::Compile(compile) => compile.run(),

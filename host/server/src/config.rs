@@ -4,6 +4,7 @@
 mod events;
 mod jobs;
 mod limits;
+mod money;
 mod plugins;
 mod reader;
 mod sandbox;
@@ -26,6 +27,8 @@ pub use sandbox::Sandbox;
 pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage, Upstream};
 
 use atelier_domain::plugin::InstanceConfig;
+use atelier_service::ledger::LedgerSettings;
+use money::{Money, Price};
 
 /// Exit code for a bad configuration (`EX_USAGE` of sysexits).
 pub const EXIT_BAD_CONFIGURATION: u8 = 64;
@@ -49,6 +52,7 @@ pub struct Config {
     pub sandbox: Sandbox,
     pub models: Models,
     pub local: Local,
+    pub money: LedgerSettings,
     pub log: Log,
 }
 
@@ -134,6 +138,9 @@ impl Config {
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
         let local = root.section("local", |section| Local::read(section, folder));
+        let money = root.section("money", Money::read);
+        let prices = root.sections("price", Price::read);
+        let money = money.with(prices, &mut root);
         let log = root.section("log", Log::read);
         plugins::check_names(&mut root, &mut instances, &local);
         let mistakes = root.finish();
@@ -156,6 +163,7 @@ impl Config {
             sandbox,
             models,
             local,
+            money,
             log,
         })
     }

@@ -3,8 +3,10 @@
 mod answer;
 mod audio;
 mod body;
+mod budgets;
 mod chat_completions;
 mod content;
+mod credits;
 mod deprecation;
 mod embeddings;
 mod error;
@@ -32,6 +34,7 @@ mod query;
 mod responses;
 pub mod route;
 mod sse;
+mod usage;
 mod users;
 mod webhook_endpoints;
 

@@ -22,6 +22,8 @@ mod idempotency;
 mod links;
 #[path = "routes/models.rs"]
 mod models;
+#[path = "routes/money.rs"]
+mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
 #[path = "routes/table.rs"]

@@ -6,6 +6,7 @@ use atelier_domain::account::Scope;
 use atelier_domain::blob::BlobId;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::model::{ModelStatus, Task};
+use atelier_domain::money::Refusal;
 use atelier_domain::store::StoreError;
 use atelier_domain::text::InvalidPrompt;
 
@@ -78,6 +79,11 @@ pub enum ServiceError {
     /// A row names a blob that is not in the blob store, or is not what it was: somebody has changed the folder.
     #[error("the content of {what} is gone: blob {blob} is {state}; restore it from a backup")]
     ContentMissing { what: &'static str, blob: BlobId, state: &'static str },
+    #[error("{model} cannot be called: its price is not set")]
+    NotPriced { model: String },
+    /// The ledger does not allow it.
+    #[error(transparent)]
+    Refused(Refusal),
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]
@@ -94,6 +100,7 @@ impl From<StoreError> for ServiceError {
         match error {
             StoreError::Exists { what } => Self::Exists { what },
             StoreError::QuotaExceeded { used, max, .. } => Self::QuotaExceeded { used, max },
+            StoreError::Refused(why) => Self::Refused(why),
             other => Self::Store(other),
         }
     }

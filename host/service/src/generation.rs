@@ -1,6 +1,7 @@
 //! Live generations: from a caller's request to a provider's events.
 
 pub mod answer;
+mod expected;
 mod live;
 pub mod options;
 mod token_count;
@@ -23,6 +24,7 @@ pub use live::{Live, LiveEvent};
 
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::ledger::{Admission, Charge, Expected, Ledger};
 use crate::meter::CallRecord;
 use crate::registry::{ModelEntry, Registry, Resolved};
 
@@ -52,13 +54,14 @@ pub struct Answered<T> {
 #[derive(Debug)]
 pub struct Generations {
     registry: Arc<Registry>,
+    ledger: Arc<Ledger>,
     budget: CallBudget,
 }
 
 impl Generations {
     /// Live calls of the registry's models.
-    pub fn new(registry: Arc<Registry>, budget: CallBudget) -> Self {
-        Self { registry, budget }
+    pub fn new(registry: Arc<Registry>, ledger: Arc<Ledger>, budget: CallBudget) -> Self {
+        Self { registry, ledger, budget }
     }
 
     /// The model of a request, before the rest of it is read.
@@ -84,8 +87,10 @@ impl Generations {
         request.model.clone_from(&resolved.model.info.id);
         let context = context(caller, self.budget.chat);
         let started = Instant::now();
-        let events = resolved.provider.chat(context, request);
-        Ok(Live::new(caller, resolved.model, Task::Chat, started, events))
+        let Resolved { provider, model } = resolved;
+        let admission =
+            self.ledger.admit(caller, &model, Task::Chat, expected::chat(&request, &model.info.limits))?;
+        Ok(Live::new(caller, model, Task::Chat, started, admission, move || provider.chat(context, request)))
     }
 
     /// Speaks a text.
@@ -101,9 +106,13 @@ impl Generations {
         check_text("input", &request.text)?;
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
+        let context = context(caller, self.budget.other);
         let started = Instant::now();
-        let events = resolved.provider.speak(context(caller, self.budget.other), request);
-        Ok(Live::new(caller, resolved.model, Task::Speech, started, events))
+        let Resolved { provider, model } = resolved;
+        let admission = self.ledger.admit(caller, &model, Task::Speech, expected::speech(&request))?;
+        Ok(Live::new(caller, model, Task::Speech, started, admission, move || {
+            provider.speak(context, request)
+        }))
     }
 
     /// Writes down what is spoken.
@@ -123,9 +132,11 @@ impl Generations {
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
         let task = if request.translate { Task::Translation } else { Task::Transcription };
+        let context = context(caller, self.budget.other);
         let started = Instant::now();
-        let events = resolved.provider.transcribe(context(caller, self.budget.other), request);
-        Ok(Live::new(caller, resolved.model, task, started, events))
+        let Resolved { provider, model } = resolved;
+        let admission = self.ledger.admit(caller, &model, task, expected::TRANSCRIPTION)?;
+        Ok(Live::new(caller, model, task, started, admission, move || provider.transcribe(context, request)))
     }
 
     /// Turns inputs into vectors, one for each, in order.
@@ -147,9 +158,10 @@ impl Generations {
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
         let wanted = request.inputs.len();
+        let expected = expected::embedding(&request);
+        let charge = self.admitted(caller, &resolved.model, Task::Embedding, expected).await?;
         let call = resolved.provider.embed(context(caller, self.budget.other), request);
-        let answered =
-            self.timed(caller, &resolved.model, Task::Embedding, call, |value| &value.usage).await?;
+        let answered = self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await?;
         if answered.value.vectors.len() != wanted {
             return Err(ServiceError::AnswerBrokenOff { instance: resolved.model.id.instance().to_owned() });
         }
@@ -175,19 +187,37 @@ impl Generations {
         }
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
+        let expected = expected::moderation(&request);
+        let charge = self.admitted(caller, &resolved.model, Task::Moderation, expected).await?;
         let call = resolved.provider.moderate(context(caller, self.budget.other), request);
-        self.timed(caller, &resolved.model, Task::Moderation, call, |value| &value.usage).await
+        self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await
+    }
+
+    /// Sets aside what a call may cost, and waits for that where it must.
+    async fn admitted(
+        &self,
+        caller: &Caller,
+        model: &Arc<ModelEntry>,
+        task: Task,
+        expected: Expected,
+    ) -> Result<Charge, ServiceError> {
+        match self.ledger.admit(caller, model, task, expected)? {
+            Admission::Now(charge) => Ok(charge),
+            Admission::Later(charge) => charge.await,
+        }
     }
 
     async fn timed<T>(
         &self,
         caller: &Caller,
         model: &Arc<ModelEntry>,
-        task: Task,
+        charge: Charge,
         call: impl Future<Output = Result<T, atelier_domain::failure::ProviderError>>,
         usage: impl Fn(&T) -> &[UsageLine],
     ) -> Result<Answered<T>, ServiceError> {
         let started = Instant::now();
+        let task = charge.task;
+        let mut pending = Pending(Some(charge));
         let outcome = match tokio::time::timeout(self.budget.other, call).await {
             Ok(outcome) => outcome.map_err(ServiceError::Provider),
             Err(_) => Err(ServiceError::TimedOut { what: "the provider's answer", after: self.budget.other }),
@@ -208,7 +238,25 @@ impl Generations {
             first: None,
             usage: lines,
         });
+        pending.record(word, lines);
         outcome.map(|value| Answered { model: model.clone(), value, provider_time: duration })
+    }
+}
+
+/// A call that is waited for as a whole. It is recorded also when its caller leaves meanwhile.
+struct Pending(Option<Charge>);
+
+impl Pending {
+    fn record(&mut self, outcome: &str, usage: &[UsageLine]) {
+        if let Some(charge) = self.0.take() {
+            charge.record(outcome, usage, 0);
+        }
+    }
+}
+
+impl Drop for Pending {
+    fn drop(&mut self) {
+        self.record("abandoned", &[]);
     }
 }
 

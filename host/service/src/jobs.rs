@@ -30,6 +30,7 @@ use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
 use crate::fetcher::Fetcher;
 use crate::files::opened;
+use crate::ledger::Ledger;
 use crate::meter::Meter;
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
@@ -83,6 +84,7 @@ pub struct JobPorts {
     pub fetcher: Arc<dyn Fetcher>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
+    pub ledger: Arc<Ledger>,
     /// Absent: no provider is asked to call back.
     pub callbacks: Option<CallbackAddresses>,
 }

@@ -13,6 +13,7 @@ pub mod files;
 pub mod generation;
 pub mod idempotency;
 pub mod jobs;
+pub mod ledger;
 pub mod limits;
 pub mod links;
 pub mod meter;

@@ -18,6 +18,10 @@ mod files;
 mod idempotency;
 #[path = "providers/jobs.rs"]
 mod jobs;
+#[path = "providers/live_money.rs"]
+mod live_money;
+#[path = "providers/money.rs"]
+mod money;
 #[path = "providers/registry.rs"]
 mod registry;
 #[path = "providers/trainings.rs"]

@@ -13,6 +13,7 @@ use atelier_domain::job::{
 use atelier_domain::link::{Artifact, Link, LinkKind};
 use atelier_domain::manifest::Manifest;
 use atelier_domain::model::Description;
+use atelier_domain::money::{Bill, MicroCredits, PriceLine, PriceSnapshot};
 use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{EndpointSecret, SigningSecret, WebhookEndpoint};
@@ -82,6 +83,12 @@ pub fn plugin(id: &str) -> InstalledPlugin {
     InstalledPlugin { current: version("1.1.0"), previous: Some(Box::new(version("1.0.0"))), enabled: true }
 }
 
+/// An image costs this many micro-credits.
+pub fn price(of_image: u64) -> PriceSnapshot {
+    let per_million = MicroCredits::new(of_image * 1_000_000).expect("small");
+    PriceSnapshot::new(vec![PriceLine { meter: "images".to_owned(), attributes: Vec::new(), per_million }])
+}
+
 /// A job that is being processed.
 pub fn job(owner: UserId) -> Job {
     Job {
@@ -143,6 +150,7 @@ pub fn job(owner: UserId) -> Job {
         ],
         usage: vec![UsageLine::new("images", 1)],
         error: Some(JobError { code: "timeout".to_owned(), message: "late".to_owned() }),
+        bill: Bill { key: Some(KeyId::new()), price: Some(price(40_000)), ..Bill::default() },
     }
 }
 

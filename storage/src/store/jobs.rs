@@ -5,7 +5,7 @@ use atelier_domain::job::Job;
 use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
-use super::{Store, blob_names, claims, events};
+use super::{Store, blob_names, claims, events, ledger};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
@@ -24,6 +24,9 @@ impl JobStore for Store {
             }
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
             txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            if let Some(hold) = new.hold {
+                ledger::place_hold(txn, job, hold)?;
+            }
             index_failed(txn, None, job)?;
             if job.request.training.is_some() {
                 txn.put(Table::TrainingsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
@@ -74,18 +77,25 @@ impl JobStore for Store {
                 let what = format!("the id or owner of job {id}, which must stay,");
                 return Err(StoreError::Conflict { what });
             }
-            let (row, now) = (encode(Table::Jobs, &job)?, events::now());
+            let now = events::now();
+            // Drawn here, since a transaction may run again.
+            let closing = (job.state.is_final() && !old.state.is_final()).then(ledger::Closing::default);
             let written = self.engine().write(|txn| {
                 if txn.get(Table::Jobs, key)?.as_ref() != Some(&old_row) {
                     return Ok(None);
                 }
-                txn.put(Table::Jobs, key, &row)?;
+                let mut job = job.clone();
+                if let Some(closing) = &closing {
+                    ledger::close(txn, &mut job, closing)?;
+                }
+                txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
                 index_failed(txn, Some(&old), &job)?;
                 index_open(txn, Some(&old), &job)?;
                 blob_names::follow(txn, Some(&old), &job)?;
-                Ok(Some(events::note(txn, Some(&old), &job, now)?))
+                let noted = events::note(txn, Some(&old), &job, now)?;
+                Ok(Some((noted, job)))
             })?;
-            if let Some(noted) = written {
+            if let Some((noted, job)) = written {
                 self.engine().make_durable()?;
                 self.tell(noted);
                 return Ok(Some(job));

@@ -5,8 +5,10 @@ pub(super) mod server;
 use anyhow::bail;
 use atelier_domain::account::{ApiKey, Role, Scope, User};
 use atelier_domain::id::{KeyId, UserId};
+use atelier_domain::money::{Balance, BudgetLimits, Counter, MicroCredits, Spending};
 use atelier_domain::time::{Clock, SystemClock, Timestamp};
 use atelier_service::accounts::Accounts;
+use atelier_service::ledger::{Authority, Ledger};
 use serde::Deserialize;
 
 use super::Configured;
@@ -19,8 +21,8 @@ const DAY_MS: u64 = 86_400_000;
 
 /// Where accounts are administered.
 pub(super) enum Desk {
-    Store(Accounts),
-    Server(Server),
+    Store(Box<(Accounts, Ledger)>),
+    Server(Box<Server>),
 }
 
 #[derive(Debug, Deserialize)]
@@ -41,25 +43,46 @@ pub(super) struct KeyRow {
     pub revoked: Option<String>,
 }
 
+#[derive(Debug, Deserialize)]
+pub(super) struct BalanceRow {
+    pub available: MicroCredits,
+    pub held: MicroCredits,
+    pub allowance: MicroCredits,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct BudgetRow {
+    pub day: PeriodRow,
+    pub month: PeriodRow,
+}
+
+#[derive(Debug, Deserialize)]
+pub(super) struct PeriodRow {
+    pub limit: Option<MicroCredits>,
+    pub spent: MicroCredits,
+    pub held: MicroCredits,
+}
+
 impl Desk {
     /// The server's, if it answers at the configured address; else the store's.
     pub(super) async fn open(configured: &Configured) -> anyhow::Result<Self> {
         let config: Config = configured.load()?;
         Ok(match Server::at_work(&config).await? {
-            Some(server) => Self::Server(server),
-            None => Self::Store(Office::open(&config).await?),
+            Some(server) => Self::Server(Box::new(server)),
+            None => Self::Store(Box::new(Office::open(&config).await?)),
         })
     }
 
     pub(super) async fn create_user(&self, name: &str, role: Role) -> anyhow::Result<UserRow> {
         match self {
-            Self::Store(accounts) => Ok(accounts.create_user(name, role).await?.into()),
+            Self::Store(store) => Ok(store.0.create_user(name, role).await?.into()),
             Self::Server(server) => server.create_user(name, role).await,
         }
     }
 
     pub(super) async fn users(&self) -> anyhow::Result<Vec<UserRow>> {
-        let Self::Store(accounts) = self else { return self.server()?.users().await };
+        let Self::Store(store) = self else { return self.server()?.users().await };
+        let accounts = &store.0;
         let (mut all, mut after): (Vec<UserRow>, Option<UserId>) = (Vec::new(), None);
         loop {
             let page = accounts.users(after, PAGE).await?;
@@ -71,7 +94,8 @@ impl Desk {
 
     pub(super) async fn set_disabled(&self, name: &str, disabled: bool) -> anyhow::Result<()> {
         match self {
-            Self::Store(accounts) => {
+            Self::Store(store) => {
+                let accounts = &store.0;
                 let user = accounts.user_by_name(name).await?;
                 accounts.set_disabled(user.id, disabled).await?;
                 Ok(())
@@ -89,7 +113,8 @@ impl Desk {
         days: Option<u64>,
     ) -> anyhow::Result<(String, String)> {
         match self {
-            Self::Store(accounts) => {
+            Self::Store(store) => {
+                let accounts = &store.0;
                 let owner = accounts.user_by_name(user).await?;
                 let until = |days: u64| Timestamp(now().0.saturating_add(days.saturating_mul(DAY_MS)));
                 let made = accounts.create_key(owner.id, name, scopes, days.map(until)).await?;
@@ -100,7 +125,8 @@ impl Desk {
     }
 
     pub(super) async fn keys(&self, user: &str) -> anyhow::Result<Vec<KeyRow>> {
-        let Self::Store(accounts) = self else { return self.server()?.keys(user).await };
+        let Self::Store(store) = self else { return self.server()?.keys(user).await };
+        let accounts = &store.0;
         let owner = accounts.user_by_name(user).await?;
         let (mut all, mut after): (Vec<KeyRow>, Option<KeyId>) = (Vec::new(), None);
         loop {
@@ -113,11 +139,66 @@ impl Desk {
 
     pub(super) async fn revoke_key(&self, user: &str, id: KeyId) -> anyhow::Result<()> {
         match self {
-            Self::Store(accounts) => {
+            Self::Store(store) => {
+                let accounts = &store.0;
                 let owner = accounts.user_by_name(user).await?;
                 Ok(accounts.revoke_key(owner.id, id).await?)
             }
             Self::Server(server) => server.revoke_key(user, id).await,
+        }
+    }
+
+    pub(super) async fn grant(
+        &self,
+        user: &str,
+        amount: MicroCredits,
+        reason: &str,
+    ) -> anyhow::Result<BalanceRow> {
+        match self {
+            Self::Store(store) => {
+                let (accounts, ledger) = &**store;
+                let owner = accounts.user_by_name(user).await?;
+                Ok(ledger.grant(Authority::Operator, owner.id, amount, reason).await?.into())
+            }
+            Self::Server(server) => server.grant(user, amount, reason).await,
+        }
+    }
+
+    pub(super) async fn balance(&self, user: &str) -> anyhow::Result<BalanceRow> {
+        match self {
+            Self::Store(store) => {
+                let (accounts, ledger) = &**store;
+                let owner = accounts.user_by_name(user).await?;
+                Ok(ledger.balance(owner.id).await?.into())
+            }
+            Self::Server(server) => server.balance(user).await,
+        }
+    }
+
+    pub(super) async fn set_budget(
+        &self,
+        user: &str,
+        key: Option<KeyId>,
+        limits: BudgetLimits,
+    ) -> anyhow::Result<BudgetRow> {
+        match self {
+            Self::Store(store) => {
+                let (accounts, ledger) = &**store;
+                let owner = accounts.user_by_name(user).await?;
+                Ok(ledger.set_budget(Authority::Operator, owner.id, key, limits).await?.into())
+            }
+            Self::Server(server) => server.set_budget(user, key, limits).await,
+        }
+    }
+
+    pub(super) async fn budget(&self, user: &str, key: Option<KeyId>) -> anyhow::Result<BudgetRow> {
+        match self {
+            Self::Store(store) => {
+                let (accounts, ledger) = &**store;
+                let owner = accounts.user_by_name(user).await?;
+                Ok(ledger.budget(owner.id, key).await?.into())
+            }
+            Self::Server(server) => server.budget(user, key).await,
         }
     }
 
@@ -131,6 +212,22 @@ impl Desk {
 
 fn now() -> Timestamp {
     SystemClock::default().now()
+}
+
+impl From<Balance> for BalanceRow {
+    fn from(balance: Balance) -> Self {
+        Self { available: balance.available, held: balance.held, allowance: balance.allowance }
+    }
+}
+
+impl From<Spending> for BudgetRow {
+    fn from(spending: Spending) -> Self {
+        let row = |limit, counter: Counter| PeriodRow { limit, spent: counter.spent, held: counter.held };
+        Self {
+            day: row(spending.limits.day, spending.day),
+            month: row(spending.limits.month, spending.month),
+        }
+    }
 }
 
 impl From<User> for UserRow {

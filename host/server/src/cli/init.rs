@@ -45,7 +45,7 @@ impl Init {
         file.write_all(template::TEXT.as_bytes())?;
         file.sync_all()?;
         let config = Config::load(&path)?;
-        let office = Office::open(&config).await?;
+        let (office, _) = Office::open(&config).await?;
         let administrator = office.create_user(&self.name, Role::Administrator).await?;
         let key = office.create_key(administrator.id, "first key", Scope::ALL.to_vec(), None).await?;
         println!("Wrote {} and {}.", path.display(), config.storage.path.display());

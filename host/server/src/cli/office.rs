@@ -7,6 +7,7 @@ use atelier_domain::store::StoreError;
 use atelier_domain::time::SystemClock;
 use atelier_runtime::NoObserver;
 use atelier_service::accounts::Accounts;
+use atelier_service::ledger::Ledger;
 use atelier_service::plugins::Plugins;
 use atelier_service::{StoragePool, StoragePoolLimits};
 use atelier_storage::Store;
@@ -18,10 +19,12 @@ use crate::config::Config;
 pub(super) struct Office;
 
 impl Office {
-    pub(super) async fn open(config: &Config) -> anyhow::Result<Accounts> {
+    pub(super) async fn open(config: &Config) -> anyhow::Result<(Accounts, Ledger)> {
         let store = Self::store(config).await?;
         let pool = StoragePool::new(StoragePoolLimits::default());
-        Ok(Accounts::new(store, pool, Arc::new(SystemClock::default())))
+        let clock = Arc::new(SystemClock::default());
+        let ledger = Ledger::new(store.clone(), pool.clone(), clock.clone(), config.money.clone());
+        Ok((Accounts::new(store, pool, clock), ledger))
     }
 
     pub(super) async fn plugins(config: &Config) -> anyhow::Result<Arc<Plugins>> {

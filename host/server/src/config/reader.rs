@@ -177,20 +177,25 @@ impl Section {
 
     /// A whole number within bounds.
     pub fn number(&mut self, key: &'static str, usual: u64, bounds: std::ops::RangeInclusive<u64>) -> u64 {
-        self.number_or_none(key, bounds).unwrap_or(usual)
+        self.optional_number(key, bounds).unwrap_or(usual)
     }
 
     /// A whole number within bounds that must be there.
     pub fn required_number(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u64>) -> u64 {
         let is_there = self.values.contains_key(key);
-        let found = self.number_or_none(key, bounds.clone());
+        let found = self.optional_number(key, bounds.clone());
         if !is_there {
             self.wrong(key, "is missing; `atelier init` writes a file that names every limit: copy its line");
         }
         found.unwrap_or(*bounds.start())
     }
 
-    fn number_or_none(&mut self, key: &'static str, bounds: std::ops::RangeInclusive<u64>) -> Option<u64> {
+    /// A whole number within bounds, if it is there.
+    pub fn optional_number(
+        &mut self,
+        key: &'static str,
+        bounds: std::ops::RangeInclusive<u64>,
+    ) -> Option<u64> {
         let value = self.take(key)?;
         // TOML's integers are signed, those of the environment are not.
         let number =

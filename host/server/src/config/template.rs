@@ -40,6 +40,26 @@ enabled = true   # in-house models, as local/…; weights are fetched on first u
 [models]
 # aliases = { fast = "local/smollm2-135m-instruct" }
 
+# What things cost, in whole micro-credits: a million of them is one credit.
+[money]
+accounting = "record"   # usage and cost are recorded and budgets bind, and nobody needs credits. "enforce": every call is paid from
+                        # credits that an administrator granted, and a model without a price is refused
+# job_hold = 1000000    # set aside for a job of which nobody knows beforehand what it may use
+# call_hold = 100000    # the same for a live call
+# allowance = 100000    # set aside at once for a key's live calls, so that few of them wait for the disk
+# Prices are for a million units of a meter, rounded up once for each line of usage. The best match wins: a model's own
+# before "openai/gpt-4o*" before "openai/*" before "*".
+# [[price]]
+# model = "local/*"
+# free = true
+# [[price]]
+# model = "openai/gpt-4o-mini"
+# per_million = { input-tokens = 150000, "input-tokens;cached=true" = 75000, output-tokens = 600000 }
+# [[price]]
+# model = "openai/dall-e-3"
+# per_million = { images = 40000000000 }   # 0.04 credits for one
+# hold = 80000                             # the most that a job or call costs of which nobody knows what it may use
+
 # Requests in any span of that many seconds, for each user.
 [limits]
 chat = { requests = 60, seconds = 60 }

@@ -1,3 +1,7 @@
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::money::MicroCredits;
+use atelier_service::ledger::Accounting;
+
 use super::*;
 
 fn load(text: &str) -> Result<Config, BadConfiguration> {
@@ -51,4 +55,63 @@ fn an_unknown_trust_word_is_strict() {
         (config.plugins.trust, config.plugins.unknown_trust.as_deref()),
         (TrustMode::Strict, Some("lax"))
     );
+}
+
+#[test]
+fn a_fresh_configuration_needs_no_credits_and_prices_are_read() {
+    let config = load(template::TEXT).expect("valid");
+    assert_eq!(config.money.accounting, Accounting::Record);
+    assert!(config.money.prices.is_empty());
+    let uncommented = template::TEXT
+        .replace("accounting = \"record\"", "accounting = \"enforce\"")
+        .replace("# [[price]]", "[[price]]")
+        .replace("# model = ", "model = ")
+        .replace("# free = true", "free = true")
+        .replace("# per_million", "per_million")
+        .replace("# hold = 80000 ", "hold = 80000 ");
+    let money = load(&uncommented).expect("what the template shows is valid").money;
+    assert_eq!(money.accounting, Accounting::Enforce);
+    assert!(money.prices.of("local/smollm2-135m-instruct").expect("a price").snapshot.is_free());
+    let image = money.prices.of("openai/dall-e-3").expect("a price");
+    let cost = image.snapshot.cost(&[UsageLine::new("images", 2)]).expect("small").total.get();
+    assert_eq!((cost, image.hold.map(MicroCredits::get)), (80_000, Some(80_000)));
+    let chat = money.prices.of("openai/gpt-4o-mini").expect("a price");
+    assert_eq!(chat.snapshot.lines().len(), 3);
+    assert!(money.prices.of("openai/other").is_none(), "no price is no price, not a free one");
+}
+
+#[test]
+fn prices_and_accounting_that_could_be_meant_otherwise_are_refused() {
+    let wrong = |more: &str| {
+        let text = template::TEXT.replace("accounting = \"record\"", "");
+        let error = load(&format!("{text}\n{more}")).expect_err(more);
+        error.mistakes.iter().map(|mistake| mistake.path.clone()).collect::<Vec<_>>()
+    };
+    let price = |members: &str| wrong(&format!("[[price]]\n{members}"));
+    assert_eq!(price("model = \"a/b\"\nfree = true\nper_million = { images = 1 }"), ["price[0].per_million"]);
+    assert_eq!(price("model = \"a/b\""), ["price[0].per_million"], "free must be said");
+    assert_eq!(
+        price("model = \"a/b\"\nper_million = { images = -1 }"),
+        ["price[0].per_million.images", "price[0].per_million"]
+    );
+    assert_eq!(
+        price("model = \"a/b\"\nper_million = { images = 1.5 }"),
+        ["price[0].per_million.images", "price[0].per_million"]
+    );
+    assert_eq!(
+        price("model = \"a/b\"\nper_million = { images = 9000000000000001 }"),
+        ["price[0].per_million.images", "price[0].per_million"]
+    );
+    assert_eq!(price("model = \"b\"\nfree = true"), ["price[0].model"]);
+    assert_eq!(
+        price("model = \"*\"\nfree = true\n[[price]]\nmodel = \"*\"\nfree = true"),
+        ["price[1].model"]
+    );
+    let enforced = |word: &str| {
+        let text = template::TEXT.replace("accounting = \"record\"", &format!("accounting = \"{word}\""));
+        let error = load(&text).expect_err(word);
+        error.mistakes.iter().map(|mistake| mistake.path.clone()).collect::<Vec<_>>()
+    };
+    assert_eq!(enforced("enforce"), ["money.accounting"], "every call would be refused");
+    assert_eq!(enforced("off"), ["money.accounting"]);
 }

@@ -13,13 +13,21 @@ use atelier_service::caller::Caller;
 use super::ApiError;
 use crate::app::App;
 
-/// Whose keys a call is about: the caller's own, or for an administrator those of the named user.
-async fn owner(app: &App, caller: &Caller, named: Option<&str>) -> Result<UserId, ApiError> {
+/// Whom a call is about: the caller, or for an administrator the user of that name or id.
+pub(super) async fn owner(app: &App, caller: &Caller, named: Option<&str>) -> Result<UserId, ApiError> {
     match named {
         None => Ok(caller.user()),
         Some(_) if !caller.principal.may(Scope::Admin) => {
             Err(ServiceError::ScopeMissing(Scope::Admin).into())
         }
-        Some(name) => Ok(app.accounts.user_by_name(name).await?.id),
+        Some(named) => user(app, named).await,
+    }
+}
+
+/// The user of a name or id.
+pub(super) async fn user(app: &App, named: &str) -> Result<UserId, ApiError> {
+    match named.parse::<UserId>() {
+        Ok(id) => Ok(id),
+        Err(_) => Ok(app.accounts.user_by_name(named).await?.id),
     }
 }

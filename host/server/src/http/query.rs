@@ -28,6 +28,19 @@ pub(super) fn query(uri: &Uri, known: &[&str]) -> Result<HashMap<String, String>
     }
 }
 
+/// How many items a page has at most: the parameter `limit`.
+pub(super) fn page_size(
+    query: &HashMap<String, String>,
+    usual: usize,
+    max: usize,
+) -> Result<usize, ApiError> {
+    let limit = query.get("limit").map(|text| parsed("limit", text)).transpose()?.unwrap_or(usual);
+    if !(1..=max).contains(&limit) {
+        return Err(ApiError::invalid("limit", format!("must be from 1 to {max}")));
+    }
+    Ok(limit)
+}
+
 /// A typed part of the path, by its name in the route.
 pub(super) async fn path<T: FromStr<Err: Display>>(call: &mut Call, name: &str) -> Result<T, ApiError> {
     let found = call.parts.extract::<Path<HashMap<String, String>>>().await;

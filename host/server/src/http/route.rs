@@ -14,8 +14,9 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, chat_completions, embeddings, events, favicon, files, fine_tuning, gate, generations,
-    hooks, images, keys, links, messages, models, moderations, plugins, responses, users, webhook_endpoints,
+    Dialect, audio, budgets, chat_completions, credits, embeddings, events, favicon, files, fine_tuning,
+    gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage,
+    users, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -81,7 +82,9 @@ pub struct Route {
 }
 
 fn entries() -> Vec<Entry> {
-    use Class::{Administration, Analysis, Chat, Generation, Shares, Status, Transcription, Upload};
+    use Class::{
+        Administration, Analysis, Analytics, Chat, Generation, Shares, Status, Transcription, Upload,
+    };
     use Dialect::{Anthropic, OpenAi, Problem};
     vec![
         get("/v1/models", Status, OpenAi, models::list::handle).described(models::list::describe),
@@ -233,6 +236,23 @@ fn entries() -> Vec<Entry> {
         get("/shares/{token}", Shares, Problem, links::page::handle)
             .access(Access::Public)
             .described(links::page::describe),
+        post("/api/v1/generations/{id}/refund", Administration, Problem, credits::refund::handle)
+            .access(ADMIN)
+            .described(credits::refund::describe),
+        get("/api/v1/credits", Status, Problem, credits::balance::handle)
+            .described(credits::balance::describe),
+        post("/api/v1/credits", Administration, Problem, credits::grant::handle)
+            .access(ADMIN)
+            .described(credits::grant::describe),
+        get("/api/v1/credits/entries", Status, Problem, credits::entries::handle)
+            .described(credits::entries::describe),
+        get("/api/v1/budgets", Status, Problem, budgets::get::handle).described(budgets::get::describe),
+        post("/api/v1/budgets", Administration, Problem, budgets::set::handle)
+            .access(ADMIN)
+            .described(budgets::set::describe),
+        get("/api/v1/usage", Analytics, Problem, usage::records::handle).described(usage::records::describe),
+        get("/api/v1/usage/totals", Analytics, Problem, usage::totals::handle)
+            .described(usage::totals::describe),
         get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),
         post("/api/v1/keys", Administration, Problem, keys::create::handle)
             .access(Access::Key(Scope::Read))

@@ -11,10 +11,13 @@ use atelier_domain::generation::transcription::TranscriptionEvent;
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::Task;
 use atelier_domain::provider::EventStream;
-use futures::{Stream, StreamExt};
+use futures::future::BoxFuture;
+use futures::{FutureExt, Stream, StreamExt};
 
+use super::token_count::BYTES_PER_TOKEN;
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::ledger::{Admission, Charge};
 use crate::meter::CallRecord;
 use crate::registry::ModelEntry;
 
@@ -24,6 +27,8 @@ pub trait LiveEvent: Send + Unpin + 'static {
     fn usage(&self) -> Option<&[UsageLine]>;
     /// Whether a stream without any such event was broken off.
     fn is_last(&self) -> bool;
+    /// Bytes of text or sound that it delivers.
+    fn delivered_bytes(&self) -> usize;
 }
 
 impl LiveEvent for ChatEvent {
@@ -33,6 +38,19 @@ impl LiveEvent for ChatEvent {
     fn is_last(&self) -> bool {
         matches!(self, ChatEvent::Finished(_))
     }
+    fn delivered_bytes(&self) -> usize {
+        match self {
+            ChatEvent::Text(text) | ChatEvent::Refusal(text) => text.len(),
+            ChatEvent::Thinking(thinking) => thinking.text.len(),
+            ChatEvent::ToolCallStart { name, .. } => name.len(),
+            ChatEvent::ToolCallDelta { arguments, .. } => arguments.len(),
+            ChatEvent::Started { .. }
+            | ChatEvent::Logprobs(_)
+            | ChatEvent::Finished(_)
+            | ChatEvent::Usage(_)
+            | ChatEvent::Other(_) => 0,
+        }
+    }
 }
 impl LiveEvent for SpeechEvent {
     fn usage(&self) -> Option<&[UsageLine]> {
@@ -41,6 +59,9 @@ impl LiveEvent for SpeechEvent {
     fn is_last(&self) -> bool {
         matches!(self, SpeechEvent::Finished(_))
     }
+    fn delivered_bytes(&self) -> usize {
+        if let SpeechEvent::Audio(audio) = self { audio.len() } else { 0 }
+    }
 }
 impl LiveEvent for TranscriptionEvent {
     fn usage(&self) -> Option<&[UsageLine]> {
@@ -48,6 +69,9 @@ impl LiveEvent for TranscriptionEvent {
     }
     fn is_last(&self) -> bool {
         matches!(self, TranscriptionEvent::Finished(_))
+    }
+    fn delivered_bytes(&self) -> usize {
+        if let TranscriptionEvent::Text(text) = self { text.len() } else { 0 }
     }
 }
 
@@ -61,9 +85,22 @@ pub struct Live<T: LiveEvent> {
     usage: Vec<UsageLine>,
     finished: bool,
     outcome: Option<&'static str>,
-    events: EventStream<T>,
+    call: Call<T>,
+    /// What is set aside for it; taken when it is recorded.
+    charge: Option<Charge>,
+    delivered_bytes: u64,
     /// What [`Live::begin`] has already taken.
     ahead: Option<Vec<T>>,
+}
+
+/// Asks the provider.
+type Begin<T> = Box<dyn FnOnce() -> EventStream<T> + Send>;
+
+/// Where a call stands.
+enum Call<T> {
+    /// Its money is being set aside; nobody was asked yet.
+    Waiting(BoxFuture<'static, Result<Charge, ServiceError>>, Option<Begin<T>>),
+    Going(EventStream<T>),
 }
 
 impl<T: LiveEvent> std::fmt::Debug for Live<T> {
@@ -81,8 +118,13 @@ impl<T: LiveEvent> Live<T> {
         model: Arc<ModelEntry>,
         task: Task,
         started: Instant,
-        events: EventStream<T>,
+        admission: Admission,
+        begin: impl FnOnce() -> EventStream<T> + Send + 'static,
     ) -> Self {
+        let (call, charge) = match admission {
+            Admission::Now(charge) => (Call::Going(begin()), Some(charge)),
+            Admission::Later(charge) => (Call::Waiting(charge, Some(Box::new(begin))), None),
+        };
         Self {
             model,
             caller: caller.clone(),
@@ -92,7 +134,9 @@ impl<T: LiveEvent> Live<T> {
             usage: Vec::new(),
             finished: false,
             outcome: None,
-            events,
+            call,
+            charge,
+            delivered_bytes: 0,
             ahead: None,
         }
     }
@@ -121,6 +165,18 @@ impl<T: LiveEvent> Live<T> {
         ServiceError::AnswerBrokenOff { instance: self.model.id.instance().to_owned() }
     }
 
+    fn word(&self) -> &'static str {
+        let unread = if self.finished { "ok" } else { "abandoned" };
+        self.outcome.unwrap_or(unread)
+    }
+
+    /// Charges and records what was delivered: once, and before whoever reads it learns of its end (L-3).
+    fn record(&mut self) {
+        if let Some(charge) = self.charge.take() {
+            charge.record(self.word(), &self.usage, self.delivered_bytes.div_ceil(BYTES_PER_TOKEN));
+        }
+    }
+
     fn note(&mut self, batch: &[T]) {
         if self.first.is_none() {
             self.first = Some(self.started.elapsed());
@@ -131,6 +187,7 @@ impl<T: LiveEvent> Live<T> {
                 self.usage.extend_from_slice(lines);
             }
             self.finished |= event.is_last();
+            self.delivered_bytes += event.delivered_bytes() as u64;
         }
     }
 }
@@ -146,21 +203,39 @@ impl<T: LiveEvent> Stream for Live<T> {
         if this.outcome.is_some() {
             return Poll::Ready(None);
         }
-        match ready!(this.events.poll_next_unpin(cx)) {
+        let events = match &mut this.call {
+            Call::Going(events) => events,
+            Call::Waiting(charge, begin) => match ready!(charge.poll_unpin(cx)) {
+                Ok(charge) => {
+                    this.charge = Some(charge);
+                    let begin = begin.take().expect("it waits once");
+                    this.call = Call::Going(begin());
+                    return Pin::new(this).poll_next(cx);
+                }
+                Err(error) => {
+                    this.outcome = Some("refused");
+                    return Poll::Ready(Some(Err(error)));
+                }
+            },
+        };
+        match ready!(events.poll_next_unpin(cx)) {
             Some(Ok(batch)) => {
                 this.note(&batch);
                 Poll::Ready(Some(Ok(batch)))
             }
             Some(Err(error)) => {
                 this.outcome = Some(error.kind());
+                this.record();
                 Poll::Ready(Some(Err(error.into())))
             }
             None if this.finished => {
                 this.outcome = Some("ok");
+                this.record();
                 Poll::Ready(None)
             }
             None => {
                 this.outcome = Some("broken-off");
+                this.record();
                 Poll::Ready(Some(Err(this.broken_off())))
             }
         }
@@ -170,12 +245,12 @@ impl<T: LiveEvent> Stream for Live<T> {
 impl<T: LiveEvent> Drop for Live<T> {
     fn drop(&mut self) {
         // A reader may stop after the last event without waiting for the end of the stream.
-        let unread = if self.finished { "ok" } else { "abandoned" };
+        self.record();
         self.model.meter().ended(&CallRecord {
             caller: &self.caller,
             model: self.model.id.as_str(),
             task: self.task,
-            outcome: self.outcome.unwrap_or(unread),
+            outcome: self.word(),
             duration: self.started.elapsed(),
             first: self.first,
             usage: &self.usage,

@@ -13,9 +13,9 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::registry::Resolved;
 
-const BYTES_PER_TOKEN: u64 = 4;
+pub(super) const BYTES_PER_TOKEN: u64 = 4;
 const FRAME_TOKENS: u64 = 4;
-const IMAGE_TOKENS: u64 = 1_600;
+pub(super) const IMAGE_TOKENS: u64 = 1_600;
 
 impl Generations {
     /// Input tokens of a conversation with its tools.
@@ -41,7 +41,8 @@ impl Generations {
     }
 }
 
-fn estimate(request: &ChatRequest) -> u64 {
+/// What a conversation is likely to take.
+pub(super) fn estimate(request: &ChatRequest) -> u64 {
     let messages: u64 = request.messages.iter().map(of_message).sum();
     let tools: u64 = request.tools.iter().map(of_tool).sum();
     messages + tools

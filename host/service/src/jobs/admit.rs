@@ -2,13 +2,18 @@
 
 use std::io;
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::blob::{Blob, BlobData};
+use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
+use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
+use atelier_domain::money::Bill;
+use atelier_domain::provider::Provider;
 use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
 use tokio::sync::mpsc;
@@ -17,11 +22,14 @@ use super::schedule::Full;
 use super::{Inner, Jobs, lock, time_for};
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::generation::context;
 
 /// The feature of a model that takes words of any length.
 const LONG_WORDS: &str = "long-words";
 /// Unfinished pictures that wait for who looks on.
 const PREVIEWS_HELD_MAX: usize = 4;
+/// How long a plugin may think about what a job will use.
+const ESTIMATE_BUDGET: Duration = Duration::from_secs(5);
 /// Bytes copied at once.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -40,8 +48,8 @@ impl Jobs {
             return Ok(job);
         }
         let place = self.place(caller).await?;
-        let job = self.checked(caller, task, request).await?;
-        self.create(caller, job, place).await
+        let (job, provider) = self.checked(caller, task, request).await?;
+        self.create(caller, job, &*provider, place).await
     }
 
     /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
@@ -65,10 +73,10 @@ impl Jobs {
             return Ok((job, previews));
         }
         let place = self.place(caller).await?;
-        let job = self.checked(caller, task, request).await?;
+        let (job, provider) = self.checked(caller, task, request).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
-        match self.create(caller, job, place).await {
+        match self.create(caller, job, &*provider, place).await {
             Ok(job) => Ok((job, previews)),
             Err(error) => {
                 lock(&self.inner.watchers).remove(&id);
@@ -98,14 +106,40 @@ impl Jobs {
         }
     }
 
-    pub(super) async fn create(&self, caller: &Caller, job: Job, place: Place) -> Result<Job, ServiceError> {
-        let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
-        let (store, row) = (self.inner.ports.store.clone(), job.clone());
-        let created = move || {
-            let claim = claim.as_ref().map(|(key, claim)| (key, claim));
-            store.create_job(&NewJob { claim, ..(&row).into() })
+    /// Stores a job together with the hold of what it may cost and the claim of its request.
+    pub(super) async fn create(
+        &self,
+        caller: &Caller,
+        mut job: Job,
+        provider: &dyn Provider,
+        place: Place,
+    ) -> Result<Job, ServiceError> {
+        let ledger = &self.inner.ports.ledger;
+        let price = ledger.price(&job.request.model)?;
+        let estimate = match &price {
+            Some(price) if !price.snapshot.is_free() => {
+                let request = self.inner.request(&job).await?;
+                provider.estimate(context(caller, ESTIMATE_BUDGET), request).await.or_else(unknown)?
+            }
+            Some(_) | None => Vec::new(),
         };
-        self.inner.ports.pool.run(created).await?;
+        let hold = ledger.bill(caller, &mut job, price.as_deref(), estimate)?;
+        let create = || {
+            let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
+            let (store, row) = (self.inner.ports.store.clone(), job.clone());
+            self.inner.ports.pool.run(move || {
+                let claim = claim.as_ref().map(|(key, claim)| (key, claim));
+                store.create_job(&NewJob { job: &row, claim, hold: hold.as_ref() })
+            })
+        };
+        match create().await {
+            // What is missing may be set aside for live calls that nobody makes.
+            Err(ServiceError::Refused(_)) => {
+                ledger.recall(caller.user()).await?;
+                create().await?;
+            }
+            outcome => outcome?,
+        }
         lock(&self.inner.schedule).note(&job);
         drop(place);
         if let Some(keyed) = &caller.keyed {
@@ -115,8 +149,13 @@ impl Jobs {
         Ok(job)
     }
 
-    /// The job that a request becomes.
-    async fn checked(&self, caller: &Caller, task: Task, request: MediaRequest) -> Result<Job, ServiceError> {
+    /// The job that a request becomes, and who is to do it.
+    async fn checked(
+        &self,
+        caller: &Caller,
+        task: Task,
+        request: MediaRequest,
+    ) -> Result<(Job, Arc<dyn Provider>), ServiceError> {
         let inner = &self.inner;
         if !task.is_media() {
             return Err(ServiceError::Invalid {
@@ -159,8 +198,13 @@ impl Jobs {
             options: request.options.get().to_owned(),
             training: None,
         };
-        Ok(inner.job(caller, task, request))
+        Ok((inner.job(caller, task, request), resolved.provider))
     }
+}
+
+/// A provider that does not say is no failure: the host estimates.
+fn unknown(error: ProviderError) -> Result<Vec<UsageLine>, ProviderError> {
+    if matches!(error, ProviderError::Unsupported { .. }) { Ok(Vec::new()) } else { Err(error) }
 }
 
 /// A place in the queue. Given back when dropped: by then its job is in the schedule, or will not be.
@@ -197,6 +241,7 @@ impl Inner {
             outputs: Vec::new(),
             usage: Vec::new(),
             error: None,
+            bill: Bill::default(),
         }
     }
 

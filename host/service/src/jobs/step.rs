@@ -305,6 +305,10 @@ impl Inner {
             job.ticket = None;
             job.outputs.clone_from(&outputs);
             job.usage.clone_from(&usage);
+            if state == JobState::Succeeded && usage.is_empty() {
+                job.usage.clone_from(&job.bill.estimate);
+                job.bill.is_estimated = true;
+            }
             job.error.clone_from(&error);
             if state == JobState::Succeeded {
                 job.progress = Some(1.0);

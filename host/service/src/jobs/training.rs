@@ -85,7 +85,7 @@ impl Jobs {
             options: new.options.get().to_owned(),
             training: Some(Box::new(training)),
         };
-        self.create(caller, inner.job(caller, Task::Training, request), place).await
+        self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, place).await
     }
 
     /// The caller's trainings, newest first.

@@ -76,6 +76,7 @@ pub fn job(owner: UserId) -> Job {
         outputs: Vec::new(),
         usage: Vec::new(),
         error: None,
+        bill: atelier_domain::money::Bill::default(),
     }
 }
 

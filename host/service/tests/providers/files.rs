@@ -101,6 +101,7 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
         outputs: Vec::new(),
         usage: Vec::new(),
         error: None,
+        bill: atelier_domain::money::Bill::default(),
     }
 }
 

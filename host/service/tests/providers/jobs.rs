@@ -18,6 +18,7 @@ use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
 use atelier_service::fetcher::NoFetcher;
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
+use atelier_service::ledger::{Ledger, LedgerSettings};
 use atelier_service::limits::{Limiter, Rate};
 use atelier_service::meter::NoMeter;
 use atelier_service::registry::Registry;
@@ -50,18 +51,41 @@ impl Engine {
         provider: &Arc<Scripted>,
         clock: Arc<dyn Clock>,
     ) -> Self {
+        Self::build(store, blobs, provider, clock, LedgerSettings::default()).await
+    }
+
+    /// With prices.
+    pub async fn with(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        settings: LedgerSettings,
+    ) -> Self {
+        Self::build(store, blobs, provider, Arc::new(SystemClock::default()), settings).await
+    }
+
+    async fn build(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        clock: Arc<dyn Clock>,
+        settings: LedgerSettings,
+    ) -> Self {
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
         let addresses = CallbackAddresses::new([7; 32], Some("https://host.example".to_owned()));
+        let pool = StoragePool::new(StoragePoolLimits::default());
+        let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), settings));
         let ports = JobPorts {
             store: store.clone(),
             blobs: blobs.clone(),
-            pool: StoragePool::new(StoragePoolLimits::default()),
+            pool,
             registry: registry.clone(),
             fetcher: Arc::new(NoFetcher),
             clock: clock.clone(),
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),
+            ledger,
         };
         let limits = JobLimits { queue: LIMITS, ..JobLimits::default() };
         let jobs = Jobs::new(ports, limits);

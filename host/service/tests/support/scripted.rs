@@ -27,6 +27,8 @@ pub enum Act {
     Done(&'static str),
     /// Done, with a model.
     Model(&'static str),
+    /// Done, with this usage reported.
+    DoneUsing(Vec<UsageLine>),
     Pending,
     /// Pending for a minute under this id, unless it is called back.
     Waiting(&'static str),
@@ -93,6 +95,10 @@ pub struct Scripted {
     pub released: tokio::sync::Notify,
     /// Whether its provider signs callbacks; nobody calls back unless this is set.
     pub signs_callbacks: Mutex<Option<bool>>,
+    /// What it answers every conversation with, in place of `talks`.
+    pub chat: Mutex<Option<Vec<ChatEvent>>>,
+    /// What it says that a job uses at most.
+    pub estimate: Mutex<Option<Vec<UsageLine>>>,
 }
 
 impl Scripted {
@@ -106,6 +112,8 @@ impl Scripted {
             submitted: tokio::sync::Notify::new(),
             released: tokio::sync::Notify::new(),
             signs_callbacks: Mutex::new(None),
+            chat: Mutex::new(None),
+            estimate: Mutex::new(None),
         })
     }
 
@@ -152,6 +160,9 @@ impl Scripted {
             Act::Model(id) => {
                 let outputs = vec![Output::Model(id.to_owned())];
                 Ok(Step::Done(Outcome { outputs, usage: Vec::new() }))
+            }
+            Act::DoneUsing(usage) => {
+                Ok(Step::Done(Outcome { outputs: vec![Output::Text("made".to_owned())], usage }))
             }
             Act::Pending => Ok(Step::Pending(Ticket {
                 state: b"at the provider".to_vec(),
@@ -255,7 +266,12 @@ impl Provider for Scripted {
         Ok(())
     }
     fn chat(self: Arc<Self>, context: CallContext, _: ChatRequest) -> EventStream<ChatEvent> {
-        Box::pin(stream::once(async move { self.talk(&context).await }))
+        let always = self.chat.lock().expect("no panic").clone();
+        match always {
+            // One event at a time, so that a reader may leave in between.
+            Some(events) => Box::pin(stream::iter(events.into_iter().map(|event| Ok(vec![event])))),
+            None => Box::pin(stream::once(async move { self.talk(&context).await })),
+        }
     }
     fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
         Box::pin(stream::once(async { unsupported() }))
@@ -281,7 +297,10 @@ impl Provider for Scripted {
         unsupported()
     }
     async fn estimate(&self, _: CallContext, _: JobRequest) -> Result<Vec<UsageLine>, ProviderError> {
-        unsupported()
+        match self.estimate.lock().expect("no panic").clone() {
+            Some(lines) => Ok(lines),
+            None => unsupported(),
+        }
     }
     async fn submit(&self, context: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
         {

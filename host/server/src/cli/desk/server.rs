@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context, bail};
 use atelier_domain::account::{Role, Scope};
 use atelier_domain::id::KeyId;
+use atelier_domain::money::{BudgetLimits, MicroCredits};
 use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
@@ -17,7 +18,7 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{KeyRow, UserRow};
+use super::{BalanceRow, BudgetRow, KeyRow, UserRow};
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -162,6 +163,35 @@ impl Server {
 
     pub(super) async fn keys(&self, user: &str) -> anyhow::Result<Vec<KeyRow>> {
         self.all(&format!("/api/v1/keys?user={}", encoded(user))).await
+    }
+
+    pub(super) async fn grant(
+        &self,
+        user: &str,
+        amount: MicroCredits,
+        reason: &str,
+    ) -> anyhow::Result<BalanceRow> {
+        let body = json!({"user": user, "amount": amount, "reason": reason});
+        self.ask_for(Method::POST, "/api/v1/credits", Some(body)).await
+    }
+
+    pub(super) async fn balance(&self, user: &str) -> anyhow::Result<BalanceRow> {
+        self.ask_for(Method::GET, &format!("/api/v1/credits?user={}", encoded(user)), None).await
+    }
+
+    pub(super) async fn set_budget(
+        &self,
+        user: &str,
+        key: Option<KeyId>,
+        limits: BudgetLimits,
+    ) -> anyhow::Result<BudgetRow> {
+        let body = json!({"user": user, "key": key, "day": limits.day, "month": limits.month});
+        self.ask_for(Method::POST, "/api/v1/budgets", Some(body)).await
+    }
+
+    pub(super) async fn budget(&self, user: &str, key: Option<KeyId>) -> anyhow::Result<BudgetRow> {
+        let key = key.map(|key| format!("&key={key}")).unwrap_or_default();
+        self.ask_for(Method::GET, &format!("/api/v1/budgets?user={}{key}", encoded(user)), None).await
     }
 
     pub(super) async fn revoke_key(&self, user: &str, id: KeyId) -> anyhow::Result<()> {

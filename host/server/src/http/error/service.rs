@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use atelier_domain::money::Refusal;
 use atelier_domain::store::StoreError;
 use atelier_service::ServiceError;
 use http::StatusCode;
@@ -75,6 +76,11 @@ pub(super) fn told(error: &ServiceError) -> Told {
                 "the content of {what} is gone from this server's storage; the operator finds it in the log by the request id"
             ),
         ),
+        ServiceError::NotPriced { .. } => {
+            let text = format!("{text}; the operator has to set one, or say that it is free");
+            Told::new(StatusCode::BAD_REQUEST, "model_not_priced", text).at("model")
+        }
+        ServiceError::Refused(why) => refused(why, text),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
@@ -84,6 +90,7 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::Store(StoreError::Exists { .. }) => {
             Told::new(StatusCode::CONFLICT, "already_exists", text)
         }
+        ServiceError::Store(StoreError::Refused(why)) => refused(why, text),
         ServiceError::Store(StoreError::Damaged(_) | StoreError::Unavailable(_)) | ServiceError::Blobs(_) => {
             Told::new(
                 StatusCode::SERVICE_UNAVAILABLE,
@@ -96,6 +103,20 @@ pub(super) fn told(error: &ServiceError) -> Told {
             "internal_error",
             "something went wrong here; the operator finds it in the log by the request id",
         ),
+    }
+}
+
+/// A decision of the ledger. No attempt alone makes it another: credits have to come, or a new day.
+fn refused(why: &Refusal, text: String) -> Told {
+    match why {
+        Refusal::InsufficientCredits { .. } => {
+            Told::new(StatusCode::PAYMENT_REQUIRED, "insufficient_credits", text)
+        }
+        Refusal::BudgetExceeded { .. } => Told::new(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded", text),
+        Refusal::RefundTooLarge { .. } => {
+            Told::new(StatusCode::CONFLICT, "refund_too_large", text).at("amount")
+        }
+        Refusal::TooMuch(_) => Told::new(StatusCode::BAD_REQUEST, "amount_too_large", text).at("amount"),
     }
 }
 
@@ -139,6 +160,8 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::ClaimUnknown
         | ServiceError::AnswerNotKept
         | ServiceError::QuotaExceeded { .. }
+        | ServiceError::NotPriced { .. }
+        | ServiceError::Refused(_)
         | ServiceError::StorageBusy => None,
     }
 }

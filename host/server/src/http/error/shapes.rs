@@ -103,8 +103,9 @@ pub(in crate::http) struct Problem<'a> {
 }
 
 words! {
-    OpenAiErrorType: "invalid_request_error" | "authentication_error" | "permission_error" | "rate_limit_error" | "server_error";
-    AnthropicErrorType: "invalid_request_error" | "authentication_error" | "permission_error" | "not_found_error"
+    OpenAiErrorType: "invalid_request_error" | "authentication_error" | "insufficient_quota" | "permission_error" | "rate_limit_error"
+        | "server_error";
+    AnthropicErrorType: "invalid_request_error" | "authentication_error" | "billing_error" | "permission_error" | "not_found_error"
         | "request_too_large" | "rate_limit_error" | "overloaded_error" | "timeout_error" | "api_error";
     ErrorWord: "error";
     AboutBlank: "about:blank";
@@ -156,6 +157,9 @@ fn retry_helps(told: &Told) -> Option<bool> {
             | "plugin_denied"
             | "already_exists"
             | "content_missing"
+            | "insufficient_credits"
+            | "budget_exceeded"
+            | "refund_too_large"
             | "canceled",
         ) => Some(false),
         // It may have been paid for already.
@@ -169,6 +173,8 @@ fn retry_helps(told: &Told) -> Option<bool> {
 fn openai_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
+        // Its own word for a limit of what may be spent, in OpenAI's API.
+        402 => "insufficient_quota",
         403 => "permission_error",
         429 => "rate_limit_error",
         500..=599 => "server_error",
@@ -179,6 +185,7 @@ fn openai_type(status: StatusCode) -> &'static str {
 fn anthropic_type(status: StatusCode) -> &'static str {
     match status.as_u16() {
         401 => "authentication_error",
+        402 => "billing_error",
         403 => "permission_error",
         404 => "not_found_error",
         413 => "request_too_large",
@@ -204,6 +211,8 @@ mod tests {
         assert_eq!(told(StatusCode::UNAUTHORIZED, "invalid_api_key"), Some(false));
         assert_eq!(told(StatusCode::SERVICE_UNAVAILABLE, "provider_quota_exhausted"), Some(false));
         assert_eq!(told(StatusCode::BAD_GATEWAY, "outcome_unknown"), Some(false));
+        assert_eq!(told(StatusCode::PAYMENT_REQUIRED, "insufficient_credits"), Some(false));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded"), Some(false));
         assert_eq!(told(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"), None);
     }
 }

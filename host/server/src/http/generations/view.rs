@@ -33,6 +33,11 @@ pub(super) struct JobView<'a> {
     deadline: String,
     outputs: Vec<OutputView<'a>>,
     usage: Vec<UsageView<'a>>,
+    /// What was charged, in micro-credits; `null` until it ends, and where its model has no price.
+    #[schema(required)]
+    cost: Option<u64>,
+    /// What is set aside while it goes on, in micro-credits: the most that it will cost.
+    held: u64,
     #[schema(required)]
     error: Option<ErrorView<'a>>,
 }
@@ -86,7 +91,7 @@ pub(super) fn sample(state: &str) -> serde_json::Value {
     json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "state": state, "model": "replicate/black-forest-labs/flux-schnell",
         "task": "image-generation", "prompt": "A lighthouse in a storm, oil on canvas", "progress": null,
         "created": "2026-11-22T00:00:00.000Z", "started": null, "finished": null, "deadline": "2026-11-22T00:02:00.000Z",
-        "outputs": [], "usage": [], "error": null})
+        "outputs": [], "usage": [], "cost": null, "held": 0, "error": null})
 }
 
 impl<'a> From<&'a Job> for JobView<'a> {
@@ -120,6 +125,8 @@ impl<'a> From<&'a Job> for JobView<'a> {
             deadline: job.deadline.rfc3339(),
             outputs: job.outputs.iter().enumerate().map(output).collect(),
             usage: usage.collect(),
+            cost: job.bill.cost.map(|cost| cost.charged.beyond(cost.refunded).get()),
+            held: if job.state.is_final() { 0 } else { job.bill.held.get() },
             error: job.error.as_ref().map(|error| ErrorView { code: &error.code, message: &error.message }),
         }
     }

@@ -26,6 +26,7 @@ pub enum Tag {
     Events,
     Webhooks,
     Links,
+    Money,
     Keys,
     Users,
     Plugins,
@@ -35,7 +36,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 17] = [
+    pub const ALL: [(Tag, &'static str); 18] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -66,6 +67,10 @@ impl Tag {
             Tag::Links,
             "Addresses at which others get one file or output without a key: signed, for a time, revocable.",
         ),
+        (
+            Tag::Money,
+            "Credits, budgets, and what was used. Amounts are whole micro-credits: a million of them is one credit.",
+        ),
         (Tag::Keys, "API keys: made with a name and scopes, shown once, revoked at once."),
         (Tag::Users, "Who may have keys. For administrators."),
         (
@@ -90,6 +95,7 @@ impl Tag {
             Tag::Events => "Events",
             Tag::Webhooks => "Webhooks",
             Tag::Links => "Links",
+            Tag::Money => "Money",
             Tag::Keys => "Keys",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
@@ -247,7 +253,7 @@ impl Operation {
 
     /// Calls a provider: an unknown model, and what can go wrong behind the host.
     pub(in crate::http) fn calls_provider(self) -> Self {
-        self.refuses(&[400, 404, 413, 429, 500, 502, 503, 504])
+        self.refuses(&[400, 402, 404, 413, 429, 500, 502, 503, 504])
     }
 
     fn add(mut self, content_type: &str, content: ContentBuilder) -> Self {

@@ -86,6 +86,7 @@ fn meaning(status: u16) -> &'static str {
     match status {
         400 => "The request is malformed or asks for what cannot be; `param` names the member.",
         401 => "No key was given, or it is unknown, expired or revoked.",
+        402 => "The credits do not suffice for the most that this may cost (`insufficient_credits`).",
         403 => "The key lacks the scope that this operation needs.",
         404 => "There is no such thing, or it is not yours to see.",
         408 => "The client paused for too long while it sent the body.",
@@ -101,7 +102,8 @@ fn meaning(status: u16) -> &'static str {
         415 => "The body's content type is not the one that this operation takes.",
         422 => "This `Idempotency-Key` was used with another request.",
         429 => {
-            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_jobs`, `queue_full`) or the provider's (`provider_rate_limited`)."
+            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_jobs`, `queue_full`) or the provider's \
+             (`provider_rate_limited`); or a budget is spent (`budget_exceeded`)."
         }
         500 => "A fault of the host; the operator finds it in the log by the request's id.",
         502 => "The provider or its plugin failed.",

@@ -44,6 +44,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
         outputs: Vec::new(),
         usage: Vec::new(),
         error: None,
+        bill: atelier_domain::money::Bill::default(),
     }
 }
 

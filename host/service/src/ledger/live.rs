@@ -1,0 +1,277 @@
+//! Live calls: paid from memory out of allowances, recorded in one append, entered into the books in the background.
+
+use std::collections::HashMap;
+use std::hash::{BuildHasher, RandomState};
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use atelier_domain::id::{EntryId, KeyId, UserId};
+use atelier_domain::model::Task;
+use atelier_domain::money::{AllowanceWanted, MicroCredits, ModelPrice, Refusal};
+use futures::future::BoxFuture;
+use tokio::sync::watch;
+
+use super::charge::{Charge, Expected};
+use super::purse::{Purse, Reservation, Returns};
+use super::{Accounting, Ledger, payer};
+use crate::ServiceError;
+use crate::caller::Caller;
+use crate::registry::ModelEntry;
+
+/// How often what was recorded enters the books.
+const FOLD_EVERY: Duration = Duration::from_millis(200);
+/// An allowance that nobody has used for so long is given back.
+const IDLE_MS: u64 = 10_000;
+/// Refills under way at once, by hash of the key.
+const REFILLS: usize = 64;
+/// What live calls of all users draw on.
+#[derive(Debug)]
+pub(super) struct Purses {
+    current: Mutex<HashMap<(UserId, KeyId), Arc<Purse>>>,
+    refills: [tokio::sync::Mutex<()>; REFILLS],
+    hasher: RandomState,
+    returns: Arc<Returns>,
+    /// Something was recorded that is not in the books.
+    is_dirty: AtomicBool,
+    /// A call could not be recorded: until it is tried again, no other is let in.
+    is_failing: AtomicBool,
+}
+
+impl Default for Purses {
+    fn default() -> Self {
+        Self {
+            current: Mutex::default(),
+            refills: std::array::from_fn(|_| tokio::sync::Mutex::default()),
+            hasher: RandomState::new(),
+            returns: Arc::default(),
+            is_dirty: AtomicBool::new(false),
+            is_failing: AtomicBool::new(false),
+        }
+    }
+}
+
+impl Purses {
+    /// A call was recorded, or could not be.
+    pub(super) fn note_recorded(&self, is_recorded: bool) {
+        let flag = if is_recorded { &self.is_dirty } else { &self.is_failing };
+        flag.store(true, Ordering::Release);
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(UserId, KeyId), Arc<Purse>>> {
+        self.current.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn of(&self, payer: (UserId, KeyId)) -> Option<Arc<Purse>> {
+        self.lock().get(&payer).cloned()
+    }
+
+    fn refill_of(&self, payer: (UserId, KeyId)) -> &tokio::sync::Mutex<()> {
+        &self.refills[self.hasher.hash_one(payer) as usize % REFILLS]
+    }
+}
+
+/// The money of a call.
+pub(crate) enum Admission {
+    Now(Charge),
+    /// Money has to be set aside first, which waits for a disk.
+    Later(BoxFuture<'static, Result<Charge, ServiceError>>),
+}
+
+impl Ledger {
+    /// Sets aside what a live call may cost: at once where nothing costs or enough is set aside already.
+    ///
+    /// # Errors
+    /// The model has no price and needs one, the call may cost more than there is money, or the last one could not be recorded.
+    pub(crate) fn admit(
+        self: &Arc<Self>,
+        caller: &Caller,
+        model: &Arc<ModelEntry>,
+        task: Task,
+        expected: Expected,
+    ) -> Result<Admission, ServiceError> {
+        if self.purses.is_failing.load(Ordering::Acquire) {
+            return Err(ServiceError::StorageBusy);
+        }
+        let price = self.price(model.id.as_str())?;
+        let charge = Charge {
+            ledger: self.clone(),
+            caller: caller.clone(),
+            model: model.clone(),
+            task,
+            expected,
+            price: price.as_ref().map(|price| price.snapshot.clone()),
+            reservation: None,
+        };
+        let Some(price) = price.filter(|price| !price.snapshot.is_free()) else {
+            return Ok(Admission::Now(charge));
+        };
+        let most = self.most_of_call(&price, &expected)?;
+        if let Some(reservation) = self.from_current(caller, most) {
+            return Ok(Admission::Now(Charge { reservation: Some(reservation), ..charge }));
+        }
+        let ledger = self.clone();
+        Ok(Admission::Later(Box::pin(async move {
+            let reservation = ledger.refilled(payer(&charge.caller), most).await?;
+            Ok(Charge { reservation: Some(reservation), ..charge })
+        })))
+    }
+
+    fn most_of_call(&self, price: &ModelPrice, expected: &Expected) -> Result<MicroCredits, ServiceError> {
+        let costing =
+            price.snapshot.cost(&expected.at_most()).map_err(|why| ServiceError::Refused(why.into()))?;
+        Ok(if costing.is_unpriced || costing.total.is_zero() {
+            costing.total.max(price.hold.unwrap_or(self.settings.call_hold))
+        } else {
+            costing.total
+        })
+    }
+
+    fn from_current(self: &Arc<Self>, caller: &Caller, most: MicroCredits) -> Option<Reservation> {
+        let payer = payer(caller);
+        let purse = self.purses.of(payer)?;
+        let reservation = purse.take(most, self.clock.now().day(), self.clock.monotonic_ms())?;
+        if purse.is_low() {
+            self.refill_in_background(payer, purse.id);
+        }
+        Some(reservation)
+    }
+
+    /// Has a new allowance ready before the old one is used up, so that no call waits for it.
+    fn refill_in_background(self: &Arc<Self>, payer: (UserId, KeyId), old: EntryId) {
+        let ledger = self.clone();
+        tokio::spawn(async move {
+            // Somebody is at it already.
+            let Ok(_turn) = ledger.purses.refill_of(payer).try_lock() else { return };
+            if ledger.purses.of(payer).is_some_and(|purse| purse.id == old) {
+                match ledger.take_allowance(payer, MicroCredits::ONE).await {
+                    Ok(reservation) => drop(reservation),
+                    Err(ServiceError::Refused(why)) => tracing::debug!(%why, "an allowance was not refilled"),
+                    Err(error) => tracing::warn!(%error, "an allowance could not be refilled"),
+                }
+            }
+        });
+    }
+
+    /// What a call may cost, out of an allowance that has as much, which may be a new one.
+    async fn refilled(
+        self: &Arc<Self>,
+        payer: (UserId, KeyId),
+        most: MicroCredits,
+    ) -> Result<Reservation, ServiceError> {
+        let _turn = self.purses.refill_of(payer).lock().await;
+        let (day, now_ms) = (self.clock.now().day(), self.clock.monotonic_ms());
+        if let Some(reservation) = self.purses.of(payer).and_then(|purse| purse.take(most, day, now_ms)) {
+            return Ok(reservation);
+        }
+        match self.take_allowance(payer, most).await {
+            Err(ServiceError::Refused(
+                Refusal::InsufficientCredits { .. } | Refusal::BudgetExceeded { .. },
+            )) => {
+                // What is missing may lie in allowances that are not in use.
+                self.recall(payer.0).await?;
+                self.take_allowance(payer, most).await
+            }
+            outcome => outcome,
+        }
+    }
+
+    /// Sets a new allowance aside, which takes the place of the old one, and takes the least of it.
+    async fn take_allowance(
+        self: &Arc<Self>,
+        payer: (UserId, KeyId),
+        least: MicroCredits,
+    ) -> Result<Reservation, ServiceError> {
+        let (user, key) = payer;
+        let at = self.clock.now();
+        let wanted = AllowanceWanted {
+            id: EntryId::new(),
+            user,
+            key,
+            least,
+            most: self.settings.allowance.max(least),
+            is_debited: self.settings.accounting == Accounting::Enforce,
+            at,
+        };
+        let ledger = self.clone();
+        // Also where its caller leaves meanwhile: an allowance that was taken has a purse.
+        let taking = async move {
+            let store = ledger.store.clone();
+            let taken = ledger.pool.run(move || store.take_allowance(&wanted)).await?;
+            let now_ms = ledger.clock.monotonic_ms();
+            let purse = Purse::new(wanted.id, at.day(), taken, now_ms, ledger.purses.returns.clone());
+            let reservation = purse.take(least, at.day(), now_ms);
+            if let Some(old) = ledger.purses.lock().insert(payer, purse) {
+                old.close();
+            }
+            reservation
+                .ok_or_else(|| ServiceError::Internal("an allowance was less than the least".to_owned()))
+        };
+        let taken = tokio::spawn(taking).await;
+        taken.map_err(|error| ServiceError::Internal(format!("an allowance was not taken: {error}")))?
+    }
+
+    /// Gives back what a user's live calls do not need at the moment.
+    ///
+    /// # Errors
+    /// Storage is failing or busy.
+    pub(crate) async fn recall(&self, user: UserId) -> Result<(), ServiceError> {
+        let mine: Vec<_> = self.purses.lock().extract_if(|(owner, _), _| *owner == user).collect();
+        mine.iter().for_each(|(_, purse)| purse.close());
+        self.give_back().await
+    }
+
+    /// Enters what was recorded into the books, and gives back what nobody uses, until told to stop.
+    pub async fn run(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let is_last = tokio::select! {
+                () = tokio::time::sleep(FOLD_EVERY) => false,
+                _ = stopped.wait_for(|stop| *stop) => true,
+            };
+            let now_ms = self.clock.monotonic_ms();
+            let idle: Vec<_> = {
+                let mut current = self.purses.lock();
+                current.extract_if(|_, purse| is_last || purse.is_idle(now_ms, IDLE_MS)).collect()
+            };
+            idle.iter().for_each(|(_, purse)| purse.close());
+            self.purses.is_failing.store(false, Ordering::Release);
+            if let Err(error) = self.settle().await {
+                tracing::error!(%error, "live calls could not be entered into the books; it is tried again");
+            }
+            if is_last {
+                return;
+            }
+        }
+    }
+
+    /// Enters what was recorded so far into the books.
+    ///
+    /// # Errors
+    /// Storage is failing or busy.
+    pub async fn settle(&self) -> Result<(), ServiceError> {
+        if self.purses.is_dirty.swap(false, Ordering::AcqRel) {
+            let store = self.store.clone();
+            let folded = self.pool.run(move || store.fold()).await;
+            let folded = folded.inspect_err(|_| self.purses.is_dirty.store(true, Ordering::Release))?;
+            if !folded.uncharged.is_zero() {
+                tracing::error!(
+                    micro_credits = folded.uncharged.get(),
+                    "live calls cost more than was set aside for them"
+                );
+            }
+        }
+        self.give_back().await
+    }
+
+    async fn give_back(&self) -> Result<(), ServiceError> {
+        let mut failed = Ok(());
+        for id in self.purses.returns.take() {
+            let store = self.store.clone();
+            if let Err(error) = self.pool.run(move || store.return_allowance(id)).await {
+                self.purses.returns.add(id);
+                failed = Err(error);
+            }
+        }
+        failed
+    }
+}

@@ -1,0 +1,221 @@
+//! The ledger: every movement of money is one entry, written with the balances that it changes in one transaction.
+
+mod audit;
+mod books;
+mod jobs;
+mod live;
+mod sums;
+
+use std::ops::Bound;
+
+use atelier_domain::id::{EntryId, JobId, UsageId, UserId};
+use atelier_domain::job::Job;
+use atelier_domain::money::{
+    Account, AllowanceWanted, Balance, BudgetLimits, Entry, EntryKind, Folded, Grant, Hold, LiveUse,
+    MicroCredits, Periods, Postings, Refund, Refusal, Spending, Subject, Totals, TotalsKey, TotalsQuery,
+    UsageRecord,
+};
+use atelier_domain::store::{Audit, LedgerStore, StoreError};
+use serde::de::DeserializeOwned;
+
+use super::Store;
+use crate::codec::{damaged, decode, encode};
+use crate::engine::TxnError;
+use crate::keys;
+use crate::schema::Table;
+
+pub(super) use jobs::{Closing, close, place_hold};
+pub(super) use live::journal_place;
+
+impl LedgerStore for Store {
+    fn grant(&self, grant: &Grant) -> Result<Balance, StoreError> {
+        let entry = Entry {
+            id: grant.id,
+            at: grant.at,
+            user: grant.user,
+            kind: EntryKind::Grant,
+            job: None,
+            by: grant.by,
+            reason: Some(grant.reason.clone()),
+            postings: Postings::transfer(Account::Issued, Account::Available(grant.user), grant.amount),
+        };
+        self.engine().write(|txn| {
+            if !txn.contains(Table::Users, grant.user.as_bytes())? {
+                let what = format!("user {}, who does not exist,", grant.user);
+                return Err(StoreError::Conflict { what }.into());
+            }
+            books::post_once(txn, &entry)
+        })?;
+        self.engine().make_durable()?;
+        self.balance(grant.user)
+    }
+
+    fn refund(&self, refund: &Refund) -> Result<Job, StoreError> {
+        let key = refund.job.as_bytes();
+        let job = self.engine().write(|txn| {
+            let no_job =
+                || StoreError::Conflict { what: format!("job {}, which does not exist,", refund.job) };
+            let row = txn.get(Table::Jobs, key)?.ok_or_else(no_job)?;
+            let mut job: Job = decode(Table::Jobs, key, &row)?;
+            let entry = Entry {
+                id: refund.id,
+                at: refund.at,
+                user: job.owner,
+                kind: EntryKind::Refund,
+                job: Some(job.id),
+                by: refund.by,
+                reason: Some(refund.reason.clone()),
+                postings: Postings::transfer(Account::Revenue, Account::Available(job.owner), refund.amount),
+            };
+            // Told before the bound: the same refund again is known, not too large.
+            books::check_new(txn, &entry)?;
+            let most = |job: &Job| match job.bill.cost {
+                Some(cost) if job.bill.is_debited => cost.charged.beyond(cost.refunded),
+                Some(_) | None => MicroCredits::ZERO,
+            };
+            let too_large = Refusal::RefundTooLarge { most: most(&job) };
+            match &mut job.bill.cost {
+                Some(cost) if job.bill.is_debited && refund.amount <= cost.charged.beyond(cost.refunded) => {
+                    cost.refunded = cost.refunded.plus(refund.amount).map_err(refused)?;
+                }
+                Some(_) | None => return Err(StoreError::Refused(too_large).into()),
+            }
+            books::post(txn, &entry)?;
+            txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
+            Ok(job)
+        })?;
+        self.engine().make_durable()?;
+        Ok(job)
+    }
+
+    fn balance(&self, user: UserId) -> Result<Balance, StoreError> {
+        // The three balances of one moment.
+        self.engine().write(|txn| {
+            let of = |account: Account| {
+                let amount = u64::try_from(books::balance(txn, account)?).ok();
+                let amount = amount.and_then(|amount| MicroCredits::new(amount).ok());
+                amount.ok_or_else(|| {
+                    TxnError::from(damaged(
+                        Table::Balances,
+                        &keys::account(account),
+                        "no such balance can be",
+                    ))
+                })
+            };
+            Ok(Balance {
+                available: of(Account::Available(user))?,
+                held: of(Account::Held(user))?,
+                allowance: of(Account::Allowance(user))?,
+            })
+        })
+    }
+
+    fn entries(&self, user: UserId, before: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, StoreError> {
+        self.newest(Table::Entries, user, before.as_ref().map(EntryId::as_bytes), limit)
+    }
+
+    fn holds(&self, limit: usize) -> Result<Vec<(JobId, Hold)>, StoreError> {
+        let mut holds = Vec::new();
+        for key in self.engine().keys(Table::Holds, (Bound::Unbounded, Bound::Unbounded), limit)? {
+            // One that was settled meanwhile is left out.
+            if let Some(row) = self.engine().get(Table::Holds, &key)? {
+                let id = key.as_array().ok_or_else(|| damaged(Table::Holds, &key, "its key is no job"))?;
+                holds.push((JobId::from_bytes(*id), decode(Table::Holds, &key, &row)?));
+            }
+        }
+        Ok(holds)
+    }
+
+    fn set_budget(&self, subject: Subject, limits: BudgetLimits) -> Result<(), StoreError> {
+        self.engine().write(|txn| {
+            let spending = Spending { limits, ..books::spending(txn, subject)? };
+            books::put_spending(txn, subject, &spending)
+        })?;
+        self.engine().make_durable()
+    }
+
+    fn spending(&self, subject: Subject, now: Periods) -> Result<Spending, StoreError> {
+        let key = keys::subject(subject);
+        let row = self.engine().get(Table::Spending, &key)?;
+        let spending: Option<Spending> = row.map(|row| decode(Table::Spending, &key, &row)).transpose()?;
+        Ok(spending.unwrap_or_default().at(now))
+    }
+
+    fn usage(
+        &self,
+        user: UserId,
+        before: Option<UsageId>,
+        limit: usize,
+    ) -> Result<Vec<UsageRecord>, StoreError> {
+        self.newest(Table::Usage, user, before.as_ref().map(UsageId::as_bytes), limit)
+    }
+
+    fn totals(&self, query: &TotalsQuery, limit: usize) -> Result<Vec<(TotalsKey, Totals)>, StoreError> {
+        sums::read(self.engine(), query, limit)
+    }
+
+    fn take_allowance(&self, wanted: &AllowanceWanted) -> Result<MicroCredits, StoreError> {
+        let taken = self.engine().write(|txn| live::take(txn, wanted))?;
+        self.engine().make_durable()?;
+        Ok(taken)
+    }
+
+    fn record(&self, used: &LiveUse) -> Result<(), StoreError> {
+        live::record(&self.journal, used)
+    }
+
+    fn fold(&self) -> Result<Folded, StoreError> {
+        live::fold(self.engine(), &self.journal)
+    }
+
+    fn return_allowance(&self, id: EntryId) -> Result<MicroCredits, StoreError> {
+        live::fold(self.engine(), &self.journal)?;
+        let back = live::give_back(self.engine(), id)?;
+        self.engine().make_durable()?;
+        Ok(back)
+    }
+
+    fn audit(&self) -> Result<Audit, StoreError> {
+        audit::all(self.engine())
+    }
+}
+
+impl Store {
+    /// Enters what the last process recorded into the books and gives all allowances back: no call of this process uses one yet.
+    pub(super) fn settle_live_calls(&self) -> Result<(), StoreError> {
+        live::fold(self.engine(), &self.journal)?;
+        let all = (Bound::Unbounded, Bound::Unbounded);
+        for key in self.engine().keys(Table::Allowances, all, usize::MAX)? {
+            let id = key.as_array().ok_or_else(|| damaged(Table::Allowances, &key, "its key is no id"))?;
+            live::give_back(self.engine(), EntryId::from_bytes(*id))?;
+        }
+        self.engine().make_durable()
+    }
+
+    /// Rows of a table whose keys are made by [`keys::newest_first`].
+    fn newest<T: DeserializeOwned>(
+        &self,
+        table: Table,
+        user: UserId,
+        before: Option<&[u8; 16]>,
+        limit: usize,
+    ) -> Result<Vec<T>, StoreError> {
+        let first = match before {
+            Some(id) => Bound::Excluded(keys::newest_first(user, id).to_vec()),
+            None => Bound::Included(user.as_bytes().to_vec()),
+        };
+        let last = Bound::Included([*user.as_bytes(), [0xff; 16]].concat());
+        let mut found = Vec::new();
+        for key in self.engine().keys(table, (first, last), limit)? {
+            let row = self.engine().get(table, &key)?;
+            let row =
+                row.ok_or_else(|| damaged(table, &key, "it is gone, though such rows are never removed"))?;
+            found.push(decode(table, &key, &row)?);
+        }
+        Ok(found)
+    }
+}
+
+fn refused(why: impl Into<Refusal>) -> TxnError {
+    StoreError::Refused(why.into()).into()
+}

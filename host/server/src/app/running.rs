@@ -1,0 +1,138 @@
+//! The app at work: its listeners, and what goes on beside requests.
+
+use std::net::SocketAddr;
+use std::sync::Arc;
+use std::sync::atomic::Ordering;
+use std::time::Duration;
+
+use anyhow::Context as _;
+use atelier_service::registry::Registry;
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+use tokio::task::JoinHandle;
+
+use super::App;
+use crate::config::Config;
+use crate::http::route;
+use crate::listener::Bounds;
+use crate::workers::Workers;
+use crate::{admin, listener};
+
+/// How often model lists that grow old are renewed.
+const RENEWAL_EVERY: Duration = Duration::from_secs(60);
+/// Connections to the operators' listener.
+const ADMIN_CONNECTIONS_MAX: usize = 64;
+
+/// A server that listens.
+#[derive(Debug)]
+pub struct Running {
+    pub app: Arc<App>,
+    /// Where callers reach it.
+    pub address: SocketAddr,
+    /// Where operators reach it.
+    pub admin_address: SocketAddr,
+    stop: watch::Sender<bool>,
+    tasks: Vec<JoinHandle<()>>,
+    settle: watch::Sender<bool>,
+    /// Ends after the others: their calls are recorded until then.
+    accounting: JoinHandle<()>,
+}
+
+impl Running {
+    /// Builds the app and listens.
+    ///
+    /// # Errors
+    /// The store cannot be opened, or an address is taken.
+    pub async fn start(config: Config) -> anyhow::Result<Self> {
+        let (listen, admin_listen) = (config.server.listen, config.admin.listen);
+        let public = bind(listen, "[server] listen").await?;
+        let private = bind(admin_listen, "[admin] listen").await?;
+        let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
+        let app = App::build(config).await?;
+        let (stop, stopped) = watch::channel(false);
+        let (settle, settled) = watch::channel(false);
+        let server = &app.config.server;
+        let bounds = Bounds {
+            connections_max: server.connections_max,
+            head_max: server.head_max,
+            drain_max: server.drain_max,
+        };
+        let connections = app.metrics.connections();
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        let workers = Arc::new(Workers::start(threads).context("no threads to serve connections")?);
+        let router = route::router(app.clone());
+        let serving =
+            listener::serve(public, router, workers.clone(), bounds, Some(connections), stopped.clone());
+        let bounds =
+            Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: Duration::from_secs(1), ..bounds };
+        let watching =
+            listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
+        let renewing = renew(app.registry.clone(), stopped.clone());
+        let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
+        let (files, collecting) = (app.files.clone(), stop.subscribe());
+        let jobs = app.jobs.clone();
+        let working = async move {
+            if let Err(error) = jobs.read_open_jobs().await {
+                tracing::warn!(%error, "open jobs could not be read: callbacks find them once they were polled");
+            }
+            jobs.run(stopped).await;
+        };
+        let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
+        let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
+        let ledger = app.ledger.clone();
+        let accounting = async move { ledger.run(settled).await };
+        let tasks = vec![
+            tokio::spawn(serving),
+            tokio::spawn(watching),
+            tokio::spawn(renewing),
+            tokio::spawn(working),
+            tokio::spawn(async move { files.run(collecting).await }),
+            tokio::spawn(async move { idempotency.run(expiring).await }),
+            tokio::spawn(async move { webhooks.run(telling).await }),
+            tokio::spawn(async move { events.run_sweeps(sweeping).await }),
+            tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
+        ];
+        let accounting = tokio::spawn(accounting);
+        tracing::info!(%address, %admin_address, "listening");
+        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting })
+    }
+
+    /// Stops accepting, and waits for what runs, within the configured deadline.
+    pub async fn stop(self) {
+        self.app.stopping.store(true, Ordering::Relaxed);
+        self.stop.send_replace(true);
+        // Feeds end by themselves after minutes only; their readers go on elsewhere or later.
+        self.app.hub.close();
+        for task in self.tasks {
+            ended(task).await;
+        }
+        self.settle.send_replace(true);
+        ended(self.accounting).await;
+    }
+}
+
+async fn ended(task: JoinHandle<()>) {
+    if let Err(error) = task.await {
+        tracing::error!(%error, "a task of the server ended unexpectedly");
+    }
+}
+
+async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {
+    TcpListener::bind(address)
+        .await
+        .with_context(|| format!("cannot listen on {address}; is another server running? change {setting}"))
+}
+
+/// Loads the model lists at once, and renews them before they are old.
+async fn renew(registry: Arc<Registry>, mut stopped: watch::Receiver<bool>) {
+    loop {
+        tokio::select! {
+            () = registry.renew() => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RENEWAL_EVERY) => {}
+            _ = stopped.wait_for(|stop| *stop) => return,
+        }
+    }
+}

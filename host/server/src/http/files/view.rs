@@ -25,7 +25,7 @@ pub(super) struct FileView<'a> {
     filename: &'a str,
     #[schema(inline, value_type = PurposeWord)]
     purpose: &'static str,
-    /// A file that is here was checked already.
+    // A file that is here was checked already.
     #[schema(inline, value_type = StatusWord)]
     status: &'static str,
 }

@@ -72,6 +72,8 @@ fn record_until_killed(folder: &Path) -> ! {
     let store = Store::open(folder).expect("opened");
     let owner = UserId::from_bytes(OWNER);
     let mut output = std::io::stdout();
+    // The test harness has begun a line of its own.
+    writeln!(output).expect("the parent reads");
     loop {
         let taken = wanted(owner, KeyId::from_bytes([6; 16]), 1, 300);
         assert_eq!(store.take_allowance(&taken).expect("there"), amount(300));

@@ -12,7 +12,7 @@ use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::model::Task;
-use atelier_domain::money::Bill;
+use atelier_domain::money::{Bill, Hold};
 use atelier_domain::provider::Provider;
 use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
@@ -124,29 +124,9 @@ impl Jobs {
             Some(_) | None => Vec::new(),
         };
         let hold = ledger.bill(caller, &mut job, price.as_deref(), estimate)?;
-        let create = || {
-            let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
-            let (store, row) = (self.inner.ports.store.clone(), job.clone());
-            self.inner.ports.pool.run(move || {
-                let claim = claim.as_ref().map(|(key, claim)| (key, claim));
-                store.create_job(&NewJob { job: &row, claim, hold: hold.as_ref() })
-            })
-        };
-        match create().await {
-            // What is missing may be set aside for live calls that nobody makes.
-            Err(ServiceError::Refused(_)) => {
-                ledger.recall(caller.user()).await?;
-                create().await?;
-            }
-            outcome => outcome?,
-        }
-        lock(&self.inner.schedule).note(&job);
-        drop(place);
-        if let Some(keyed) = &caller.keyed {
-            keyed.became(job.id);
-        }
-        self.inner.due.notify_one();
-        Ok(job)
+        // On its own: a job that is stored is also run, although the caller may leave meanwhile.
+        let storing = tokio::spawn(self.inner.clone().store(caller.clone(), job, hold, place));
+        storing.await.map_err(|error| ServiceError::Internal(format!("storing a job stopped: {error}")))?
     }
 
     /// The job that a request becomes, and who is to do it.
@@ -220,6 +200,38 @@ impl Drop for Place {
 }
 
 impl Inner {
+    async fn store(
+        self: Arc<Self>,
+        caller: Caller,
+        job: Job,
+        hold: Option<Hold>,
+        place: Place,
+    ) -> Result<Job, ServiceError> {
+        let create = || {
+            let claim = caller.keyed.as_ref().and_then(|keyed| keyed.claim_for(job.id));
+            let (store, row) = (self.ports.store.clone(), job.clone());
+            self.ports.pool.run(move || {
+                let claim = claim.as_ref().map(|(key, claim)| (key, claim));
+                store.create_job(&NewJob { job: &row, claim, hold: hold.as_ref() })
+            })
+        };
+        match create().await {
+            // What is missing may be set aside for live calls that nobody makes.
+            Err(ServiceError::Refused(_)) => {
+                self.ports.ledger.recall(caller.user()).await?;
+                create().await?;
+            }
+            outcome => outcome?,
+        }
+        lock(&self.schedule).note(&job);
+        drop(place);
+        if let Some(keyed) = &caller.keyed {
+            keyed.became(job.id);
+        }
+        self.due.notify_one();
+        Ok(job)
+    }
+
     /// A job that is due at once.
     pub(super) fn job(&self, caller: &Caller, task: Task, request: StoredRequest) -> Job {
         let now = self.ports.clock.now();

@@ -94,6 +94,8 @@ impl Inner {
         let store = self.ports.store.clone();
         let Some(job) = self.ports.pool.run(move || store.job(id)).await? else { return Ok(()) };
         if job.state.is_final() {
+            // The schedule may have been told of an older row after this one.
+            lock(&self.schedule).note(&job);
             return Ok(());
         }
         if job.charging {

@@ -32,6 +32,8 @@ pub(super) struct Purses {
     refills: [tokio::sync::Mutex<()>; REFILLS],
     hasher: RandomState,
     returns: Arc<Returns>,
+    /// Held while allowances are returned.
+    returning: Arc<tokio::sync::Mutex<()>>,
     /// Something was recorded that is not in the books.
     is_dirty: AtomicBool,
     /// A call could not be recorded: until it is tried again, no other is let in.
@@ -45,6 +47,7 @@ impl Default for Purses {
             refills: std::array::from_fn(|_| tokio::sync::Mutex::default()),
             hasher: RandomState::new(),
             returns: Arc::default(),
+            returning: Arc::default(),
             is_dirty: AtomicBool::new(false),
             is_failing: AtomicBool::new(false),
         }
@@ -263,15 +266,21 @@ impl Ledger {
         self.give_back().await
     }
 
+    /// Returns what closed purses left. In one piece of work that ends whether or not its caller stays; who comes meanwhile waits for it.
     async fn give_back(&self) -> Result<(), ServiceError> {
-        let mut failed = Ok(());
-        for id in self.purses.returns.take() {
-            let store = self.store.clone();
-            if let Err(error) = self.pool.run(move || store.return_allowance(id)).await {
-                self.purses.returns.add(id);
-                failed = Err(error);
+        let turn = self.purses.returning.clone().lock_owned().await;
+        let (store, returns) = (self.store.clone(), self.purses.returns.clone());
+        let work = move || {
+            let _turn = turn;
+            let mut outcome = Ok(());
+            for id in returns.take() {
+                if let Err(error) = store.return_allowance(id) {
+                    returns.add(id);
+                    outcome = Err(error);
+                }
             }
-        }
-        failed
+            outcome
+        };
+        self.pool.run(work).await
     }
 }

@@ -216,6 +216,25 @@ async fn an_interrupted_charging_submission_is_never_sent_twice() {
 }
 
 #[tokio::test]
+async fn a_job_whose_caller_leaves_while_it_is_stored_is_run_all_the_same() {
+    let (_folder, store, blobs) = stores();
+    let provider = Scripted::new(std::iter::repeat_n(Act::Done("x"), 100));
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let mut left = 0;
+    for patience in 0..30 {
+        let admitting = engine.jobs.admit(&alice, Task::ImageGeneration, painting());
+        left += u32::from(tokio::time::timeout(Duration::from_millis(patience), admitting).await.is_err());
+        // Whatever was begun has a moment to be stored.
+        tokio::time::sleep(Duration::from_millis(20)).await;
+        for job in engine.jobs.list(&alice, None, 100).await.expect("listed") {
+            assert_eq!(end_of(&engine, &alice, &job).await.state, JobState::Succeeded);
+        }
+    }
+    assert!(left > 0, "somebody left");
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn a_restart_goes_on_with_open_jobs() {
     let (_folder, store, blobs) = stores();
     let waiting = Scripted::new(std::iter::repeat_n(Act::Pending, 1000));

@@ -37,6 +37,11 @@ pub enum ApiError {
         /// Bytes.
         max: usize,
     },
+    /// A form has too much that is in none of its fields.
+    FormOverhead {
+        /// Bytes.
+        max: usize,
+    },
     BodyBroken(String),
     ContentType {
         wanted: &'static str,
@@ -151,6 +156,13 @@ impl ApiError {
                 "request_too_large",
                 format!("the body is too large: this route takes {max} bytes at most"),
             ),
+            Self::FormOverhead { max } => Told::new(
+                StatusCode::PAYLOAD_TOO_LARGE,
+                "request_too_large",
+                format!(
+                    "the form has more than {max} bytes in none of its fields: before its first boundary, or in the heads of its parts"
+                ),
+            ),
             Self::BodyBroken(_) => {
                 Told::new(StatusCode::BAD_REQUEST, "incomplete_body", "the body could not be read to its end")
             }
@@ -224,6 +236,7 @@ impl ApiError {
             | Self::RequestLoop
             | Self::TimedOut
             | Self::BodyTooLarge { .. }
+            | Self::FormOverhead { .. }
             | Self::ContentType { .. }
             | Self::RangeOutside { .. }
             | Self::OtherContent
@@ -253,7 +266,12 @@ impl ApiError {
     }
 
     fn leaves_a_body_unread(&self) -> bool {
-        matches!(self, Self::BodyTooLarge { .. } | Self::Service(ServiceError::QuotaExceeded { .. }))
+        matches!(
+            self,
+            Self::BodyTooLarge { .. }
+                | Self::FormOverhead { .. }
+                | Self::Service(ServiceError::QuotaExceeded { .. })
+        )
     }
 
     /// The error object alone, for an event in a stream.

@@ -1,19 +1,30 @@
 //! Multipart forms (RFC 7578) with files, read under the route's bound.
 
+mod intake;
+#[cfg(test)]
+mod tests;
+
+use std::sync::Arc;
 use std::time::Duration;
 
 use axum::body::Body;
 use bytes::{Bytes, BytesMut};
+use futures::Stream;
 use http::header::{CONTENT_LENGTH, CONTENT_TYPE};
 use multer::Multipart;
 
 use super::body::in_time;
 use super::{ApiError, Call};
+use intake::{Intake, OVERHEAD_BYTES_MAX, Overhead, Progress};
 
 /// Bytes of a field that is no file.
 const FIELD_BYTES_MAX: usize = 256 * 1024;
 const FIELDS_MAX: usize = 64;
+/// Of a file's name: what a provider may be sent.
+const FILE_NAME_BYTES_MAX: usize = 512;
 const FILE_NAME_CHARACTERS_MAX: usize = 255;
+/// The longest ending that a name keeps when it is cut.
+const EXTENSION_BYTES_MAX: usize = 16;
 /// How long a refused form is read on.
 const DRAIN_MAX: Duration = Duration::from_secs(5);
 
@@ -21,6 +32,7 @@ const DRAIN_MAX: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(super) struct Form {
     inner: Multipart<'static>,
+    progress: Arc<Progress>,
     total: usize,
     left: usize,
     fields_left: usize,
@@ -74,9 +86,20 @@ impl Form {
             return Err(ApiError::BodyTooLarge { max: total });
         }
         let body = std::mem::replace(&mut call.body, Body::empty());
-        let inner = Multipart::new(body.into_data_stream(), boundary);
         let idle_max = call.app.config.server.body_idle_max;
-        Ok(Self { inner, total, left: total, fields_left: FIELDS_MAX, idle_max })
+        Ok(Self::over(body.into_data_stream(), boundary, total, idle_max))
+    }
+
+    /// Reads a form of at most `total` bytes from pieces of which the next one comes within `idle_max`.
+    fn over(
+        pieces: impl Stream<Item = Result<Bytes, axum::Error>> + Send + 'static,
+        boundary: String,
+        total: usize,
+        idle_max: Duration,
+    ) -> Self {
+        let progress = Arc::new(Progress::default());
+        let inner = Multipart::new(Intake::new(pieces, progress.clone()), boundary);
+        Self { inner, progress, total, left: total, fields_left: FIELDS_MAX, idle_max }
     }
 
     /// The next field; those of `files` may take what the route allows.
@@ -88,7 +111,9 @@ impl Form {
 
     /// The next field, its content still to be read.
     pub(super) async fn part(&mut self) -> Result<Option<Part>, ApiError> {
+        self.progress.is_in_field(false);
         let next = in_time(self.idle_max, self.inner.next_field()).await?.map_err(broken)?;
+        self.progress.is_in_field(true);
         let Some(content) = next else { return Ok(None) };
         if self.fields_left == 0 {
             return Err(ApiError::invalid("(form)", format!("at most {FIELDS_MAX} fields")));
@@ -96,7 +121,7 @@ impl Form {
         self.fields_left -= 1;
         let name = content.name().unwrap_or_default();
         let name = name.strip_suffix("[]").unwrap_or(name).to_owned();
-        let file_name = content.file_name().map(|name| name.chars().take(FILE_NAME_CHARACTERS_MAX).collect());
+        let file_name = content.file_name().map(shortened);
         Ok(Some(Part { name, file_name, content }))
     }
 
@@ -110,6 +135,7 @@ impl Form {
         let Some(piece) = in_time(self.idle_max, part.content.chunk()).await?.map_err(broken)? else {
             return Ok(None);
         };
+        self.progress.took(piece.len());
         if piece.len() > self.left {
             return Err(ApiError::BodyTooLarge { max: self.total });
         }
@@ -119,6 +145,7 @@ impl Form {
 
     /// Reads what is left of a form that is refused, for a moment: a client that still sends would not see the answer.
     pub(super) async fn drain(&mut self) {
+        self.progress.drain();
         let rest = async { while let Ok(Some(_)) = self.inner.next_field().await {} };
         // One that sends for longer finds its connection closed.
         let _ended_or_not = tokio::time::timeout(DRAIN_MAX, rest).await;
@@ -137,6 +164,31 @@ impl Form {
     }
 }
 
+/// A file's name within its bounds. What it ends with says what the file is, and stays.
+fn shortened(name: &str) -> String {
+    let fits =
+        |text: &str| text.len() <= FILE_NAME_BYTES_MAX && text.chars().count() <= FILE_NAME_CHARACTERS_MAX;
+    if fits(name) {
+        return name.to_owned();
+    }
+    let extension = name.rfind('.').map_or("", |dot| &name[dot..]);
+    let extension = if extension.len() <= EXTENSION_BYTES_MAX { extension } else { "" };
+    let mut short = String::new();
+    let characters_max = FILE_NAME_CHARACTERS_MAX - extension.chars().count();
+    for character in name[..name.len() - extension.len()].chars().take(characters_max) {
+        if short.len() + character.len_utf8() + extension.len() > FILE_NAME_BYTES_MAX {
+            break;
+        }
+        short.push(character);
+    }
+    short + extension
+}
+
 fn broken(error: multer::Error) -> ApiError {
+    if let multer::Error::StreamReadFailed(why) = &error
+        && why.is::<Overhead>()
+    {
+        return ApiError::FormOverhead { max: OVERHEAD_BYTES_MAX };
+    }
     ApiError::invalid("(form)", format!("the form cannot be read: {error}"))
 }

@@ -112,7 +112,7 @@ macro_rules! store_contract {
         $crate::contract_tests!($open, callbacks:
             a_callback_is_fresh_once_in_this_period_and_the_next
             of_many_who_bring_one_callback_at_once_one_is_first
-            a_mark_can_be_taken_back
+            a_callback_wakes_the_open_jobs_that_it_is_about_and_is_then_taken
             old_marks_are_swept
         );
         $crate::contract_tests!($open, ledger:

@@ -1,4 +1,10 @@
-//! Accepting connections: bounded, without Nagle's delay, drained under a deadline.
+//! Accepting connections: bounded, without Nagle's delay, given up when nobody is at their other end, drained under a deadline.
+
+mod places;
+mod socket;
+mod taken;
+#[cfg(test)]
+mod tests;
 
 use std::convert::Infallible;
 use std::io;
@@ -8,21 +14,24 @@ use std::time::Duration;
 
 use axum::Router;
 use axum::response::Response;
-use hyper::Request;
+use futures::FutureExt as _;
+use futures::future::{BoxFuture, Either};
 use hyper::body::Incoming;
 use hyper::service::Service;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use hyper::{Request, Version};
+use hyper_util::rt::{TokioExecutor, TokioTimer};
 use hyper_util::server::conn::auto::Builder;
 use hyper_util::server::graceful::GracefulShutdown;
 use hyper_util::service::TowerToHyperService;
-use prometheus::IntGauge;
+use prometheus::{IntCounter, IntGauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
 use crate::workers::Workers;
+use places::Places;
+use socket::Socket;
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
-const STREAMS_MAX: u32 = 256;
 /// A pause after the system refused a connection, so that a full file table does not make us spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
@@ -35,31 +44,41 @@ pub(crate) struct Peer(pub IpAddr);
 pub(crate) struct Bounds {
     /// Connections open at once.
     pub connections_max: usize,
-    /// How long a client may take to send a request's head.
+    /// Of these from one address.
+    pub connections_per_address_max: usize,
+    /// Requests at once on one connection (HTTP/2).
+    pub streams_max: u32,
+    /// How long a client may take to send a request's head, to say at first what it speaks, and to answer a ping.
     pub head_max: Duration,
+    /// How long a client may take nothing of what waits for it.
+    pub stall_max: Duration,
+    /// How often a client is asked whether it is there (HTTP/2).
+    pub ping_every: Duration,
     /// How long running requests may take to end when the server stops.
     pub drain_max: Duration,
 }
 
-/// Serves on the workers until told to stop, then finishes what runs, within the deadline. `open` counts the connections.
+/// Where connections are counted.
+#[derive(Clone, Debug)]
+pub(crate) struct Counts {
+    /// Those that are open.
+    pub open: IntGauge,
+    /// Those that were closed at once, since their address had too many.
+    pub refused: IntCounter,
+}
+
+/// Serves on the workers until told to stop, then finishes what runs, within the deadline.
 pub(crate) async fn serve(
     listener: TcpListener,
     router: Router,
     workers: Arc<Workers>,
     bounds: Bounds,
-    open: Option<IntGauge>,
+    counts: Option<Counts>,
     mut stop: watch::Receiver<bool>,
 ) {
-    let mut builder = Builder::new(TokioExecutor::new());
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(bounds.head_max)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true);
-    builder.http2().timer(TokioTimer::new()).max_concurrent_streams(STREAMS_MAX);
-    let builder = Arc::new(builder);
+    let builder = Arc::new(builder(&bounds));
     let places = Arc::new(Semaphore::new(bounds.connections_max));
+    let by_address = Places::new(bounds.connections_per_address_max);
     let connections = GracefulShutdown::new();
     loop {
         let place = tokio::select! {
@@ -79,19 +98,27 @@ pub(crate) async fn serve(
                 continue;
             }
         };
-        let peer = stream.peer_addr().ok().map(|address| Peer(address.ip()));
-        let service = FromPeer { router: TowerToHyperService::new(router.clone()), peer };
+        // One that has gone already has no address.
+        let Ok(address) = stream.peer_addr() else { continue };
+        let Some(of_address) = by_address.take(address.ip()) else {
+            tracing::debug!("a connection was closed at once: its address has too many");
+            counts.iter().for_each(|counts| counts.refused.inc());
+            continue;
+        };
+        let router = TowerToHyperService::new(router.clone());
+        let service = FromPeer { router, peer: Peer(address.ip()), stall_max: bounds.stall_max };
         let builder = builder.clone();
-        let (watcher, open) = (connections.watcher(), open.clone());
+        let (watcher, open) = (connections.watcher(), counts.as_ref().map(|counts| counts.open.clone()));
         workers.spawn(async move {
-            let _place = place;
+            let _places = (place, of_address);
             let _counted = open.map(Counted::new);
             // From here on the worker's own runtime watches the socket.
             let stream = match TcpStream::from_std(stream) {
                 Ok(stream) => stream,
                 Err(error) => return tracing::warn!(%error, "a connection could not be watched"),
             };
-            let connection = builder.serve_connection(TokioIo::new(stream), service);
+            let socket = Socket::new(stream, bounds.head_max, bounds.stall_max);
+            let connection = builder.serve_connection(socket, service);
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(error, "a connection ended early");
             }
@@ -106,23 +133,50 @@ pub(crate) async fn serve(
     }
 }
 
+fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
+    let mut builder = Builder::new(TokioExecutor::new());
+    builder
+        .http1()
+        .timer(TokioTimer::new())
+        .header_read_timeout(bounds.head_max)
+        .max_buf_size(HEAD_BYTES_MAX)
+        .pipeline_flush(true);
+    builder
+        .http2()
+        .timer(TokioTimer::new())
+        .max_concurrent_streams(bounds.streams_max)
+        .keep_alive_interval(bounds.ping_every)
+        .keep_alive_timeout(bounds.head_max);
+    builder
+}
+
 /// The router as one connection's requests reach it.
 #[derive(Clone)]
 struct FromPeer {
     router: TowerToHyperService<Router>,
-    peer: Option<Peer>,
+    peer: Peer,
+    stall_max: Duration,
 }
 
 impl Service<Request<Incoming>> for FromPeer {
     type Response = Response;
     type Error = Infallible;
-    type Future = <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future;
+    type Future = Either<
+        <TowerToHyperService<Router> as Service<Request<Incoming>>>::Future,
+        BoxFuture<'static, Result<Response, Infallible>>,
+    >;
 
     fn call(&self, mut request: Request<Incoming>) -> Self::Future {
-        if let Some(peer) = self.peer {
-            request.extensions_mut().insert(peer);
+        request.extensions_mut().insert(self.peer);
+        let is_many = request.version() == Version::HTTP_2;
+        let answering = self.router.call(request);
+        if !is_many {
+            return Either::Left(answering);
         }
-        self.router.call(request)
+        let stall_max = self.stall_max;
+        Either::Right(
+            answering.map(move |answer| answer.map(|answer| taken::within(stall_max, answer))).boxed(),
+        )
     }
 }
 
@@ -146,19 +200,5 @@ impl Counted {
 impl Drop for Counted {
     fn drop(&mut self) {
         self.0.dec();
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[tokio::test]
-    async fn an_accepted_connection_has_no_delay() {
-        let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
-        let address = listener.local_addr().expect("bound");
-        let (client, accepted) = tokio::join!(TcpStream::connect(address), accept(&listener));
-        assert!(!client.expect("connected").nodelay().expect("read"), "the system's own default is to wait");
-        assert!(accepted.expect("accepted").nodelay().expect("read"));
     }
 }

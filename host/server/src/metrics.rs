@@ -26,6 +26,7 @@ use prometheus::{
 };
 
 use crate::http::route::Route;
+use crate::listener::Counts;
 
 /// From 25 µs: what the host adds is far below a millisecond.
 const FINE_SECONDS: [f64; 20] = [
@@ -46,7 +47,7 @@ pub struct Metrics {
     jobs_unknown: IntCounterVec,
     callbacks: IntCounterVec,
     plugins: PluginMetrics,
-    connections: IntGauge,
+    connections: Counts,
     signatures_refused: IntCounter,
 }
 
@@ -144,14 +145,21 @@ impl Metrics {
         let build = Opts::new("atelier_build_info", "Always 1; the label says which version runs.");
         let build = IntGaugeVec::new(build, &["version"])?;
         build.with_label_values(&[env!("CARGO_PKG_VERSION")]).set(1);
-        let connections = IntGauge::new("atelier_connections", "Connections of callers that are open.")?;
+        let connections = Counts {
+            open: IntGauge::new("atelier_connections", "Connections of callers that are open.")?,
+            refused: IntCounter::new(
+                "atelier_connections_refused_total",
+                "Connections of callers that were closed at once, since their address had too many.",
+            )?,
+        };
         let signatures = counter(
             "atelier_signature_refusals_total",
             "What was refused because of its signature.",
             &["what"],
         )?;
         registry.register(Box::new(build))?;
-        registry.register(Box::new(connections.clone()))?;
+        registry.register(Box::new(connections.open.clone()))?;
+        registry.register(Box::new(connections.refused.clone()))?;
         registry.register(Box::new(process::Process::new()?))?;
         let routes = table.iter().map(|route| {
             let labels = [route.method.as_str(), route.path];
@@ -237,8 +245,8 @@ impl Metrics {
         self.registry.register(Box::new(queue::Queue::new(jobs)?))
     }
 
-    /// The count of callers' open connections.
-    pub(crate) fn connections(&self) -> IntGauge {
+    /// The counts of callers' connections.
+    pub(crate) fn connections(&self) -> Counts {
         self.connections.clone()
     }
 

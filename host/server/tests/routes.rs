@@ -16,6 +16,8 @@ mod content;
 mod failed_generations;
 #[path = "routes/files.rs"]
 mod files;
+#[path = "routes/forms.rs"]
+mod forms;
 #[path = "routes/idempotency.rs"]
 mod idempotency;
 #[path = "routes/links.rs"]
@@ -28,3 +30,5 @@ mod money;
 mod openapi;
 #[path = "routes/table.rs"]
 mod table;
+#[path = "routes/unread.rs"]
+mod unread;

@@ -9,7 +9,8 @@ use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal};
+use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal, Delivery};
+use atelier_domain::id::JobId;
 use atelier_domain::job::Job;
 use atelier_domain::provider::{CallContext, Provider};
 use atelier_domain::store::{CallbackMark, CallbackStore};
@@ -19,7 +20,7 @@ use tokio::sync::watch;
 pub use address::{CallbackAddresses, Target};
 pub use senders::{InvalidNetwork, Network};
 
-use crate::jobs::Jobs;
+use crate::jobs::{Jobs, Woken};
 use crate::limits::{Class, Limiter, Subject};
 use crate::meter::Meter;
 use crate::registry::Registry;
@@ -115,9 +116,9 @@ pub struct CallbackPorts {
 }
 
 /// Receives providers' callbacks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Callbacks {
-    ports: CallbackPorts,
+    ports: Arc<CallbackPorts>,
 }
 
 /// Whom a callback reached.
@@ -131,7 +132,12 @@ struct Reached {
 impl Callbacks {
     /// None received yet.
     pub fn new(ports: CallbackPorts) -> Self {
-        Self { ports }
+        Self { ports: Arc::new(ports) }
+    }
+
+    /// What the address of `token` was given for; `None` if it is none of ours.
+    pub fn target(&self, token: &str) -> Option<Target> {
+        self.ports.addresses.read(token)
     }
 
     /// The address of an instance, for its provider's settings.
@@ -139,18 +145,18 @@ impl Callbacks {
         self.ports.addresses.url(target)
     }
 
-    /// Receives what was sent to the address of `token` from that of `sender`, and wakes whom it is about.
+    /// Receives what was sent to the address of `target` from that of `sender`, and wakes whom it is about. Once its sender is known it
+    /// is handled to its end, whether or not the sender waits for that.
     ///
     /// # Errors
     /// It is refused, malformed, one too many, or storage is busy.
     pub async fn receive(
         &self,
-        token: &str,
+        target: Option<Target>,
         callback: Callback,
         sender: Option<IpAddr>,
         request_id: &str,
     ) -> Result<Outcome, CallbackError> {
-        let target = self.ports.addresses.read(token);
         let received = self.received(target.as_ref(), callback, sender).await;
         let (instance, word) = match &received {
             Ok((instance, outcome)) => (instance.as_deref(), outcome.as_str()),
@@ -202,8 +208,14 @@ impl Callbacks {
         if !self.may_call(&instance, sender) {
             return Ok((Some(instance), Outcome::Stranger));
         }
-        let outcome = self.deliver(reached, callback).await?;
-        Ok((Some(instance), outcome))
+        let delivery = match reached.provider.verify_callback(&callback) {
+            Ok(delivery) => delivery,
+            Err(refusal) => return Ok((Some(instance), refusal.into())),
+        };
+        let callbacks = self.clone();
+        let delivering = tokio::spawn(async move { callbacks.deliver(reached, delivery, callback).await });
+        let stopped = |error| ServiceError::Internal(format!("receiving a callback stopped: {error}"));
+        Ok((Some(instance), delivering.await.map_err(stopped)??))
     }
 
     /// Whether an instance's provider calls from there.
@@ -243,68 +255,72 @@ impl Callbacks {
         Ok(provider.map(|provider| Reached { instance, provider, job }))
     }
 
-    async fn deliver(&self, reached: Reached, callback: Callback) -> Result<Outcome, ServiceError> {
-        let delivery = match reached.provider.verify_callback(&callback) {
-            Ok(delivery) => delivery,
-            Err(refusal) => return Ok(refusal.into()),
-        };
+    async fn deliver(
+        &self,
+        reached: Reached,
+        delivery: Delivery,
+        callback: Callback,
+    ) -> Result<Outcome, ServiceError> {
         if !delivery.is_signed {
             // Anybody may have sent it: it is a reason to ask, and nothing else.
-            return self.wake(&reached, None).await;
+            return self.wake(&reached, None, vec![None]).await;
         }
-        let (store, mark) = (self.ports.store.clone(), mark(&reached.instance, &delivery.id));
-        let period = self.period();
-        if !self.ports.pool.run(move || store.mark_callback(mark, period)).await? {
+        let mark = mark(&reached.instance, &delivery.id);
+        let (store, period) = (self.ports.store.clone(), self.period());
+        if self.ports.pool.run(move || store.is_callback_taken(mark, period)).await? {
             return Ok(Outcome::Replayed);
         }
-        if reached.job.as_ref().is_some_and(|job| job.state.is_final()) {
-            return Ok(Outcome::Unmatched);
+        let is_over = reached.job.as_ref().is_some_and(|job| job.state.is_final());
+        let events = if is_over { Some(Vec::new()) } else { self.read(&reached, callback).await };
+        match events {
+            Some(events) => self.wake(&reached, Some(mark), events).await,
+            None => Ok(Outcome::Malformed),
         }
-        let outcome = self.read(&reached, callback).await;
-        // What could not be done now may be delivered again.
-        if outcome.is_err() {
-            let store = self.ports.store.clone();
-            self.ports.pool.run(move || store.unmark_callback(mark, period)).await?;
-        }
-        outcome
     }
 
-    async fn read(&self, reached: &Reached, callback: Callback) -> Result<Outcome, ServiceError> {
+    /// What a callback says; `None` if it is malformed.
+    async fn read(&self, reached: &Reached, callback: Callback) -> Option<Vec<Option<CallbackEvent>>> {
         if serde_json::from_slice::<serde::de::IgnoredAny>(&callback.body).is_err() {
-            return Ok(Outcome::Malformed);
+            return None;
         }
-        let events = match reached.provider.parse_callback(context(reached), callback).await {
-            Ok(events) => events,
-            Err(error) if is_the_callbacks_fault(&error) => return Ok(Outcome::Malformed),
+        match reached.provider.parse_callback(context(reached), callback).await {
+            Ok(events) => Some(events.into_iter().take(EVENTS_MAX).map(Some).collect()),
+            Err(error) if is_the_callbacks_fault(&error) => None,
             Err(error) => {
                 // It is genuine, whatever became of its plugin: the job is asked about.
                 tracing::warn!(instance = reached.instance, %error, "a callback could not be read");
-                return self.wake(reached, None).await;
-            }
-        };
-        let mut outcome = Outcome::Unmatched;
-        for event in events.into_iter().take(EVENTS_MAX) {
-            if self.wake(reached, Some(event)).await? == Outcome::Accepted {
-                outcome = Outcome::Accepted;
+                Some(vec![None])
             }
         }
-        Ok(outcome)
     }
 
-    /// Wakes the job that an event is about.
-    async fn wake(&self, reached: &Reached, event: Option<CallbackEvent>) -> Result<Outcome, ServiceError> {
-        let named = event.as_ref().and_then(|event| event.provider_id.as_deref());
-        let id = match (&reached.job, named) {
+    /// Wakes the jobs that events are about, and marks their callback, all at once: what could not be done may be delivered again.
+    async fn wake(
+        &self,
+        reached: &Reached,
+        mark: Option<CallbackMark>,
+        events: Vec<Option<CallbackEvent>>,
+    ) -> Result<Outcome, ServiceError> {
+        let named =
+            events.into_iter().filter_map(|event| Some((self.about(reached, event.as_ref())?, event)));
+        let (store, period) = (self.ports.store.clone(), self.period());
+        let take = move |jobs: &[JobId], now| store.take_callback(mark, period, jobs, now);
+        Ok(match self.ports.jobs.wake(named.collect(), take).await? {
+            Woken::Now => Outcome::Accepted,
+            Woken::Nobody => Outcome::Unmatched,
+            Woken::Before => Outcome::Replayed,
+        })
+    }
+
+    /// The job that an event is about.
+    fn about(&self, reached: &Reached, event: Option<&CallbackEvent>) -> Option<JobId> {
+        let named = event.and_then(|event| event.provider_id.as_deref());
+        match (&reached.job, named) {
             (Some(job), Some(named)) if job.is_another_at_its_provider(named) => None,
             (Some(job), _) => Some(job.id),
             (None, Some(named)) => self.ports.jobs.at_provider(&reached.instance, named),
             (None, None) => None,
-        };
-        let is_woken = match id {
-            Some(id) => self.ports.jobs.wake(id, event).await?,
-            None => false,
-        };
-        Ok(if is_woken { Outcome::Accepted } else { Outcome::Unmatched })
+        }
     }
 }
 

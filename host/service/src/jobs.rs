@@ -37,6 +37,7 @@ use crate::{ServiceError, StoragePool};
 use schedule::Schedule;
 pub use schedule::{QueueCounts, QueueLimits};
 
+pub(crate) use callback::Woken;
 pub use training::NewTraining;
 
 /// Bounds of the job engine.

@@ -1,27 +1,47 @@
 use std::ops::Bound;
 
+use atelier_domain::id::JobId;
+use atelier_domain::job::Job;
 use atelier_domain::store::{CallbackMark, CallbackStore, StoreError};
+use atelier_domain::time::Timestamp;
 
 use super::Store;
 use crate::keys;
 use crate::schema::Table;
 
 impl CallbackStore for Store {
-    fn mark_callback(&self, mark: CallbackMark, period: u64) -> Result<bool, StoreError> {
-        let (now, before) =
-            (keys::callback_mark(period, mark), keys::callback_mark(period.saturating_sub(1), mark));
-        self.engine().write(|txn| {
-            if txn.contains(Table::CallbackMarks, &now)? || txn.contains(Table::CallbackMarks, &before)? {
-                return Ok(false);
+    fn is_callback_taken(&self, mark: CallbackMark, period: u64) -> Result<bool, StoreError> {
+        for key in marks(mark, period) {
+            if self.engine().get(Table::CallbackMarks, &key)?.is_some() {
+                return Ok(true);
             }
-            txn.put(Table::CallbackMarks, &now, &[])?;
-            Ok(true)
-        })
+        }
+        Ok(false)
     }
 
-    fn unmark_callback(&self, mark: CallbackMark, period: u64) -> Result<(), StoreError> {
-        let key = keys::callback_mark(period, mark);
-        self.engine().write(|txn| txn.remove(Table::CallbackMarks, &key)).map(|_| ())
+    fn take_callback(
+        &self,
+        mark: Option<CallbackMark>,
+        period: u64,
+        jobs: &[JobId],
+        now: Timestamp,
+    ) -> Result<Option<Vec<Job>>, StoreError> {
+        let woken = self.engine().write(|txn| {
+            if let Some(mark) = mark {
+                let [key, before] = marks(mark, period);
+                if txn.contains(Table::CallbackMarks, &key)? || txn.contains(Table::CallbackMarks, &before)? {
+                    return Ok(None);
+                }
+                txn.put(Table::CallbackMarks, &key, &[])?;
+            }
+            let mut woken = Vec::with_capacity(jobs.len());
+            for id in jobs {
+                woken.extend(super::jobs::wake(txn, *id, now)?);
+            }
+            Ok(Some(woken))
+        })?;
+        self.engine().make_durable()?;
+        Ok(woken)
     }
 
     fn sweep_callbacks(&self, period: u64, limit: usize) -> Result<usize, StoreError> {
@@ -37,4 +57,9 @@ impl CallbackStore for Store {
             .write(|txn| old.iter().try_for_each(|key| txn.remove(Table::CallbackMarks, key).map(|_| ())))?;
         Ok(old.len())
     }
+}
+
+/// The keys of a mark in this period and the one before.
+fn marks(mark: CallbackMark, period: u64) -> [Vec<u8>; 2] {
+    [period, period.saturating_sub(1)].map(|period| keys::callback_mark(period, mark).to_vec())
 }

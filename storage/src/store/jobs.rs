@@ -153,6 +153,20 @@ impl Store {
     }
 }
 
+/// Makes an open job due at `now`, and gives it as it then is. When it is looked at is nothing that anybody is told.
+pub(super) fn wake(txn: &Txn<'_>, id: JobId, now: Timestamp) -> Result<Option<Job>, TxnError> {
+    let key = id.as_bytes();
+    let Some(row) = txn.get(Table::Jobs, key)? else { return Ok(None) };
+    let old: Job = decode(Table::Jobs, key, &row)?;
+    if old.state.is_final() || old.wake_at <= now {
+        return Ok(Some(old));
+    }
+    let job = Job { wake_at: now, ..old.clone() };
+    txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
+    index_open(txn, Some(&old), &job)?;
+    Ok(Some(job))
+}
+
 /// Keeps the two tables of open jobs in step with a job's row.
 fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnError> {
     let wake = |job: &Job| (!job.state.is_final()).then(|| keys::wake(job.wake_at, job.id));

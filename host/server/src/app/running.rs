@@ -22,6 +22,7 @@ use crate::{admin, listener};
 const RENEWAL_EVERY: Duration = Duration::from_secs(60);
 /// Connections to the operators' listener.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
+const ADMIN_DRAIN_MAX: Duration = Duration::from_secs(1);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -54,7 +55,11 @@ impl Running {
         let server = &app.config.server;
         let bounds = Bounds {
             connections_max: server.connections_max,
+            connections_per_address_max: server.connections_per_address_max,
+            streams_max: server.streams_per_connection_max,
             head_max: server.head_max,
+            stall_max: server.write_idle_max,
+            ping_every: server.ping_every,
             drain_max: server.drain_max,
         };
         let connections = app.metrics.connections();
@@ -63,8 +68,7 @@ impl Running {
         let router = route::router(app.clone());
         let serving =
             listener::serve(public, router, workers.clone(), bounds, Some(connections), stopped.clone());
-        let bounds =
-            Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: Duration::from_secs(1), ..bounds };
+        let bounds = Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: ADMIN_DRAIN_MAX, ..bounds };
         let watching =
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());

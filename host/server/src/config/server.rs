@@ -17,10 +17,18 @@ pub struct Server {
     pub public_url: Option<String>,
     /// Connections open at once.
     pub connections_max: usize,
+    /// Of these from one address.
+    pub connections_per_address_max: usize,
+    /// Requests at once on one connection (HTTP/2).
+    pub streams_per_connection_max: u32,
     /// How long running requests may take to end when the server stops.
     pub drain_max: Duration,
-    /// How long a client may take to send a request's head.
+    /// How long a client may take to send a request's head, the first as well as one on a connection that it keeps.
     pub head_max: Duration,
+    /// How long a client may take nothing of what waits for it.
+    pub write_idle_max: Duration,
+    /// How often an HTTP/2 client is asked whether it is there.
+    pub ping_every: Duration,
     /// How long a client may pause while it sends a body.
     pub body_idle_max: Duration,
     /// How long a request may take to be answered, a stream until it begins.
@@ -40,6 +48,8 @@ impl Server {
         let stream_max = seconds("stream_seconds", 600, 86_400);
         let head_max = seconds("head_seconds", 15, 600);
         let body_idle_max = seconds("body_idle_seconds", 30, 3600);
+        let write_idle_max = seconds("write_idle_seconds", 60, 3600);
+        let ping_every = seconds("ping_seconds", 30, 3600);
         let public_url = section.text("public_url").map(|url| url.trim_end_matches('/').to_owned());
         if public_url.as_ref().is_some_and(|url| !(url.starts_with("http://") || url.starts_with("https://")))
         {
@@ -49,8 +59,13 @@ impl Server {
             listen: section.socket("listen", "127.0.0.1:8484"),
             public_url,
             connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
+            connections_per_address_max: section.number("connections_per_address", 1_000, 1..=1_000_000)
+                as usize,
+            streams_per_connection_max: section.number("streams_per_connection", 256, 1..=65_536) as u32,
             drain_max,
             head_max,
+            write_idle_max,
+            ping_every,
             body_idle_max,
             request_max,
             stream_idle_max,

@@ -12,8 +12,13 @@ listen = "127.0.0.1:8484"
 # request_seconds = 600      # until a request is answered, or its stream begins
 # stream_idle_seconds = 30   # between two events of a provider's stream
 # stream_seconds = 600       # from a stream's begin to its end
-# head_seconds = 15          # for a client to send a request's head
+# head_seconds = 15          # for a client to send a request's head, also on a connection that it keeps
 # body_idle_seconds = 30     # between two pieces of a client's body
+# write_idle_seconds = 60    # a client may take nothing of its answer for so long
+# ping_seconds = 30          # how often an HTTP/2 client is asked whether it is there
+# connections = 10000            # open at once
+# connections_per_address = 1000 # of these from one address: behind a proxy, all come from the proxy's
+# streams_per_connection = 256   # requests at once on one connection (HTTP/2)
 
 # How long providers may take.
 [upstream]

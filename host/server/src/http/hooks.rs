@@ -2,6 +2,7 @@
 
 use atelier_domain::generation::media::Callback;
 use atelier_service::callbacks::CallbackError;
+use bytes::Bytes;
 use http::StatusCode;
 use serde_json::json;
 use utoipa::openapi::schema::{ObjectBuilder, SchemaType, Type};
@@ -16,8 +17,10 @@ use crate::listener::Peer;
 /// Receives a callback. Whatever is wrong with its address, its signature or its time, the answer is that of an address at which there
 /// is nothing.
 pub(super) async fn receive(mut call: Call) -> Result<Reply, ApiError> {
-    let body = call.read_json().await?;
     let token: String = path(&mut call, "token").await.map_err(|_| ApiError::NoSuchRoute)?;
+    // Nothing is read for whoever was not given an address.
+    let target = call.app.callbacks.target(&token);
+    let body = if target.is_some() { call.read_json().await? } else { Bytes::new() };
     let readable = |(name, value): (&http::HeaderName, &http::HeaderValue)| {
         Some((name.as_str().to_owned(), value.to_str().ok()?.to_owned()))
     };
@@ -27,7 +30,7 @@ pub(super) async fn receive(mut call: Call) -> Result<Reply, ApiError> {
         body,
     };
     let sender = call.parts.extensions.get::<Peer>().map(|peer| peer.0);
-    match call.app.callbacks.receive(&token, callback, sender, &call.request_id).await {
+    match call.app.callbacks.receive(target, callback, sender, &call.request_id).await {
         Ok(_) => Ok(gate::empty(StatusCode::OK)),
         Err(CallbackError::Refused) => Err(ApiError::NoSuchRoute),
         Err(CallbackError::Malformed) => {

@@ -83,6 +83,7 @@ where
         dialect: call.route.dialect,
         request_id: call.request_id.clone(),
         request_max: call.app.config.server.request_max,
+        stall_max: call.app.config.server.write_idle_max,
         keeps_body: call.route.idempotency != Idempotency::CreatesSecret,
         body_bytes_max: idempotency.limits().answer_bytes_max,
     };

@@ -4,11 +4,24 @@ use atelier_domain::generation::media::{CallbackEvent, Ticket, Wake};
 use atelier_domain::id::JobId;
 use atelier_domain::job::Job;
 use atelier_domain::provider::Provider;
+use atelier_domain::store::StoreError;
+use atelier_domain::time::Timestamp;
 
 use super::schedule::Turn;
 use super::{Inner, Jobs, lock};
 use crate::ServiceError;
 use crate::callbacks::Target;
+
+/// What a callback did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Woken {
+    /// A job goes on.
+    Now,
+    /// None of its jobs is open.
+    Nobody,
+    /// It was here before.
+    Before,
+}
 
 impl Jobs {
     /// The job that an address was given to.
@@ -23,33 +36,53 @@ impl Jobs {
         lock(&self.inner.at_providers).get(&key).copied()
     }
 
-    /// Lets a job take its next step now, with what its provider said; `false` if it has ended.
-    pub(crate) async fn wake(&self, id: JobId, event: Option<CallbackEvent>) -> Result<bool, ServiceError> {
-        // Kept before the row is changed: a step under way looks here when it has changed the row.
+    /// Lets jobs take their next step now, each with what its provider said. `take` makes those that are open due, and gives them, or `None`
+    /// if that was done before. Gives whether any of them was open.
+    pub(crate) async fn wake(
+        &self,
+        said: Vec<(JobId, Option<CallbackEvent>)>,
+        take: impl FnOnce(&[JobId], Timestamp) -> Result<Option<Vec<Job>>, StoreError> + Send + 'static,
+    ) -> Result<Woken, ServiceError> {
+        let ids: Vec<JobId> = said.iter().map(|(id, _)| *id).collect();
+        // Kept before the rows are changed: a step under way looks here when it has changed its row.
         {
             let mut waiting = lock(&self.inner.called_back);
-            let kept = waiting.entry(id).or_default();
-            *kept = event.or(kept.take());
+            for (id, event) in said {
+                let kept = waiting.entry(id).or_default();
+                *kept = event.or(kept.take());
+            }
         }
+        let taken = self.take(ids.clone(), take).await;
+        let is_open = |id: &JobId| lock(&self.inner.schedule).has(*id);
+        let open: Vec<JobId> = match &taken {
+            Ok(_) => ids.iter().copied().filter(is_open).collect(),
+            Err(_) => Vec::new(),
+        };
+        {
+            let mut waiting = lock(&self.inner.called_back);
+            ids.iter().filter(|id| !open.contains(id)).for_each(|id| drop(waiting.remove(id)));
+        }
+        let is_first = taken?;
+        open.iter().for_each(|id| self.inner.look_again(*id));
+        Ok(match (is_first, open.is_empty()) {
+            (false, _) => Woken::Before,
+            (true, false) => Woken::Now,
+            (true, true) => Woken::Nobody,
+        })
+    }
+
+    /// Whether it was the first time.
+    async fn take(
+        &self,
+        ids: Vec<JobId>,
+        take: impl FnOnce(&[JobId], Timestamp) -> Result<Option<Vec<Job>>, StoreError> + Send + 'static,
+    ) -> Result<bool, ServiceError> {
         self.inner.load().await?;
         let now = self.inner.ports.clock.now();
-        let changed = self
-            .inner
-            .change(id, move |job| {
-                let open = !job.state.is_final();
-                if open {
-                    job.wake_at = job.wake_at.min(now);
-                }
-                open
-            })
-            .await;
-        let is_open = changed.as_ref().is_ok_and(|job| !job.state.is_final());
-        if !is_open {
-            lock(&self.inner.called_back).remove(&id);
-        }
-        changed?;
-        self.inner.look_again(id);
-        Ok(is_open)
+        let Some(jobs) = self.inner.ports.pool.run(move || take(&ids, now)).await? else { return Ok(false) };
+        let mut schedule = lock(&self.inner.schedule);
+        jobs.iter().for_each(|job| schedule.note(job));
+        Ok(true)
     }
 }
 

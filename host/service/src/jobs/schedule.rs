@@ -133,6 +133,11 @@ impl Schedule {
         }
     }
 
+    /// Whether a job is open.
+    pub(super) fn has(&self, id: JobId) -> bool {
+        self.jobs.contains_key(&id)
+    }
+
     /// A job was told something: if it takes a step just now, it takes another one right after.
     pub(super) fn look_again(&mut self, id: JobId) {
         if let Some(entry) = self.jobs.get_mut(&id) {

@@ -1,5 +1,6 @@
 //! What callbacks do to jobs, on the real store.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atelier_domain::generation::media::Callback;
@@ -28,7 +29,7 @@ fn callback(id: &str, body: &str) -> Callback {
 }
 
 async fn receive(engine: &Engine, token: &str, id: &str, body: &str) -> Result<Outcome, CallbackError> {
-    engine.callbacks.receive(token, callback(id, body), None, "test").await
+    engine.callbacks.receive(engine.callbacks.target(token), callback(id, body), None, "test").await
 }
 
 fn signing(acts: impl IntoIterator<Item = Act>) -> std::sync::Arc<Scripted> {
@@ -110,6 +111,32 @@ async fn a_callback_that_overtakes_the_answer_to_its_submission_is_not_lost() {
     provider.released.notify_one();
     assert_eq!(end_of(&engine, &alice, &job).await.state, JobState::Succeeded);
     assert_eq!(wakes(&provider), ["done"], "it went on at once, and with the event");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_callback_is_not_lost_when_its_sender_hangs_up_while_it_is_read() {
+    let (_folder, store, blobs) = stores();
+    let provider = signing([Act::Waiting("p-1"), Act::Done("a cat")]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let job = admit(&engine, &alice).await;
+    at_its_provider(&engine, &alice, &job).await;
+    let token = token(&engine, &Target::Job(job.id));
+    provider.holds_callbacks.store(true, Ordering::Relaxed);
+    let said = r#"{"kind":"done","provider_id":"p-1"}"#;
+    {
+        let mut receiving = std::pin::pin!(receive(&engine, &token, "1", said));
+        tokio::select! {
+            outcome = &mut receiving => panic!("{outcome:?}"),
+            () = provider.reading.notified() => {}
+        }
+        // Its sender hangs up.
+    }
+    provider.released.notify_one();
+    assert_eq!(end_of(&engine, &alice, &job).await.state, JobState::Succeeded);
+    assert_eq!(wakes(&provider), ["done"], "it went on at once, and with the event");
+    let again = receive(&engine, &token, "1", said).await;
+    assert_eq!(again.expect("genuine"), Outcome::Replayed, "it was taken");
     engine.stop().await;
 }
 

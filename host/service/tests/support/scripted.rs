@@ -1,6 +1,7 @@
 //! A provider that does what a test says, to reach states of the engine that no well-behaved far end can bring about.
 
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 
 use async_trait::async_trait;
@@ -95,6 +96,9 @@ pub struct Scripted {
     pub released: tokio::sync::Notify,
     /// Whether its provider signs callbacks; nobody calls back unless this is set.
     pub signs_callbacks: Mutex<Option<bool>>,
+    /// Whether reading a callback, which is told by `reading`, waits for `released`.
+    pub holds_callbacks: AtomicBool,
+    pub reading: tokio::sync::Notify,
     /// What it answers every conversation with, in place of `talks`.
     pub chat: Mutex<Option<Vec<ChatEvent>>>,
     /// What it says that a job uses at most.
@@ -112,6 +116,8 @@ impl Scripted {
             submitted: tokio::sync::Notify::new(),
             released: tokio::sync::Notify::new(),
             signs_callbacks: Mutex::new(None),
+            holds_callbacks: AtomicBool::new(false),
+            reading: tokio::sync::Notify::new(),
             chat: Mutex::new(None),
             estimate: Mutex::new(None),
         })
@@ -349,6 +355,10 @@ impl Provider for Scripted {
         _: CallContext,
         callback: Callback,
     ) -> Result<Vec<CallbackEvent>, ProviderError> {
+        if self.holds_callbacks.load(Ordering::Relaxed) {
+            self.reading.notify_one();
+            self.released.notified().await;
+        }
         let json: serde_json::Value =
             serde_json::from_slice(&callback.body).expect("the host has checked it");
         let kind = json["kind"].as_str().ok_or_else(|| failure(FailureCode::InvalidRequest))?.to_owned();

@@ -1,6 +1,8 @@
 //! An answer is given and kept at once.
 
+use std::io;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 
 use atelier_domain::idempotency::KeptAnswer;
@@ -10,6 +12,7 @@ use axum::response::Response;
 use bytes::Bytes;
 use futures::{StreamExt, stream};
 use http::response::Parts;
+use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
 use super::{replayed, settle};
@@ -26,6 +29,8 @@ pub(super) struct Recorder {
     pub dialect: Dialect,
     pub request_id: Arc<str>,
     pub request_max: Duration,
+    /// How long a client may take nothing of a streamed answer that waits for it.
+    pub stall_max: Duration,
     pub keeps_body: bool,
     pub body_bytes_max: usize,
 }
@@ -95,9 +100,8 @@ impl Recorder {
             return;
         }
         let (sender, receiver) = mpsc::channel::<Result<Bytes, axum::Error>>(PIECES_HELD_MAX);
-        let relayed =
-            stream::unfold(receiver, |mut receiver| async { Some((receiver.recv().await?, receiver)) });
-        let response = Response::from_parts(head, Body::from_stream(relayed));
+        let is_cut = Arc::new(AtomicBool::new(false));
+        let response = Response::from_parts(head, relayed(receiver, is_cut.clone()));
         // A client that has left is noticed at the first piece.
         let _ = tell.send(Ok(Reply { response, provider_time, is_stream }));
         let mut client = Some(sender);
@@ -108,8 +112,10 @@ impl Recorder {
             }
             let is_last = piece.is_err();
             if let Some(sender) = &client
-                && sender.send(piece).await.is_err()
+                && let Err(unsent) = sender.send_timeout(piece, self.stall_max).await
             {
+                // The provider's answer is not held up by who does not take it.
+                is_cut.store(matches!(unsent, SendTimeoutError::Timeout(_)), Ordering::Relaxed);
                 client = None;
             }
             if is_last {
@@ -124,6 +130,24 @@ impl Recorder {
     fn copy(&self) -> Copy {
         Copy { bytes: self.keeps_body.then(Vec::new), max: self.body_bytes_max }
     }
+}
+
+/// What a client is given of a streamed answer. One that was cut short has no end, which would pass for that of a whole answer.
+fn relayed(receiver: mpsc::Receiver<Result<Bytes, axum::Error>>, is_cut: Arc<AtomicBool>) -> Body {
+    Body::from_stream(stream::unfold(Some(receiver), move |receiver| {
+        let is_cut = is_cut.clone();
+        async move {
+            let mut receiver = receiver?;
+            match receiver.recv().await {
+                Some(piece) => Some((piece, Some(receiver))),
+                None if is_cut.load(Ordering::Relaxed) => {
+                    let why = io::Error::new(io::ErrorKind::TimedOut, "the client did not take the answer");
+                    Some((Err(axum::Error::new(why)), None))
+                }
+                None => None,
+            }
+        }
+    }))
 }
 
 /// A copy of a body, as long as there is one to be had.
@@ -173,5 +197,16 @@ mod tests {
         copy.add(b"e");
         copy.add(b"f");
         assert_eq!(copy.whole(), None);
+    }
+
+    #[tokio::test]
+    async fn an_answer_that_was_cut_short_has_no_end() {
+        for is_cut in [false, true] {
+            let (sender, receiver) = mpsc::channel(4);
+            let body = relayed(receiver, Arc::new(AtomicBool::new(is_cut)));
+            sender.send(Ok(Bytes::from_static(b"a"))).await.expect("taken");
+            drop(sender);
+            assert_eq!(axum::body::to_bytes(body, 10).await.is_err(), is_cut);
+        }
     }
 }

@@ -1,0 +1,89 @@
+//! How many connections one address has, so that none takes all places.
+
+use std::collections::HashMap;
+use std::net::{IpAddr, Ipv6Addr};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+/// Connections by the address that they come from.
+#[derive(Debug)]
+pub(super) struct Places {
+    max: usize,
+    taken: Mutex<HashMap<IpAddr, usize>>,
+}
+
+/// A connection's place. Free again when dropped.
+#[derive(Debug)]
+pub(super) struct Place {
+    places: Arc<Places>,
+    address: IpAddr,
+}
+
+impl Places {
+    /// So many for each address.
+    pub(super) fn new(max: usize) -> Arc<Self> {
+        Arc::new(Self { max, taken: Mutex::default() })
+    }
+
+    /// A place for a connection from there, if one is left.
+    pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+        let address = one_of(from);
+        let mut taken = self.lock();
+        let count = taken.entry(address).or_default();
+        if *count >= self.max {
+            return None;
+        }
+        *count += 1;
+        Some(Place { places: self.clone(), address })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+        // The counts stay consistent whatever panics beside them, so that a poisoned lock is still good.
+        self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Drop for Place {
+    fn drop(&mut self) {
+        let mut taken = self.places.lock();
+        if let Some(count) = taken.get_mut(&self.address) {
+            *count -= 1;
+            if *count == 0 {
+                taken.remove(&self.address);
+            }
+        }
+    }
+}
+
+/// Whoever has one address of a network of IPv6 has all 2^64 of them (RFC 4291 §2.5.4).
+fn one_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_address_has_so_many_places_and_gives_them_back() {
+        let places = Places::new(2);
+        let from = |text: &str| places.take(text.parse().expect("an address"));
+        let (first, _second) = (from("192.0.2.1").expect("one"), from("::ffff:192.0.2.1").expect("two"));
+        assert!(from("192.0.2.1").is_none());
+        let _other = from("192.0.2.2").expect("another's are its own");
+        drop(first);
+        let _again = from("192.0.2.1").expect("it was given back");
+        let _v6 = (from("2001:db8::1").expect("one"), from("2001:db8::2").expect("of the same network"));
+        assert!(from("2001:db8::ffff:0:0:1").is_none(), "a network is one address");
+        assert!(from("2001:db8:0:1::1").is_some());
+    }
+
+    #[test]
+    fn nothing_is_kept_of_an_address_without_a_connection() {
+        let places = Places::new(1);
+        drop(places.take(IpAddr::V4([192, 0, 2, 1].into())));
+        assert!(places.lock().is_empty());
+    }
+}

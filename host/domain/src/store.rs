@@ -48,6 +48,10 @@ pub trait AccountStore: Send + Sync + fmt::Debug {
     fn create_user(&self, user: &User) -> Result<(), StoreError>;
     fn user(&self, id: UserId) -> Result<Option<User>, StoreError>;
     fn user_by_name(&self, name: &str) -> Result<Option<User>, StoreError>;
+    /// Whether a user may do nothing any more. One who is not known has done nothing yet.
+    fn is_user_disabled(&self, id: UserId) -> Result<bool, StoreError> {
+        Ok(self.user(id)?.is_some_and(|user| user.disabled))
+    }
     /// Replaces a user's row; `false` if there is none. The name cannot change.
     fn update_user(&self, user: &User) -> Result<bool, StoreError>;
     /// In the order of their making, after `after`, `limit` at most.

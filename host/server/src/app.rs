@@ -150,6 +150,7 @@ impl App {
         let links = Links::new(LinkPorts {
             addresses: LinkAddresses::new(key),
             store: store.clone(),
+            accounts: store.clone(),
             files: files.clone(),
             jobs: jobs.clone(),
             pool: pool.clone(),

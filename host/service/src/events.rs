@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use atelier_domain::event::Event;
 use atelier_domain::id::{JobId, UserId};
-use atelier_domain::store::{EventPage, EventStore, JobEventPage, JobStore};
+use atelier_domain::store::{AccountStore, EventPage, EventStore, JobEventPage, JobStore};
 use atelier_domain::time::Clock;
 use tokio::sync::mpsc;
 
@@ -77,6 +77,7 @@ pub type Feeding = mpsc::Receiver<FeedItem>;
 /// What feeds are read from.
 #[derive(Debug)]
 pub struct EventPorts {
+    pub accounts: Arc<dyn AccountStore>,
     pub events: Arc<dyn EventStore>,
     pub jobs: Arc<dyn JobStore>,
     pub pool: StoragePool,
@@ -164,6 +165,12 @@ impl Inner {
     fn place(&self, owner: UserId) -> Result<hub::Place, ServiceError> {
         let limits = &self.limits;
         self.ports.hub.clone().enter(owner, limits.feeds_per_user, limits.feeds_max)
+    }
+
+    /// Whether the owner of feeds may not read them any more.
+    async fn is_disabled(&self, owner: UserId) -> Result<bool, ServiceError> {
+        let accounts = self.ports.accounts.clone();
+        self.ports.pool.run(move || accounts.is_user_disabled(owner)).await
     }
 
     async fn page(&self, owner: UserId, after: u64, limit: usize) -> Result<EventPage, ServiceError> {

@@ -10,7 +10,7 @@ use atelier_domain::blob::Blob;
 use atelier_domain::id::LinkId;
 use atelier_domain::job::StoredOutput;
 use atelier_domain::link::{Artifact, Link, LinkKind};
-use atelier_domain::store::LinkStore;
+use atelier_domain::store::{AccountStore, LinkStore, StoreError};
 use atelier_domain::time::Clock;
 
 pub use address::LinkAddresses;
@@ -33,6 +33,7 @@ pub const LASTS_MAX: Duration = Duration::from_secs(365 * 86_400);
 pub struct LinkPorts {
     pub addresses: LinkAddresses,
     pub store: Arc<dyn LinkStore>,
+    pub accounts: Arc<dyn AccountStore>,
     pub files: Files,
     pub jobs: Jobs,
     pub pool: StoragePool,
@@ -144,7 +145,7 @@ impl Links {
     /// What a token leads to, for anybody who has it.
     ///
     /// # Errors
-    /// It is none of ours, over, revoked, or its artifact is gone: all of them look alike. Or it is asked for too often.
+    /// It is none of ours, over, revoked, its owner is disabled, or its artifact is gone: all of them look alike. Or it is asked for too often.
     pub async fn follow(&self, token: &str) -> Result<Target, ServiceError> {
         let nothing = || ServiceError::NotFound { what: "such link" };
         let now = self.ports.clock.now();
@@ -156,8 +157,12 @@ impl Links {
         if taken.retry_after.is_some() {
             return Err(ServiceError::RateLimited(taken));
         }
-        let store = self.ports.store.clone();
-        let link = self.ports.pool.run(move || store.link(id)).await?.ok_or_else(nothing)?;
+        let (store, accounts) = (self.ports.store.clone(), self.ports.accounts.clone());
+        let found = self.ports.pool.run(move || {
+            let Some(link) = store.link(id)? else { return Ok(None) };
+            Ok::<_, StoreError>((!accounts.is_user_disabled(link.owner)?).then_some(link))
+        });
+        let link = found.await?.ok_or_else(nothing)?;
         let left = Duration::from_millis(link.expires.0.saturating_sub(now.0));
         let (blob, name) = match self.find(&link).await {
             Err(ServiceError::NotFound { .. }) => return Err(nothing()),

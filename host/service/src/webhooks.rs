@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::id::{DeliveryId, EndpointId};
-use atelier_domain::store::{DeliveryStore, EndpointStore};
+use atelier_domain::store::{AccountStore, DeliveryStore, EndpointStore};
 use atelier_domain::time::Clock;
 use atelier_domain::webhook::Message;
 use tokio::sync::Semaphore;
@@ -86,6 +86,7 @@ impl Default for WebhookLimits {
 /// What outgoing webhooks work with.
 #[derive(Debug)]
 pub struct WebhookPorts {
+    pub accounts: Arc<dyn AccountStore>,
     pub endpoints: Arc<dyn EndpointStore>,
     pub deliveries: Arc<dyn DeliveryStore>,
     pub pool: StoragePool,

@@ -30,7 +30,8 @@ pub(super) fn events(
         ..EventLimits::default()
     };
     let (pool, clock, hub) = (pool.clone(), clock.clone(), hub.clone());
-    let ports = EventPorts { events: store.clone(), jobs: store.clone(), pool, clock, hub };
+    let (accounts, events, jobs) = (store.clone(), store.clone(), store.clone());
+    let ports = EventPorts { accounts, events, jobs, pool, clock, hub };
     Events::new(ports, limits)
 }
 
@@ -51,6 +52,7 @@ pub(super) fn webhooks(
         ..WebhookLimits::default()
     };
     let ports = WebhookPorts {
+        accounts: store.clone(),
         endpoints: store.clone(),
         deliveries: store.clone(),
         pool: pool.clone(),

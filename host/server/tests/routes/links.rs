@@ -169,3 +169,22 @@ async fn one_link_is_not_followed_without_end() {
     assert_eq!(open(&host, text(&other, "url")).await.status(), 200);
     host.stop().await;
 }
+
+#[tokio::test]
+async fn the_links_of_a_disabled_user_lead_nowhere() {
+    let host = host("").await;
+    let bobs = host.user_key("bob", &[Scope::Read, Scope::Generate]).await;
+    let file = upload(&host, &bobs, "user_data", "cat.png", PICTURE).await;
+    let wanted = json!({"file_id": file["id"], "kind": "share"});
+    let made = host.client.post(host.url("/api/v1/links")).bearer_auth(&bobs).json(&wanted).send().await;
+    let link = body(made.expect("answered"), 201).await;
+    let bob = host.running().app.accounts.user_by_name("bob").await.expect("bob");
+    for (word, status) in [("enable", 200), ("disable", 404), ("enable", 200)] {
+        let path = format!("/api/v1/users/{}/{word}", bob.id);
+        assert!(host.post(&path, &Value::Null).send().await.expect("answered").status().is_success());
+        for address in ["url", "content_url"] {
+            assert_eq!(open(&host, text(&link, address)).await.status(), status, "{word}: {address}");
+        }
+    }
+    host.stop().await;
+}

@@ -84,10 +84,7 @@ impl Feed {
         loop {
             // What is stored after this mark wakes the feed again, also while it reads.
             self.place.newest.mark_unchanged();
-            let given = match self.source {
-                Source::All => self.give_all().await,
-                Source::Job(id) => self.give_job(id).await,
-            };
+            let given = self.give_more().await;
             let pause = match given {
                 Ok(true) => {
                     refused = 0;
@@ -103,6 +100,17 @@ impl Feed {
             if let Err(end) = self.rest(pause).await {
                 return end;
             }
+        }
+    }
+
+    /// What there is; `true`: there may be more later.
+    async fn give_more(&mut self) -> Result<bool, End> {
+        if self.inner.is_disabled(self.owner).await? {
+            return Ok(false);
+        }
+        match self.source {
+            Source::All => self.give_all().await,
+            Source::Job(id) => self.give_job(id).await,
         }
     }
 
@@ -122,7 +130,12 @@ impl Feed {
             if pause.is_some() {
                 return Ok(());
             }
-            self.send(FeedItem::Alive).await?;
+            match self.inner.is_disabled(self.owner).await {
+                // What cannot be asked now is asked with the next sign of life.
+                Ok(false) | Err(ServiceError::StorageBusy) => self.send(FeedItem::Alive).await?,
+                Ok(true) => return Err(End::Done),
+                Err(error) => return Err(error.into()),
+            }
         }
     }
 

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use atelier_domain::store::DeliveryKey;
+use atelier_domain::store::{DeliveryKey, StoreError};
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{Attempt, Delivery, DeliveryState, WebhookEndpoint};
 
@@ -21,10 +21,15 @@ impl Inner {
         if delivery.state != DeliveryState::Pending {
             return Ok(());
         }
-        let (store, owner) = (self.ports.endpoints.clone(), delivery.owner);
-        let endpoint = self.ports.pool.run(move || store.endpoint(owner, key.endpoint)).await?;
+        let (store, accounts, owner) =
+            (self.ports.endpoints.clone(), self.ports.accounts.clone(), delivery.owner);
+        let found = self.ports.pool.run(move || {
+            Ok::<_, StoreError>((store.endpoint(owner, key.endpoint)?, accounts.is_user_disabled(owner)?))
+        });
+        let (endpoint, is_owner_disabled) = found.await?;
         let now = self.ports.clock.now();
         match endpoint {
+            Some(_) if is_owner_disabled => self.withhold(key, now, "owner_disabled").await,
             None => self.withhold(key, now, "endpoint_removed").await,
             Some(endpoint) if endpoint.disabled.is_some() => {
                 self.withhold(key, now, "endpoint_disabled").await

@@ -3,10 +3,11 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::account::{Role, User};
 use atelier_domain::event::EventKind;
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredRequest};
-use atelier_domain::store::{EventRetention, EventStore as _, JobStore as _};
+use atelier_domain::store::{AccountStore as _, EventRetention, EventStore as _, JobStore as _};
 use atelier_domain::time::{SystemClock, Timestamp};
 use atelier_service::caller::Caller;
 use atelier_service::events::{EventLimits, EventPorts, Events, FeedItem, Feeding, Hub};
@@ -28,6 +29,7 @@ fn feeds(limits: EventLimits) -> Feeds {
     let (folder, store, _) = stores();
     let hub = Arc::new(Hub::default());
     let ports = EventPorts {
+        accounts: store.clone(),
         events: store.clone(),
         jobs: store.clone(),
         pool: StoragePool::new(StoragePoolLimits::default()),
@@ -286,4 +288,31 @@ async fn feeds_end_at_once_when_the_server_stops() {
     assert_eq!(next(&mut feed).await, None);
     let mut late = feeds.follow(&alice, None).await;
     assert_eq!(next(&mut late).await, None);
+}
+
+#[tokio::test]
+async fn a_feed_ends_when_its_owner_is_disabled_and_tells_nothing_more() {
+    // At the next event, and where none comes at the next sign of life.
+    for heartbeat in [Duration::from_secs(3600), Duration::from_millis(20)] {
+        let (feeds, alice) = (feeds(EventLimits { heartbeat, ..EventLimits::default() }), caller());
+        let mut row = User {
+            id: alice.user(),
+            name: "alice".to_owned(),
+            role: Role::User,
+            created: Timestamp(0),
+            disabled: false,
+        };
+        feeds.store.create_user(&row).expect("created");
+        let mut feed = feeds.follow(&alice, Some(0)).await;
+        feeds.create(&alice);
+        while next(&mut feed).await == Some(FeedItem::Alive) {}
+        row.disabled = true;
+        feeds.store.update_user(&row).expect("changed");
+        if heartbeat.as_secs() > 0 {
+            feeds.create(&alice);
+        }
+        while let Some(item) = next(&mut feed).await {
+            assert_eq!(item, FeedItem::Alive);
+        }
+    }
 }

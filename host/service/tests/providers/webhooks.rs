@@ -3,10 +3,11 @@
 use std::collections::{HashMap, VecDeque};
 use std::time::Duration;
 
+use atelier_domain::account::{Role, User};
 use atelier_domain::event::EventKind;
 use atelier_domain::id::DeliveryId;
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::store::{DeliveryKey, JobStore as _};
+use atelier_domain::store::{AccountStore as _, DeliveryKey, JobStore as _};
 use atelier_domain::time::{Clock as _, Timestamp};
 use atelier_domain::webhook::{DeliveryState, DisabledReason, Message, SigningSecret};
 use atelier_service::ServiceError;
@@ -262,5 +263,27 @@ async fn endpoints_are_bounded_in_number_and_in_what_they_say() {
     assert!(matches!(third, Err(ServiceError::TooMany { max: 2, .. })), "{third:?}");
     let until: Timestamp = sending.clock.now();
     assert_eq!(made.created, until);
+    sending.stop().await;
+}
+
+#[tokio::test]
+async fn a_disabled_user_s_endpoint_is_told_nothing() {
+    let (_folder, store, _) = stores();
+    let (sending, alice) = (Sending::start(&store, WebhookLimits::default()), caller());
+    let row = User {
+        id: alice.user(),
+        name: "alice".to_owned(),
+        role: Role::User,
+        created: Timestamp(0),
+        disabled: true,
+    };
+    store.create_user(&row).expect("created");
+    let url = "https://example.com/200";
+    let id = sending.endpoint(&alice, url).await.endpoint.endpoint.id;
+    sending.happen(&alice);
+    let withheld = sending.settled(&alice, id).await;
+    assert_eq!(withheld.state, DeliveryState::Failed);
+    assert_eq!(withheld.attempts[0].error.as_deref(), Some("owner_disabled"));
+    assert!(sending.receiver.of(url).is_empty());
     sending.stop().await;
 }

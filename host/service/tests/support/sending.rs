@@ -90,6 +90,7 @@ impl Sending {
         let (receiver, hub) = (Arc::new(Receiver::default()), Arc::new(Hub::default()));
         let clock = Arc::new(TestClock(AtomicU64::new(SystemClock::default().now().plus(AHEAD).0)));
         let ports = WebhookPorts {
+            accounts: store.clone(),
             endpoints: store.clone(),
             deliveries: store.clone(),
             pool: StoragePool::new(StoragePoolLimits::default()),

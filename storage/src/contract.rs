@@ -71,6 +71,7 @@ macro_rules! store_contract {
             files_are_listed_either_way_in_pages
             files_are_listed_by_their_purpose
             a_quota_is_never_exceeded
+            what_is_removed_counts_until_it_is_gone
             many_who_share_a_quota_never_exceed_it
             a_removed_file_gives_its_bytes_back_once
             expired_files_come_in_the_order_of_their_end

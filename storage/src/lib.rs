@@ -13,6 +13,7 @@ mod blobs;
 mod codec;
 #[cfg(feature = "contract-tests")]
 pub mod contract;
+mod disk;
 mod engine;
 mod folder;
 mod journal;
@@ -24,6 +25,7 @@ mod store;
 
 pub use blobs::{BLOB_MEMORY_BYTES_MAX, Blobs};
 pub use codec::ROW_BYTES_MAX;
+pub use disk::Disk;
 pub use keys::{PLUGIN_ID_BYTES_MAX, USER_NAME_BYTES_MAX};
 pub use schema::SCHEMA_VERSION;
 pub use store::{Opening, Store};

@@ -74,6 +74,10 @@ pub(crate) enum Table {
     FileBytes = 53,
     /// End, file id → nothing; files that go by themselves.
     FilesExpiring = 54,
+    /// Owner → how many files they have, and what they have removed that is leaving.
+    FileUses = 90,
+    /// Time of removal, file id → removed file; whose content may be there still.
+    FilesLeaving = 91,
     /// Blob id, what names it, its id → nothing.
     BlobNames = 55,
     /// Link id → link.
@@ -103,7 +107,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 43] = [
+    pub(crate) const ALL: [Table; 45] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -134,6 +138,8 @@ impl Table {
         Table::FilesByPurpose,
         Table::FileBytes,
         Table::FilesExpiring,
+        Table::FileUses,
+        Table::FilesLeaving,
         Table::BlobNames,
         Table::Links,
         Table::LinksByOwner,
@@ -195,6 +201,8 @@ impl Table {
             Table::FilesByPurpose => "files_by_purpose",
             Table::FileBytes => "file_bytes",
             Table::FilesExpiring => "files_expiring",
+            Table::FileUses => "file_uses",
+            Table::FilesLeaving => "files_leaving",
             Table::BlobNames => "blob_names",
             Table::Links => "links",
             Table::LinksByOwner => "links_by_owner",

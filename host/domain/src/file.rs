@@ -93,6 +93,40 @@ impl StoredFile {
     }
 }
 
+/// Bounds of what a user keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileQuota {
+    /// Of all their files.
+    pub bytes: u64,
+    pub files: u64,
+}
+
+impl FileQuota {
+    /// What a user keeps and what they have removed may be this often what they may keep: so what is on the disk is bounded, and whoever has
+    /// removed files has room at once.
+    pub const WITH_LEAVING: u64 = 2;
+}
+
+/// What a user keeps, and what they have removed that is on the disk still.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileUse {
+    pub bytes: u64,
+    pub files: u64,
+    pub leaving_bytes: u64,
+    pub leaving_files: u64,
+}
+
+/// A file that was removed, and whose content stays for a time of grace.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LeavingFile {
+    pub id: FileId,
+    pub owner: UserId,
+    pub blob: BlobId,
+    /// In bytes.
+    pub size: u64,
+    pub removed: Timestamp,
+}
+
 /// Which of an owner's files to list.
 #[derive(Clone, Copy, Debug)]
 pub struct FilePage {

@@ -3,13 +3,14 @@
 mod callbacks;
 mod events;
 mod ledger;
+mod sweep;
 mod webhooks;
 
 use std::fmt;
 
 use crate::account::{ApiKey, KeyDigest, User};
 use crate::blob::BlobId;
-use crate::file::{FilePage, StoredFile};
+use crate::file::{FilePage, FileQuota, FileUse, LeavingFile, StoredFile};
 use crate::id::{FileId, JobId, KeyId, LinkId, UserId};
 use crate::idempotency::{Claim, ClaimKey};
 use crate::job::Job;
@@ -21,6 +22,7 @@ use crate::time::Timestamp;
 pub use callbacks::{CallbackMark, CallbackStore};
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
+pub use sweep::{Overdue, SweepPage, SweepPlace};
 pub use webhooks::{AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore};
 
 /// Why the store could not do as asked.
@@ -33,6 +35,12 @@ pub enum StoreError {
     /// The files of an owner would have more bytes than they may.
     #[error("the quota of {max} bytes would be exceeded: {used} are used and {wanted} more are wanted")]
     QuotaExceeded { used: u64, wanted: u64, max: u64 },
+    /// An owner would have more files than they may.
+    #[error("there are {max} files already")]
+    TooManyFiles { max: u64 },
+    /// What an owner has removed is on the disk still, and has to go before there is room for more.
+    #[error("{bytes} bytes in {files} removed files are on the disk still")]
+    StillLeaving { bytes: u64, files: u64 },
     #[error("the store is damaged: {0}")]
     Damaged(String),
     #[error("the store cannot be used: {0}")]
@@ -134,18 +142,23 @@ pub trait FileStore: Send + Sync + fmt::Debug {
     /// Adds a file, durably.
     ///
     /// # Errors
-    /// [`StoreError::QuotaExceeded`] if its owner's files would then have more than `quota_bytes`.
-    fn create_file(&self, file: &StoredFile, quota_bytes: u64) -> Result<(), StoreError>;
+    /// [`StoreError::QuotaExceeded`], [`StoreError::TooManyFiles`] or [`StoreError::StillLeaving`] if its owner would then have more than
+    /// the quota lets them.
+    fn create_file(&self, file: &StoredFile, quota: &FileQuota) -> Result<(), StoreError>;
     /// The owner's file; another's is none.
     fn file_of(&self, owner: UserId, id: FileId) -> Result<Option<StoredFile>, StoreError>;
     /// A page of the owner's files. Takes time by the page, not by the table.
     fn files_of(&self, owner: UserId, page: &FilePage) -> Result<Vec<StoredFile>, StoreError>;
-    /// Removes the owner's file, durably; `false` if they have none such.
-    fn remove_file(&self, owner: UserId, id: FileId) -> Result<bool, StoreError>;
-    /// Bytes of the owner's files.
-    fn file_bytes_of(&self, owner: UserId) -> Result<u64, StoreError>;
-    /// Files whose time was over at `now`, `limit` at most.
-    fn expired_files(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>, StoreError>;
+    /// Removes the owner's file at `now`, durably; `false` if they have none such. It counts as leaving from then on.
+    fn remove_file(&self, owner: UserId, id: FileId, now: Timestamp) -> Result<bool, StoreError>;
+    /// What the owner has, and what of theirs is leaving.
+    fn file_use_of(&self, owner: UserId) -> Result<FileUse, StoreError>;
+    /// Files whose time was over at `now`.
+    fn expired_files(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<StoredFile>, StoreError>;
+    /// Files that were removed before `before`.
+    fn leaving_files(&self, before: Timestamp, page: &SweepPage) -> Result<Overdue<LeavingFile>, StoreError>;
+    /// A removed file counts no more; `false` if it did not. Recorded, not durable.
+    fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError>;
     /// Whether any row names a blob: a file, or an input or output of a job.
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError>;
 }
@@ -162,6 +175,6 @@ pub trait LinkStore: Send + Sync + fmt::Debug {
     fn link_count(&self, owner: UserId) -> Result<usize, StoreError>;
     /// Removes the owner's link, durably; `false` if they have none such.
     fn remove_link(&self, owner: UserId, id: LinkId) -> Result<bool, StoreError>;
-    /// Links whose time was over at `now`, `limit` at most.
-    fn expired_links(&self, now: Timestamp, limit: usize) -> Result<Vec<Link>, StoreError>;
+    /// Links whose time was over at `now`.
+    fn expired_links(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<Link>, StoreError>;
 }

@@ -13,6 +13,7 @@ use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
+use atelier_service::disk::Room;
 use atelier_service::events::{Events, Hub};
 use atelier_service::files::{FileLimits, FilePorts, Files};
 use atelier_service::generation::{CallBudget, Generations};
@@ -25,7 +26,7 @@ use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
-use atelier_storage::{Blobs, Store};
+use atelier_storage::{Blobs, Disk, Store};
 
 pub use running::Running;
 
@@ -111,14 +112,21 @@ impl App {
         metrics.watch_events(events.clone(), webhooks.clone(), clock.clone())?;
         let limits = IdempotencyLimits::default();
         let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
+        let room = Room::new(Arc::new(Disk::of(&config.storage.path)), config.storage.min_free_bytes);
         let files = FilePorts {
             store: store.clone(),
             links: store.clone(),
             blobs: office.blobs.clone(),
             pool: pool.clone(),
             clock: clock.clone(),
+            room: room.clone(),
+            meter: metrics.clone(),
         };
-        let limits = FileLimits { quota_bytes: config.storage.quota_bytes, grace: config.storage.grace };
+        let limits = FileLimits {
+            quota: config.storage.quota,
+            uploads_per_user: config.storage.uploads_per_user,
+            grace: config.storage.grace,
+        };
         let files = Files::new(files, limits);
         let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), config.money.clone()));
         let ports = JobPorts {
@@ -131,6 +139,7 @@ impl App {
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
             ledger: ledger.clone(),
+            room,
         };
         let jobs = Jobs::new(
             ports,

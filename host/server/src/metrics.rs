@@ -46,6 +46,7 @@ pub struct Metrics {
     jobs: IntCounterVec,
     jobs_unknown: IntCounterVec,
     callbacks: IntCounterVec,
+    sweeps_skipped: IntCounterVec,
     plugins: PluginMetrics,
     connections: Counts,
     signatures_refused: IntCounter,
@@ -204,6 +205,11 @@ impl Metrics {
                 "Jobs whose request may have been paid for at the provider without a result.",
                 &["instance"],
             )?,
+            sweeps_skipped: counter(
+                "atelier_sweep_skipped_total",
+                "Rows and blobs that sweeps left, since they could not be read or removed.",
+                &["sweep"],
+            )?,
             callbacks: counter(
                 "atelier_callbacks_total",
                 "Providers' callbacks by what became of them.",
@@ -321,6 +327,9 @@ impl Meter for Metrics {
     }
     fn callback_received(&self, instance: &str, outcome: &'static str) {
         self.callbacks.with_label_values(&[instance, outcome]).inc();
+    }
+    fn sweep_skipped(&self, sweep: &'static str, count: usize) {
+        self.sweeps_skipped.with_label_values(&[sweep]).inc_by(count as u64);
     }
 }
 

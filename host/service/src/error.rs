@@ -76,6 +76,13 @@ pub enum ServiceError {
     AnswerNotKept,
     #[error("the files would have more than the {max} bytes allowed: {used} are used; delete some")]
     QuotaExceeded { used: u64, max: u64 },
+    #[error(
+        "removed files are on the disk still, with {bytes} bytes in {files} files: there is room again once they are gone, some days \
+         after their removal"
+    )]
+    StillLeaving { bytes: u64, files: u64 },
+    #[error("the disk of this server is almost full: its operator has to make room")]
+    DiskLow,
     /// A row names a blob that is not in the blob store, or is not what it was: somebody has changed the folder.
     #[error("the content of {what} is gone: blob {blob} is {state}; restore it from a backup")]
     ContentMissing { what: &'static str, blob: BlobId, state: &'static str },
@@ -100,6 +107,10 @@ impl From<StoreError> for ServiceError {
         match error {
             StoreError::Exists { what } => Self::Exists { what },
             StoreError::QuotaExceeded { used, max, .. } => Self::QuotaExceeded { used, max },
+            StoreError::TooManyFiles { max } => {
+                Self::TooMany { what: "files", max: usize::try_from(max).unwrap_or(usize::MAX) }
+            }
+            StoreError::StillLeaving { bytes, files } => Self::StillLeaving { bytes, files },
             StoreError::Refused(why) => Self::Refused(why),
             other => Self::Store(other),
         }

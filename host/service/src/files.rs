@@ -10,12 +10,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use atelier_domain::blob::{Blob, BlobId, BlobStore};
-use atelier_domain::file::{FilePage, StoredFile};
+use atelier_domain::file::{FilePage, FileQuota, StoredFile};
 use atelier_domain::id::{FileId, UserId};
 use atelier_domain::store::{FileStore, LinkStore};
 use atelier_domain::time::Clock;
 
 use crate::caller::Caller;
+use crate::disk::Room;
+use crate::meter::Meter;
 use crate::{ServiceError, StoragePool};
 
 pub use lines::{LINE_BYTES_MAX, LINES_MAX};
@@ -25,8 +27,10 @@ pub use upload::{NewFile, Upload};
 /// Bounds of what users keep.
 #[derive(Clone, Copy, Debug)]
 pub struct FileLimits {
-    /// Bytes of all files of a user.
-    pub quota_bytes: u64,
+    /// What a user keeps.
+    pub quota: FileQuota,
+    /// Uploads of one user under way: each may hold a line of [`LINE_BYTES_MAX`].
+    pub uploads_per_user: usize,
     /// How long a blob that nothing names is left alone: longer than any job takes from its first result to its last.
     pub grace: Duration,
 }
@@ -39,14 +43,23 @@ pub struct FilePorts {
     pub blobs: Arc<dyn BlobStore>,
     pub pool: StoragePool,
     pub clock: Arc<dyn Clock>,
+    pub room: Room,
+    pub meter: Arc<dyn Meter>,
 }
 
 #[derive(Debug)]
 struct Inner {
     ports: FilePorts,
     limits: FileLimits,
-    /// Bytes of uploads under way.
-    arriving: Mutex<HashMap<UserId, u64>>,
+    /// Uploads under way.
+    arriving: Mutex<HashMap<UserId, Arriving>>,
+}
+
+/// Uploads of one user under way.
+#[derive(Debug, Default)]
+struct Arriving {
+    uploads: usize,
+    bytes: u64,
 }
 
 /// Files of all users.
@@ -115,14 +128,14 @@ impl Files {
 impl Inner {
     /// Removes a file's row; what reads it at this moment may go on.
     async fn forget(&self, file: StoredFile) -> Result<bool, ServiceError> {
-        let FilePorts { store, blobs, pool, .. } = &self.ports;
-        let (store, blobs) = (store.clone(), blobs.clone());
+        let FilePorts { store, blobs, pool, clock, .. } = &self.ports;
+        let (store, blobs, now) = (store.clone(), blobs.clone(), clock.now());
         pool.run(move || {
             // Its content's time of grace begins now; content that is gone or damaged needs none.
             if let Err(error) = blobs.claim(&file.blob, "") {
                 tracing::warn!(blob = %file.blob, %error, "the content of a file that is being removed cannot be read");
             }
-            store.remove_file(file.owner, file.id)
+            store.remove_file(file.owner, file.id, now)
         })
         .await
     }

@@ -28,6 +28,7 @@ use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 
 use crate::callbacks::CallbackAddresses;
 use crate::caller::Caller;
+use crate::disk::Room;
 use crate::fetcher::Fetcher;
 use crate::files::opened;
 use crate::ledger::Ledger;
@@ -86,6 +87,7 @@ pub struct JobPorts {
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,
     pub ledger: Arc<Ledger>,
+    pub room: Room,
     /// Absent: no provider is asked to call back.
     pub callbacks: Option<CallbackAddresses>,
 }

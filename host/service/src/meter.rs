@@ -45,6 +45,8 @@ pub trait Meter: Send + Sync + Debug {
     fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>);
     /// A provider called back, or somebody in its place; the instance is empty where none was reached.
     fn callback_received(&self, instance: &str, outcome: &'static str);
+    /// A sweep left so many rows or blobs where they are, since it could not deal with them.
+    fn sweep_skipped(&self, sweep: &'static str, count: usize);
 }
 
 /// Measures nothing.
@@ -59,6 +61,7 @@ impl Meter for NoMeter {
     fn catalogue_loaded(&self, _: &str, _: bool) {}
     fn job_ended(&self, _: &str, _: &'static str, _: Option<&str>) {}
     fn callback_received(&self, _: &str, _: &'static str) {}
+    fn sweep_skipped(&self, _: &'static str, _: usize) {}
 }
 
 impl ModelMeter for NoMeter {

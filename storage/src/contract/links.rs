@@ -2,7 +2,7 @@
 
 use atelier_domain::id::{LinkId, UserId};
 use atelier_domain::link::Link;
-use atelier_domain::store::{LinkStore, StoreError};
+use atelier_domain::store::{LinkStore, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 use super::sample;
@@ -42,15 +42,23 @@ pub fn another_owners_link_cannot_be_removed(store: &dyn LinkStore) {
     assert!(!store.remove_link(link.owner, link.id).expect("answered"));
     assert_eq!(store.link(link.id).expect("read"), None);
     assert!(store.links_of(link.owner, None, 10).expect("read").is_empty());
-    assert!(store.expired_links(Timestamp(u64::MAX), 10).expect("read").is_empty());
+    assert!(over(store, u64::MAX).is_empty());
 }
 
 pub fn expired_links_come_in_the_order_of_their_end(store: &dyn LinkStore) {
     let owner = UserId::new();
     let ending = |at| create(store, Link { expires: Timestamp(at), ..sample::link(owner) });
     let (later, soon) = (ending(300), ending(255));
-    assert!(store.expired_links(Timestamp(254), 10).expect("read").is_empty());
-    assert_eq!(store.expired_links(Timestamp(255), 10).expect("read"), std::slice::from_ref(&soon));
-    assert_eq!(store.expired_links(Timestamp(300), 10).expect("read"), [soon.clone(), later]);
-    assert_eq!(store.expired_links(Timestamp(300), 1).expect("read"), [soon]);
+    assert!(over(store, 254).is_empty());
+    assert_eq!(over(store, 255), std::slice::from_ref(&soon));
+    assert_eq!(over(store, 300), [soon.clone(), later.clone()]);
+    let first = store.expired_links(Timestamp(300), &SweepPage::first(1)).expect("read");
+    assert_eq!(first.rows, [soon]);
+    let page = SweepPage { after: first.next, limit: 2 };
+    let rest = store.expired_links(Timestamp(300), &page).expect("read");
+    assert_eq!((rest.rows, rest.next), (vec![later], None));
+}
+
+fn over(store: &dyn LinkStore, now: u64) -> Vec<Link> {
+    store.expired_links(Timestamp(now), &SweepPage::first(10)).expect("read").rows
 }

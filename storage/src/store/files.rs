@@ -1,11 +1,12 @@
 use std::ops::Bound;
 
 use atelier_domain::blob::BlobId;
-use atelier_domain::file::{FilePage, StoredFile};
+use atelier_domain::file::{FilePage, FileQuota, FileUse, LeavingFile, StoredFile};
 use atelier_domain::id::{FileId, UserId};
-use atelier_domain::store::{FileStore, StoreError};
+use atelier_domain::store::{FileStore, Overdue, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
+use super::rows::{read, write};
 use super::{Store, blob_names};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
@@ -13,19 +14,15 @@ use crate::keys::files::{self as keys, Namer};
 use crate::schema::Table;
 
 impl FileStore for Store {
-    fn create_file(&self, file: &StoredFile, quota_bytes: u64) -> Result<(), StoreError> {
+    fn create_file(&self, file: &StoredFile, quota: &FileQuota) -> Result<(), StoreError> {
         let row = encode(Table::Files, file)?;
         self.engine().write(|txn| {
             if txn.contains(Table::Files, file.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("file {}", file.id) }.into());
             }
-            let used = bytes_of(txn, file.owner)?;
-            let total = used.checked_add(file.size).filter(|total| *total <= quota_bytes);
-            let Some(total) = total else {
-                let exceeded = StoreError::QuotaExceeded { used, wanted: file.size, max: quota_bytes };
-                return Err(exceeded.into());
-            };
-            set_bytes_of(txn, file.owner, total)?;
+            let used = use_of(txn, file.owner)?;
+            let after = with_another(&used, file.size, quota)?;
+            set_use_of(txn, file.owner, &after)?;
             txn.put(Table::Files, file.id.as_bytes(), &row)?;
             for (table, key) in index(file) {
                 txn.put(table, &key, &[])?;
@@ -64,18 +61,25 @@ impl FileStore for Store {
         Ok(files)
     }
 
-    fn remove_file(&self, owner: UserId, id: FileId) -> Result<bool, StoreError> {
+    fn remove_file(&self, owner: UserId, id: FileId, now: Timestamp) -> Result<bool, StoreError> {
         let removed = self.engine().write(|txn| {
-            let Some(row) = txn.get(Table::Files, id.as_bytes())? else { return Ok(false) };
-            let file: StoredFile = decode(Table::Files, id.as_bytes(), &row)?;
+            let Some(file) = read::<StoredFile>(txn, Table::Files, id.as_bytes())? else { return Ok(false) };
             if file.owner != owner {
                 return Ok(false);
             }
-            let left = bytes_of(txn, owner)?.checked_sub(file.size);
-            let left = left.ok_or_else(|| {
+            let used = use_of(txn, owner)?;
+            let bytes = used.bytes.checked_sub(file.size).ok_or_else(|| {
                 damaged(Table::FileBytes, owner.as_bytes(), "it is less than a file of its owner")
             })?;
-            set_bytes_of(txn, owner, left)?;
+            let after = FileUse {
+                bytes,
+                files: used.files.saturating_sub(1),
+                leaving_bytes: used.leaving_bytes.saturating_add(file.size),
+                leaving_files: used.leaving_files.saturating_add(1),
+            };
+            set_use_of(txn, owner, &after)?;
+            let leaving = LeavingFile { id, owner, blob: file.blob, size: file.size, removed: now };
+            write(txn, Table::FilesLeaving, &keys::ending(now, id.as_bytes()), &leaving)?;
             txn.remove(Table::Files, id.as_bytes())?;
             for (table, key) in index(&file) {
                 txn.remove(table, &key)?;
@@ -87,22 +91,37 @@ impl FileStore for Store {
         Ok(removed)
     }
 
-    fn file_bytes_of(&self, owner: UserId) -> Result<u64, StoreError> {
-        let key = owner.as_bytes();
-        let row = self.engine().get(Table::FileBytes, key)?;
-        row.map_or(Ok(0), |row| decode(Table::FileBytes, key, &row))
+    fn file_use_of(&self, owner: UserId) -> Result<FileUse, StoreError> {
+        let bytes = self.row::<u64>(Table::FileBytes, owner.as_bytes())?.unwrap_or(0);
+        let used = self.row::<FileUse>(Table::FileUses, owner.as_bytes())?.unwrap_or_default();
+        Ok(FileUse { bytes, ..used })
     }
 
-    fn expired_files(&self, now: Timestamp, limit: usize) -> Result<Vec<StoredFile>, StoreError> {
-        let last = keys::ending(now, &[0xff; 16]).to_vec();
-        let range = (Bound::Unbounded, Bound::Included(last));
-        let keys = self.engine().keys(Table::FilesExpiring, range, limit)?;
-        let mut files = Vec::with_capacity(keys.len());
-        for key in keys {
-            let id = keys::id_of_ending(Table::FilesExpiring, &key)?;
-            files.extend(self.file(FileId::from_bytes(id))?);
-        }
-        Ok(files)
+    fn expired_files(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<StoredFile>, StoreError> {
+        self.swept(Table::FilesExpiring, now, page, |key| {
+            self.file(FileId::from_bytes(keys::id_of_ending(Table::FilesExpiring, key)?))
+        })
+    }
+
+    fn leaving_files(&self, before: Timestamp, page: &SweepPage) -> Result<Overdue<LeavingFile>, StoreError> {
+        let last = Timestamp(before.0.saturating_sub(1));
+        self.swept(Table::FilesLeaving, last, page, |key| self.row(Table::FilesLeaving, key))
+    }
+
+    fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError> {
+        self.engine().write(|txn| {
+            if !txn.remove(Table::FilesLeaving, &keys::ending(file.removed, file.id.as_bytes()))? {
+                return Ok(false);
+            }
+            let used = use_of(txn, file.owner)?;
+            let after = FileUse {
+                leaving_bytes: used.leaving_bytes.saturating_sub(file.size),
+                leaving_files: used.leaving_files.saturating_sub(1),
+                ..used
+            };
+            set_use_of(txn, file.owner, &after)?;
+            Ok(true)
+        })
     }
 
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError> {
@@ -128,15 +147,40 @@ fn index(file: &StoredFile) -> Vec<(Table, Vec<u8>)> {
     all
 }
 
-fn bytes_of(txn: &Txn<'_>, owner: UserId) -> Result<u64, TxnError> {
-    let key = owner.as_bytes();
-    let row = txn.get(Table::FileBytes, key)?;
-    Ok(row.map_or(Ok(0), |row| decode(Table::FileBytes, key, &row))?)
+fn use_of(txn: &Txn<'_>, owner: UserId) -> Result<FileUse, TxnError> {
+    let bytes = read(txn, Table::FileBytes, owner.as_bytes())?.unwrap_or(0);
+    let used = read::<FileUse>(txn, Table::FileUses, owner.as_bytes())?.unwrap_or_default();
+    Ok(FileUse { bytes, ..used })
 }
 
-fn set_bytes_of(txn: &Txn<'_>, owner: UserId, bytes: u64) -> Result<(), TxnError> {
-    match bytes {
-        0 => txn.remove(Table::FileBytes, owner.as_bytes()).map(|_| ()),
-        _ => txn.put(Table::FileBytes, owner.as_bytes(), &encode(Table::FileBytes, &bytes)?),
+fn set_use_of(txn: &Txn<'_>, owner: UserId, used: &FileUse) -> Result<(), TxnError> {
+    let key = owner.as_bytes();
+    match used.bytes {
+        0 => drop(txn.remove(Table::FileBytes, key)?),
+        bytes => write(txn, Table::FileBytes, key, &bytes)?,
     }
+    // The bytes are told by the other table alone.
+    let rest = FileUse { bytes: 0, ..*used };
+    if rest == FileUse::default() {
+        txn.remove(Table::FileUses, key).map(drop)
+    } else {
+        write(txn, Table::FileUses, key, &rest)
+    }
+}
+
+/// What an owner has with another file of that size.
+fn with_another(used: &FileUse, size: u64, quota: &FileQuota) -> Result<FileUse, StoreError> {
+    let exceeded = || StoreError::QuotaExceeded { used: used.bytes, wanted: size, max: quota.bytes };
+    let bytes = used.bytes.checked_add(size).filter(|bytes| *bytes <= quota.bytes).ok_or_else(exceeded)?;
+    if used.files >= quota.files {
+        return Err(StoreError::TooManyFiles { max: quota.files });
+    }
+    let files = used.files + 1;
+    let is_over = |kept: u64, leaving: u64, max: u64| {
+        leaving > 0 && kept.saturating_add(leaving) > max.saturating_mul(FileQuota::WITH_LEAVING)
+    };
+    if is_over(bytes, used.leaving_bytes, quota.bytes) || is_over(files, used.leaving_files, quota.files) {
+        return Err(StoreError::StillLeaving { bytes: used.leaving_bytes, files: used.leaving_files });
+    }
+    Ok(FileUse { bytes, files, ..*used })
 }

@@ -2,7 +2,7 @@ use std::ops::Bound;
 
 use atelier_domain::id::{LinkId, UserId};
 use atelier_domain::link::Link;
-use atelier_domain::store::{LinkStore, StoreError};
+use atelier_domain::store::{LinkStore, Overdue, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
@@ -63,15 +63,10 @@ impl LinkStore for Store {
         Ok(removed)
     }
 
-    fn expired_links(&self, now: Timestamp, limit: usize) -> Result<Vec<Link>, StoreError> {
-        let last = keys::ending(now, &[0xff; 16]).to_vec();
-        let range = (Bound::Unbounded, Bound::Included(last));
-        let mut links = Vec::new();
-        for key in self.engine().keys(Table::LinksExpiring, range, limit)? {
-            let id = keys::id_of_ending(Table::LinksExpiring, &key)?;
-            links.extend(self.link(LinkId::from_bytes(id))?);
-        }
-        Ok(links)
+    fn expired_links(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<Link>, StoreError> {
+        self.swept(Table::LinksExpiring, now, page, |key| {
+            self.link(LinkId::from_bytes(keys::id_of_ending(Table::LinksExpiring, key)?))
+        })
     }
 }
 

@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use atelier_domain::file::FileQuota;
 use atelier_domain::id::ModelId;
 
 use super::Section;
@@ -114,8 +115,12 @@ pub struct Storage {
     pub path: PathBuf,
     /// Store calls that run at once.
     pub threads: usize,
-    /// Bytes of all files of a user.
-    pub quota_bytes: u64,
+    /// What a user keeps.
+    pub quota: FileQuota,
+    /// Uploads of one user under way.
+    pub uploads_per_user: usize,
+    /// While less of the disk is free, uploads and new jobs are refused.
+    pub min_free_bytes: u64,
     /// How long content that nothing names is left alone.
     pub grace: Duration,
 }
@@ -129,7 +134,12 @@ impl Storage {
         Self {
             path: folder.join(path),
             threads: section.number("threads", 16, 1..=256) as usize,
-            quota_bytes: section.number("quota_mib", 10_240, 1..=1_073_741_824) << 20,
+            quota: FileQuota {
+                bytes: section.number("quota_mib", 10_240, 1..=1_073_741_824) << 20,
+                files: section.number("quota_files", 100_000, 1..=1_000_000_000),
+            },
+            uploads_per_user: section.number("uploads_per_user", 8, 1..=1_000) as usize,
+            min_free_bytes: section.number("min_free_mib", 512, 0..=1_073_741_824) << 20,
             grace: Duration::from_secs(section.number("grace_hours", 48, 1..=8_760) * 3_600),
         }
     }

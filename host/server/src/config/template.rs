@@ -31,8 +31,11 @@ listen = "127.0.0.1:8485"   # /health/live, /health/ready, /metrics: keep it pri
 
 [storage]
 path = "data"   # relative to this file
-# quota_mib = 10240   # of each user's files
-# grace_hours = 48    # how long content that nothing names is kept
+# quota_mib = 10240      # of each user's files; as much again may be on the disk of files that they have removed
+# quota_files = 100000   # of each user
+# uploads_per_user = 8   # under way at once
+# grace_hours = 48       # how long content that nothing names is kept
+# min_free_mib = 512     # uploads and new jobs are refused while less of the disk is free; 0: never
 
 [log]
 format = "json"   # or "text"

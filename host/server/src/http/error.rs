@@ -270,7 +270,11 @@ impl ApiError {
             self,
             Self::BodyTooLarge { .. }
                 | Self::FormOverhead { .. }
-                | Self::Service(ServiceError::QuotaExceeded { .. })
+                | Self::Service(
+                    ServiceError::QuotaExceeded { .. }
+                        | ServiceError::StillLeaving { .. }
+                        | ServiceError::DiskLow
+                )
         )
     }
 

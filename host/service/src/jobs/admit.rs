@@ -98,6 +98,8 @@ impl Jobs {
     /// Keeps a place in the queue for a job.
     pub(super) async fn place(&self, caller: &Caller) -> Result<Place, ServiceError> {
         self.inner.load().await?;
+        let room = self.inner.ports.room.clone();
+        self.inner.ports.pool.run(move || room.check()).await?;
         let (owner, queue) = (caller.user(), self.inner.limits.queue);
         match lock(&self.inner.schedule).reserve(owner) {
             Ok(()) => Ok(Place { inner: self.inner.clone(), owner }),

@@ -7,6 +7,7 @@ use std::time::Duration;
 use crate::clock::TestClock;
 use crate::scripted::{Act, Scripted};
 use atelier_domain::account::{Principal, Role, Scope};
+use atelier_domain::disk::DiskSpace;
 use atelier_domain::failure::FailureCode;
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::MediaRequest;
@@ -16,6 +17,7 @@ use atelier_domain::model::Task;
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
+use atelier_service::disk::Room;
 use atelier_service::fetcher::NoFetcher;
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
 use atelier_service::ledger::{Ledger, LedgerSettings};
@@ -86,6 +88,7 @@ impl Engine {
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),
             ledger,
+            room: plenty(),
         };
         let limits = JobLimits { queue: LIMITS, ..JobLimits::default() };
         let jobs = Jobs::new(ports, limits);
@@ -117,6 +120,20 @@ impl Engine {
         self.task.await.expect("it stops");
         self.jobs
     }
+}
+
+/// A disk that is never full.
+#[derive(Debug)]
+struct Endless;
+
+impl DiskSpace for Endless {
+    fn free_bytes(&self) -> std::io::Result<u64> {
+        Ok(u64::MAX)
+    }
+}
+
+pub fn plenty() -> Room {
+    Room::new(Arc::new(Endless), 1)
 }
 
 pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {

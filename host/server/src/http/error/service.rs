@@ -66,9 +66,11 @@ pub(super) fn told(error: &ServiceError) -> Told {
         }
         ServiceError::ClaimUnknown => Told::new(StatusCode::CONFLICT, "outcome_unknown", text),
         ServiceError::AnswerNotKept => Told::new(StatusCode::CONFLICT, "answer_not_kept", text),
-        ServiceError::QuotaExceeded { .. } => {
+        ServiceError::QuotaExceeded { .. } | ServiceError::StillLeaving { .. } => {
             Told::new(StatusCode::PAYLOAD_TOO_LARGE, "storage_quota_exceeded", text)
         }
+        ServiceError::DiskLow => Told::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", text)
+            .retry(Some(Duration::from_secs(60))),
         ServiceError::ContentMissing { what, .. } => Told::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "content_missing",
@@ -84,8 +86,11 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
-        ServiceError::Store(StoreError::QuotaExceeded { .. }) => {
+        ServiceError::Store(StoreError::QuotaExceeded { .. } | StoreError::StillLeaving { .. }) => {
             Told::new(StatusCode::PAYLOAD_TOO_LARGE, "storage_quota_exceeded", text)
+        }
+        ServiceError::Store(StoreError::TooManyFiles { .. }) => {
+            Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many", text)
         }
         ServiceError::Store(StoreError::Exists { .. }) => {
             Told::new(StatusCode::CONFLICT, "already_exists", text)
@@ -160,6 +165,8 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::ClaimUnknown
         | ServiceError::AnswerNotKept
         | ServiceError::QuotaExceeded { .. }
+        | ServiceError::StillLeaving { .. }
+        | ServiceError::DiskLow
         | ServiceError::NotPriced { .. }
         | ServiceError::Refused(_)
         | ServiceError::StorageBusy => None,

@@ -1,0 +1,30 @@
+//! What sweeps are given: pages of rows whose time is over, without those that cannot be read.
+
+/// A place between two rows, which only the store understands.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SweepPlace(pub Vec<u8>);
+
+/// Which rows to give.
+#[derive(Clone, Debug)]
+pub struct SweepPage {
+    /// Begin behind this place.
+    pub after: Option<SweepPlace>,
+    pub limit: usize,
+}
+
+impl SweepPage {
+    /// The first rows.
+    pub fn first(limit: usize) -> Self {
+        Self { after: None, limit }
+    }
+}
+
+/// Rows whose time is over, the longest over first.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Overdue<T> {
+    pub rows: Vec<T>,
+    /// Why rows among them cannot be read: each is left out, and the others are none the worse.
+    pub unreadable: Vec<String>,
+    /// Where to go on; absent at the end.
+    pub next: Option<SweepPlace>,
+}

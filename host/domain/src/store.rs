@@ -23,7 +23,9 @@ pub use callbacks::{CallbackMark, CallbackStore};
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use sweep::{Overdue, SweepPage, SweepPlace};
-pub use webhooks::{AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore};
+pub use webhooks::{
+    AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore, SweptDeliveries,
+};
 
 /// Why the store could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]

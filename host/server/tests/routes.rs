@@ -8,6 +8,8 @@ mod scripted;
 
 #[path = "routes/access.rs"]
 mod access;
+#[path = "routes/bad_input.rs"]
+mod bad_input;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
 #[path = "routes/content.rs"]

@@ -91,6 +91,8 @@ struct Inner {
     limits: EventLimits,
     /// Feeds that were ended because their reader took nothing.
     cut: AtomicU64,
+    /// Users whose old events a sweep had to leave.
+    skipped: AtomicU64,
 }
 
 /// Feeds of all users.
@@ -103,7 +105,7 @@ impl Events {
     /// No feed is open yet. The store tells the hub of events from now on.
     pub fn new(ports: EventPorts, limits: EventLimits) -> Self {
         ports.events.watch_events(ports.hub.clone());
-        Self { inner: Arc::new(Inner { ports, limits, cut: AtomicU64::new(0) }) }
+        Self { inner: Arc::new(Inner { ports, limits, cut: AtomicU64::new(0), skipped: AtomicU64::new(0) }) }
     }
 
     /// All events of the caller's jobs after the one with this number; without one, what happens from now on.
@@ -153,6 +155,11 @@ impl Events {
     /// Feeds that are open.
     pub fn open(&self) -> usize {
         self.inner.ports.hub.open()
+    }
+
+    /// How often a sweep had to leave a user's old events, since they could not be read.
+    pub fn left_by_sweeps(&self) -> u64 {
+        self.inner.skipped.load(Ordering::Relaxed)
     }
 
     /// Feeds that were ended because their reader took nothing, so far.

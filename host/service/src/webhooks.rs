@@ -8,12 +8,10 @@ mod endpoints;
 mod retry;
 mod signature;
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
-use atelier_domain::id::{DeliveryId, EndpointId};
 use atelier_domain::store::{AccountStore, DeliveryStore, EndpointStore};
 use atelier_domain::time::Clock;
 use atelier_domain::webhook::Message;
@@ -21,6 +19,7 @@ use tokio::sync::Semaphore;
 
 use crate::StoragePool;
 use crate::events::Hub;
+use dispatch::SendingNow;
 
 pub use counters::{Counts, Outcome};
 pub use endpoints::{EndpointChange, Made, NewEndpoint, Watched};
@@ -62,13 +61,16 @@ pub trait WebhookSender: Send + Sync + std::fmt::Debug {
 #[derive(Clone, Copy, Debug)]
 pub struct WebhookLimits {
     pub endpoints_per_user: usize,
-    /// Messages that are sent at once, and of these to one endpoint.
+    /// Messages that are sent at once, of these to the endpoints of one user, and to one endpoint.
     pub concurrent: usize,
+    pub concurrent_per_user: usize,
     pub concurrent_per_endpoint: usize,
     /// For one attempt, from its begin to the end of what is read of the answer.
     pub attempt_max: Duration,
     /// How long deliveries are listed.
     pub kept_for: Duration,
+    /// Older ones that are removed in one go of a sweep.
+    pub swept_at_once: usize,
 }
 
 impl Default for WebhookLimits {
@@ -76,9 +78,11 @@ impl Default for WebhookLimits {
         Self {
             endpoints_per_user: 10,
             concurrent: 32,
+            concurrent_per_user: 8,
             concurrent_per_endpoint: 4,
             attempt_max: Duration::from_secs(15),
             kept_for: Duration::from_secs(30 * 86_400),
+            swept_at_once: 1024,
         }
     }
 }
@@ -102,8 +106,9 @@ struct Inner {
     ports: WebhookPorts,
     limits: WebhookLimits,
     workers: Arc<Semaphore>,
-    /// What is being sent, by endpoint.
-    running: Mutex<HashMap<EndpointId, Vec<DeliveryId>>>,
+    running: Mutex<SendingNow>,
+    /// One sweep at a time.
+    sweeping: Arc<Semaphore>,
     counts: Counts,
 }
 
@@ -121,6 +126,7 @@ impl Webhooks {
             limits,
             workers: Arc::new(Semaphore::new(limits.concurrent)),
             running: Mutex::default(),
+            sweeping: Arc::new(Semaphore::new(1)),
             counts: Counts::default(),
         };
         Self { inner: Arc::new(inner) }

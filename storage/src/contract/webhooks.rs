@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use atelier_domain::event::EventKind;
 use atelier_domain::id::{DeliveryId, EndpointId, MessageId, UserId};
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::store::{DeliveryKey, DeliveryStore, EndpointStore, JobStore, StoreError};
+use atelier_domain::store::{DeliveryKey, DeliveryStore, EndpointStore, JobStore, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{
     Attempt, Delivery, DeliveryState, DisabledReason, FAILING_MAX, Message, PENDING_PER_ENDPOINT_MAX,
@@ -54,7 +54,8 @@ fn listed(store: &dyn Stores, endpoint: &WebhookEndpoint) -> Vec<Delivery> {
 }
 
 fn due(store: &dyn Stores, now: Timestamp) -> Vec<DeliveryKey> {
-    store.due_deliveries(None, now, usize::MAX, usize::MAX).expect("read").due
+    let page = store.due_deliveries(None, now, usize::MAX, usize::MAX).expect("read");
+    page.due.iter().map(|due| due.key).collect()
 }
 
 const EVER: Timestamp = Timestamp(u64::MAX);
@@ -213,7 +214,8 @@ pub fn no_endpoint_hides_what_is_due_for_others(store: &dyn Stores) {
     let (mut from, mut seen) = (None, Vec::new());
     loop {
         let page = store.due_deliveries(from, Timestamp(2), 2, 3).expect("read");
-        seen.extend(page.due.iter().map(|key| (key.endpoint, key.id.made().0)));
+        assert!(page.due.iter().all(|due| due.owner == Some(owner)));
+        seen.extend(page.due.iter().map(|due| (due.key.endpoint, due.key.id.made().0)));
         assert_eq!(page.next_at, Some(Timestamp(3)));
         from = page.next;
         if from.is_none() {
@@ -284,9 +286,16 @@ pub fn old_deliveries_are_swept_the_oldest_first_and_leave_nothing(store: &dyn S
         store.create_delivery(delivery).expect("created");
     }
     store.record_attempt(key(&made[0]), &attempt(Timestamp(400), 200), None).expect("recorded");
-    assert_eq!(store.sweep_deliveries(Timestamp(1), 1000).expect("swept"), 0);
-    assert_eq!(store.sweep_deliveries(Timestamp(251), 140).expect("swept"), 140);
-    assert_eq!(store.sweep_deliveries(Timestamp(251), 1000).expect("swept"), 110);
+    let sweep = |before, after, limit| {
+        let page = SweepPage { after, limit };
+        let swept = store.sweep_deliveries(Timestamp(before), &page).expect("swept");
+        assert!(swept.unreadable.is_empty());
+        (swept.removed, swept.next)
+    };
+    assert_eq!(sweep(1, None, 1000), (0, None));
+    let (removed, next) = sweep(251, None, 140);
+    assert_eq!((removed, next.is_some()), (140, true));
+    assert_eq!(sweep(251, next, 1000), (110, None));
     assert_eq!(listed(store, &endpoint).len(), 50);
     assert_eq!(due(store, EVER).len(), 50);
     assert_eq!(store.endpoint_queue(endpoint.id).expect("read").pending, 50);

@@ -4,7 +4,8 @@ use std::ops::Bound;
 
 use atelier_domain::id::{DeliveryId, EndpointId, UserId};
 use atelier_domain::store::{
-    AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, EndpointStore as _, StoreError,
+    AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore as _, StoreError,
+    SweepPage, SweepPlace, SweptDeliveries,
 };
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{
@@ -161,13 +162,19 @@ impl DeliveryStore for Store {
             visited += 1;
             let (first, last) = of_endpoint(endpoint, 24);
             let range = (Bound::Included(first), Bound::Included(last.clone()));
+            let mut owner = None;
             for key in self.engine().keys(Table::DeliveriesDue, range, per_endpoint_max)? {
-                let (delivery, at) = keys::due_of(&key)?;
+                let (key, at) = keys::due_of(&key)?;
                 if at > now {
                     found.next_at = Some(found.next_at.map_or(at, |soonest| soonest.min(at)));
                     break;
                 }
-                found.due.push(delivery);
+                // An endpoint's deliveries all have its owner: the first that can be read says who that is.
+                owner = match owner {
+                    None => self.owner_of(key)?,
+                    known => known,
+                };
+                found.due.push(DueDelivery { key, owner });
             }
             start = Bound::Excluded(last);
         }
@@ -207,25 +214,57 @@ impl DeliveryStore for Store {
         first.first().map(|key| Ok(delivery_id(Table::DeliveriesPending, key)?.made())).transpose()
     }
 
-    fn sweep_deliveries(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let mut removed = 0;
-        loop {
-            let at_once = REMOVED_AT_ONCE.min(limit - removed);
-            let all = (Bound::Unbounded, Bound::Unbounded);
+    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<SweptDeliveries, StoreError> {
+        let mut swept = SweptDeliveries { next: page.after.clone(), ..SweptDeliveries::default() };
+        let mut left = page.limit;
+        while left > 0 {
+            let first = swept.next.take().map_or(Bound::Unbounded, |SweepPlace(key)| Bound::Excluded(key));
+            let at_once = REMOVED_AT_ONCE.min(left);
             let mut old = Vec::new();
-            for key in self.engine().keys(Table::DeliveriesById, all, at_once)? {
+            for key in self.engine().keys(Table::DeliveriesById, (first, Bound::Unbounded), at_once)? {
                 let id = delivery_id(Table::DeliveriesById, &key)?;
                 if id.made() >= before {
                     break;
                 }
                 old.push(id);
             }
-            if old.is_empty() {
-                return Ok(removed);
+            self.remove_old(&old, &mut swept)?;
+            if old.len() < at_once {
+                return Ok(swept);
             }
-            self.engine().write(|txn| old.iter().try_for_each(|id| remove(txn, *id)))?;
-            removed += old.len();
+            swept.next = old.last().map(|id| SweepPlace(id.as_bytes().to_vec()));
+            left -= old.len();
         }
+        Ok(swept)
+    }
+}
+
+impl Store {
+    /// Whose a delivery is; `None` where it cannot be read, which whoever wants to send it is told.
+    fn owner_of(&self, key: DeliveryKey) -> Result<Option<UserId>, StoreError> {
+        match self.delivery(key) {
+            Ok(delivery) => Ok(delivery.map(|delivery| delivery.owner)),
+            Err(StoreError::Damaged(_)) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Removes deliveries together, or one by one where one of them cannot be read.
+    fn remove_old(&self, old: &[DeliveryId], swept: &mut SweptDeliveries) -> Result<(), StoreError> {
+        match self.engine().write(|txn| old.iter().try_for_each(|id| remove(txn, *id))) {
+            Ok(()) => swept.removed += old.len(),
+            Err(StoreError::Damaged(_)) => {
+                for id in old {
+                    match self.engine().write(|txn| remove(txn, *id)) {
+                        Ok(()) => swept.removed += 1,
+                        Err(StoreError::Damaged(why)) => swept.unreadable.push(why),
+                        Err(error) => return Err(error),
+                    }
+                }
+            }
+            Err(error) => return Err(error),
+        }
+        Ok(())
     }
 }
 

@@ -133,7 +133,7 @@ impl EventStore for Store {
     ) -> Result<EventSweep, StoreError> {
         let first = after.map_or(Bound::Unbounded, |id| Bound::Excluded(id.as_bytes().to_vec()));
         let owners = self.engine().keys(Table::EventHeads, (first, Bound::Unbounded), OWNERS_PER_SWEEP)?;
-        let mut sweep = EventSweep { removed: 0, after, is_done: false };
+        let mut sweep = EventSweep { removed: 0, unreadable: Vec::new(), after, is_done: false };
         let is_last_page = owners.len() < OWNERS_PER_SWEEP;
         for key in owners {
             if sweep.removed >= limit {
@@ -142,7 +142,14 @@ impl EventStore for Store {
             let id = key.as_array().ok_or_else(|| damaged(Table::EventHeads, &key, "it is no user's id"))?;
             let owner = UserId::from_bytes(*id);
             loop {
-                let removed = self.sweep_owner(owner, keep, limit - sweep.removed)?;
+                let removed = match self.sweep_owner(owner, keep, limit - sweep.removed) {
+                    Ok(removed) => removed,
+                    Err(StoreError::Damaged(why)) => {
+                        sweep.unreadable.push(why);
+                        break;
+                    }
+                    Err(error) => return Err(error),
+                };
                 sweep.removed += removed;
                 if removed == 0 {
                     break;

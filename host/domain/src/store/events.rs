@@ -54,9 +54,11 @@ pub struct EventRetention {
 }
 
 /// How far a sweep came.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EventSweep {
     pub removed: usize,
+    /// Why events of some owners could not be removed: they are left, and the others are none the worse.
+    pub unreadable: Vec<String>,
     /// Where to go on: after this owner, or from the first.
     pub after: Option<UserId>,
     /// All owners were visited.

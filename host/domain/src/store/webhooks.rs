@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::StoreError;
+use super::{StoreError, SweepPage, SweepPlace};
 use crate::id::{DeliveryId, EndpointId, UserId};
 use crate::time::Timestamp;
 use crate::webhook::{Attempt, Delivery, EndpointQueue, WebhookEndpoint};
@@ -14,15 +14,33 @@ pub struct DeliveryKey {
     pub id: DeliveryId,
 }
 
+/// A delivery that is due.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct DueDelivery {
+    pub key: DeliveryKey,
+    /// Whose it is. Absent where that cannot be read.
+    pub owner: Option<UserId>,
+}
+
 /// Deliveries that are due.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DueDeliveries {
     /// By endpoint, of each the earliest first.
-    pub due: Vec<DeliveryKey>,
+    pub due: Vec<DueDelivery>,
     /// When the next one is due among the endpoints that were visited and have none due now.
     pub next_at: Option<Timestamp>,
     /// Where to go on; absent when all endpoints were visited.
     pub next: Option<EndpointId>,
+}
+
+/// How far a sweep came.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SweptDeliveries {
+    pub removed: usize,
+    /// Why some could not be removed: each is left, and the others are none the worse.
+    pub unreadable: Vec<String>,
+    /// Where to go on; absent at the end.
+    pub next: Option<SweepPlace>,
 }
 
 /// What is left after an attempt.
@@ -95,6 +113,6 @@ pub trait DeliveryStore: Send + Sync + fmt::Debug {
     ) -> Result<Option<AfterAttempt>, StoreError>;
     /// When the oldest pending delivery was made.
     fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError>;
-    /// Forgets deliveries made before `before`, the oldest first, `limit` at most; gives how many. Recorded, not durable.
-    fn sweep_deliveries(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Forgets deliveries made before `before`, the oldest first. Recorded, not durable.
+    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<SweptDeliveries, StoreError>;
 }

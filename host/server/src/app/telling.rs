@@ -47,6 +47,7 @@ pub(super) fn webhooks(
     let limits = WebhookLimits {
         endpoints_per_user: config.webhooks.endpoints_per_user,
         concurrent: config.webhooks.concurrent,
+        concurrent_per_user: config.webhooks.concurrent_per_user,
         attempt_max: config.webhooks.attempt_max,
         kept_for: config.webhooks.kept_for,
         ..WebhookLimits::default()

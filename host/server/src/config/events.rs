@@ -43,6 +43,8 @@ pub struct Webhooks {
     pub attempt_max: Duration,
     /// Messages that are sent at once.
     pub concurrent: usize,
+    /// Of these to the endpoints of one user.
+    pub concurrent_per_user: usize,
     /// How long deliveries are listed.
     pub kept_for: Duration,
 }
@@ -58,6 +60,7 @@ impl Webhooks {
             endpoints_per_user: section.number("endpoints_per_user", 10, 1..=100) as usize,
             attempt_max: Duration::from_secs(section.number("attempt_seconds", 15, 1..=120)),
             concurrent: section.number("concurrent", 32, 1..=1024) as usize,
+            concurrent_per_user: section.number("concurrent_per_user", 8, 1..=1024) as usize,
             kept_for: DAY * section.number("keep_days", 30, 4..=3650) as u32,
         }
     }

@@ -23,6 +23,7 @@ struct Counters {
     cut: IntCounter,
     attempts: IntCounterVec,
     disabled: IntCounter,
+    skipped: IntCounterVec,
 }
 
 impl Counters {
@@ -31,12 +32,17 @@ impl Counters {
             "atelier_webhook_attempts_total",
             "Attempts at outgoing webhooks by what became of them.",
         );
+        let skipped = Opts::new(
+            "atelier_old_rows_skipped_total",
+            "Old webhook deliveries, and users with old events, that sweeps left since they could not be read.",
+        );
         Ok(Self {
             cut: IntCounter::new(
                 "atelier_event_feeds_cut_total",
                 "Feeds that were ended because their reader took nothing.",
             )?,
             attempts: IntCounterVec::new(attempts, &["outcome"])?,
+            skipped: IntCounterVec::new(skipped, &["sweep"])?,
             disabled: IntCounter::new(
                 "atelier_webhook_endpoints_disabled_total",
                 "Endpoints that were disabled because they failed for days or are gone.",
@@ -74,6 +80,7 @@ impl Collector for EventMetrics {
             counters.cut.desc(),
             counters.attempts.desc(),
             counters.disabled.desc(),
+            counters.skipped.desc(),
         ]
         .concat()
     }
@@ -87,11 +94,22 @@ impl Collector for EventMetrics {
         if let Ok(counters) = Counters::new() {
             counters.cut.inc_by(self.events.cut());
             counters.disabled.inc_by(counts.disabled());
+            for (sweep, count) in
+                [("deliveries", counts.left_by_sweeps()), ("events", self.events.left_by_sweeps())]
+            {
+                counters.skipped.with_label_values(&[sweep]).inc_by(count);
+            }
             for outcome in Outcome::ALL {
                 counters.attempts.with_label_values(&[outcome.as_str()]).inc_by(counts.of(outcome));
             }
             all.extend(
-                [counters.cut.collect(), counters.attempts.collect(), counters.disabled.collect()].concat(),
+                [
+                    counters.cut.collect(),
+                    counters.attempts.collect(),
+                    counters.disabled.collect(),
+                    counters.skipped.collect(),
+                ]
+                .concat(),
             );
         }
         all

@@ -4,6 +4,7 @@ use reqwest::multipart::{Form, Part};
 use serde_json::Value;
 
 use crate::host::{TestHost, json};
+use crate::scripted::{Scripted, Talk};
 
 /// A host that counts uploads and storage as the test needs it.
 pub async fn host(storage: &str) -> TestHost {
@@ -223,5 +224,33 @@ async fn uploads_at_once_share_one_quota() {
     let kept = answers.iter().filter(|answer| answer.status() == 200).count();
     assert!(kept <= 2, "{kept} files of 400 kB in 1 MiB");
     assert!(answers.iter().all(|answer| [200, 413].contains(&answer.status().as_u16())));
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn while_the_disk_is_almost_full_uploads_and_new_jobs_are_refused_and_nothing_else_is() {
+    // More than there is.
+    let host = host("min_free_mib = 1073741824").await;
+    host.put("scripted", Scripted::talking([Talk::saying("still here")])).await;
+    let form = Form::new().text("purpose", "user_data").part("file", part("a.txt", "words"));
+    let answer = send(&host, &host.key, form).await;
+    assert_eq!(answer.headers()["retry-after"], "60");
+    assert_eq!(json(answer, 507).await["error"]["code"], "storage_full");
+    let job = serde_json::json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat"});
+    let answer = host.post("/api/v1/generations", &job).send().await.expect("answered");
+    assert_eq!(json(answer, 507).await["code"], "storage_full");
+    let messages = serde_json::json!([{"role": "user", "content": "hi"}]);
+    let chat = serde_json::json!({"model": "scripted/found", "messages": messages});
+    let answer = host.post("/v1/chat/completions", &chat).send().await.expect("answered");
+    assert_eq!(answer.status(), 200);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_user_has_so_many_files() {
+    let host = host("quota_files = 1").await;
+    upload(&host, &host.key, "user_data", "a.txt", b"one").await;
+    let form = Form::new().text("purpose", "user_data").part("file", part("b.txt", "two"));
+    assert_eq!(refused(&host, form, 429).await["code"], "too_many");
     host.stop().await;
 }

@@ -7,6 +7,7 @@ use futures::future::join_all;
 use reqwest::{RequestBuilder, Response};
 use serde_json::{Value, json};
 
+use crate::files::upload;
 use crate::host::{TestHost, json as body};
 use crate::scripted::{Act, Scripted, Talk};
 
@@ -190,6 +191,38 @@ async fn a_repeated_submission_is_the_same_job_and_the_same_answer() {
         }
     }
     assert_eq!(ids.len(), 1, "of many at once one makes a job: {ids:?}");
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_repetition_is_answered_by_its_job_although_its_file_is_gone() {
+    let provider = Scripted::new([Act::Done("trained"), Act::Done("edited")]);
+    let host = host(&provider).await;
+    let picture = b"\x89PNG\r\n\x1a\n\0\0\0\rIHDR and more";
+    let data = upload(&host, &host.key, "fine-tune", "a.jsonl", b"{}\n").await;
+    let image = upload(&host, &host.key, "vision", "a.png", picture).await;
+    let training = json!({"model": "scripted/trainer", "training_file": data["id"]});
+    let inputs = json!([{"role": "image", "file_id": image["id"]}]);
+    let generation =
+        json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat", "inputs": inputs});
+    let requests = [("/v1/fine_tuning/jobs", training, 200), ("/api/v1/generations", generation, 202)];
+    let mut first = Vec::new();
+    for (path, request, status) in &requests {
+        let made = answered(host.post(path, request).header("idempotency-key", "k")).await;
+        first.push(body(made, *status).await["id"].clone());
+    }
+    for file in [data, image] {
+        let path = format!("/v1/files/{}", file["id"].as_str().expect("an id"));
+        let gone = host.client.delete(host.url(&path)).bearer_auth(&host.key).send().await;
+        assert_eq!(gone.expect("answered").status(), 200);
+    }
+    for ((path, request, status), first) in requests.iter().zip(first) {
+        let again = answered(host.post(path, request).header("idempotency-key", "k")).await;
+        assert!(is_replayed(&again), "{path}");
+        assert_eq!(body(again, *status).await["id"], first, "{path}");
+        let new = answered(host.post(path, request).header("idempotency-key", "another")).await;
+        assert_eq!(new.status(), 404, "{path}: nothing else finds the file");
+    }
     host.stop().await;
 }
 

@@ -95,7 +95,7 @@ async fn a_share_has_a_page_that_runs_no_script() {
     let html = page.text().await.expect("a page");
     assert!(!html.contains("<script") && html.contains("&#60;script&#62;"), "{html}");
     let picture = text(&link, "content_url");
-    assert!(html.contains(&format!("<img src=\"{picture}\"")), "{html}");
+    assert!(html.contains(&format!("<img src=\"..{picture}\"")), "{html}");
     assert_eq!(open(&host, picture).await.bytes().await.expect("a body"), PICTURE);
     let style = open(&host, "/shares/page.css").await;
     assert_eq!(style.headers()["content-type"], "text/css; charset=utf-8");
@@ -186,5 +186,23 @@ async fn the_links_of_a_disabled_user_lead_nowhere() {
             assert_eq!(open(&host, text(&link, address)).await.status(), status, "{word}: {address}");
         }
     }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_share_s_page_finds_its_artifact_below_whatever_address_the_server_has() {
+    let host = TestHost::edited(|text| {
+        text.replace("[server]\n", "[server]\npublic_url = \"https://example.com/our/atelier\"\n")
+    })
+    .await;
+    let file = upload(&host, &host.key, "user_data", "cat.png", PICTURE).await;
+    let link = make(&host, json!({"file_id": file["id"], "kind": "share"})).await;
+    let page = reqwest::Url::parse(text(&link, "url")).expect("a URL");
+    let path = page.path().strip_prefix("/our/atelier").expect("below it").to_owned();
+    let html = open(&host, &path).await.text().await.expect("text");
+    let addresses = html.split(['"']).filter(|part| part.contains("links/") || part.ends_with(".css"));
+    let found: Vec<String> = addresses.map(|part| page.join(part).expect("an address").to_string()).collect();
+    let content = text(&link, "content_url");
+    assert_eq!(found, ["https://example.com/our/atelier/shares/page.css", content, content], "{html}");
     host.stop().await;
 }

@@ -1,6 +1,6 @@
 use std::collections::HashSet;
 
-use atelier_server::http::route::{Access, Media, table};
+use atelier_server::http::route::{Access, Media, Route, table};
 
 use crate::host::{TestHost, json};
 
@@ -86,7 +86,9 @@ fn every_route_that_creates_or_costs_takes_an_idempotency_key() {
 #[tokio::test]
 async fn every_route_with_a_body_refuses_another_content_type_and_too_much_of_it() {
     let host = TestHost::start().await;
-    for route in table().iter().filter(|route| route.media != Media::None) {
+    // Where the address is the permission, nothing is read from whoever has none.
+    let reads = |route: &&Route| route.media != Media::None && route.path != "/hooks/{token}";
+    for route in table().iter().filter(reads) {
         let post = || host.client.post(host.url(route.path)).bearer_auth(&host.key);
         let wrong = post().header("content-type", "text/plain").body("x").send().await.expect("answered");
         assert_eq!(wrong.status(), 415, "{}", route.path);

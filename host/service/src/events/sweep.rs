@@ -1,5 +1,6 @@
 //! Forgetting events that need not be kept, a little at a time.
 
+use std::sync::atomic::Ordering;
 use std::time::Duration;
 
 use atelier_domain::id::UserId;
@@ -49,6 +50,10 @@ impl Events {
         let keep = EventRetention { per_owner_max: limits.kept_per_user, since };
         let store = ports.events.clone();
         let sweep = ports.pool.run(move || store.sweep_events(after, &keep, REMOVED_MAX)).await?;
+        for why in &sweep.unreadable {
+            tracing::error!(why, "old events of a user could not be removed");
+        }
+        self.inner.skipped.fetch_add(sweep.unreadable.len() as u64, Ordering::Relaxed);
         if sweep.removed > 0 {
             tracing::debug!(removed = sweep.removed, "old events were removed");
         }

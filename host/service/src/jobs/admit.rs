@@ -86,7 +86,10 @@ impl Jobs {
     }
 
     /// The job that an earlier attempt with the caller's idempotency key became, as it was then admitted.
-    pub(super) async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
+    ///
+    /// # Errors
+    /// Storage is failing or busy.
+    pub async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
         let Some(id) = caller.keyed.as_ref().and_then(|keyed| keyed.earlier_job()) else { return Ok(None) };
         match self.get(caller, id).await {
             Ok(job) => Ok(Some(job.as_admitted())),

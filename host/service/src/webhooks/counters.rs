@@ -37,6 +37,7 @@ impl Outcome {
 pub struct Counts {
     outcomes: [AtomicU64; Outcome::ALL.len()],
     disabled: AtomicU64,
+    skipped: AtomicU64,
     /// When the oldest pending delivery was made; 0 while none is.
     oldest: AtomicU64,
 }
@@ -48,6 +49,10 @@ impl Counts {
 
     pub(super) fn endpoint_disabled(&self) {
         self.disabled.fetch_add(1, Ordering::Relaxed);
+    }
+
+    pub(super) fn skipped(&self, deliveries: usize) {
+        self.skipped.fetch_add(deliveries as u64, Ordering::Relaxed);
     }
 
     pub(super) fn oldest_is(&self, made: Option<Timestamp>) {
@@ -62,6 +67,11 @@ impl Counts {
     /// Endpoints that were disabled because they failed or were gone.
     pub fn disabled(&self) -> u64 {
         self.disabled.load(Ordering::Relaxed)
+    }
+
+    /// Old deliveries that sweeps could not remove, and left.
+    pub fn left_by_sweeps(&self) -> u64 {
+        self.skipped.load(Ordering::Relaxed)
     }
 
     /// When the oldest pending delivery was made, as of the last look.

@@ -4,8 +4,8 @@ use std::collections::HashMap;
 use std::sync::{Arc, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use atelier_domain::id::{DeliveryId, EndpointId};
-use atelier_domain::store::{DeliveryKey, StoreError};
+use atelier_domain::id::{DeliveryId, EndpointId, UserId};
+use atelier_domain::store::{DeliveryKey, DueDelivery, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 use tokio::sync::{OwnedSemaphorePermit, watch};
 
@@ -18,9 +18,9 @@ const REST_MAX: Duration = Duration::from_secs(30);
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 /// Endpoints looked at in one go.
 const ENDPOINTS_PER_GO: usize = 1024;
-/// Between sweeps of old deliveries, and how many one removes.
+/// Between sweeps of old deliveries, and between two goes of one.
 const SWEEP_EVERY: Duration = Duration::from_secs(60);
-const SWEPT_MAX: usize = 2048;
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 impl Webhooks {
     /// Sends until told to stop; attempts under way then end in the background or are made again by the next start.
@@ -46,8 +46,8 @@ impl Webhooks {
 }
 
 impl Inner {
-    fn running(&self) -> MutexGuard<'_, HashMap<EndpointId, Vec<DeliveryId>>> {
-        // The map stays consistent whatever panics beside it, so that a poisoned lock is still good.
+    fn running(&self) -> MutexGuard<'_, SendingNow> {
+        // The maps stay consistent whatever panics beside it, so that a poisoned lock is still good.
         self.running.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
@@ -66,11 +66,11 @@ impl Inner {
             })
             .await?;
         self.counts.oldest_is(oldest);
-        for key in page.due {
-            let Some(started) = self.clone().start(key) else { continue };
+        for due in page.due {
+            let Some(started) = self.clone().start(due) else { continue };
             if !started {
                 // A worker that ends wakes us again.
-                *from = Some(key.endpoint);
+                *from = Some(due.key.endpoint);
                 return Ok(REST_MAX);
             }
         }
@@ -83,18 +83,22 @@ impl Inner {
         Ok(page.next_at.map_or(REST_MAX, |at| until(at).min(REST_MAX)))
     }
 
-    /// Begins an attempt. `Some(false)`: no worker is free; `None`: it is being sent, or its endpoint has its share of workers.
-    fn start(self: Arc<Self>, key: DeliveryKey) -> Option<bool> {
+    /// Begins an attempt. `Some(false)`: no worker is free; `None`: it is being sent, or its endpoint or its owner has their share of workers.
+    fn start(self: Arc<Self>, DueDelivery { key, owner }: DueDelivery) -> Option<bool> {
         {
             let running = self.running();
-            let of_endpoint = running.get(&key.endpoint).map_or(&[][..], Vec::as_slice);
+            let of_endpoint = running.of_endpoint.get(&key.endpoint).map_or(&[][..], Vec::as_slice);
             if of_endpoint.contains(&key.id) || of_endpoint.len() >= self.limits.concurrent_per_endpoint {
+                return None;
+            }
+            let of_owner = owner.and_then(|owner| running.of_user.get(&owner)).copied().unwrap_or(0);
+            if of_owner >= self.limits.concurrent_per_user {
                 return None;
             }
         }
         let Ok(worker) = self.workers.clone().try_acquire_owned() else { return Some(false) };
-        self.running().entry(key.endpoint).or_default().push(key.id);
-        let sending = Sending { inner: self, key, worker: Some(worker) };
+        self.running().begin(key, owner);
+        let sending = Sending { inner: self, key, owner, worker: Some(worker) };
         tokio::spawn(async move {
             if let Err(error) = sending.inner.attempt(sending.key).await {
                 tracing::error!(delivery = %sending.key.id, %error, "an attempt at a webhook could not be recorded");
@@ -105,17 +109,67 @@ impl Inner {
         Some(true)
     }
 
+    /// Removes old deliveries beside what is sent, unless that is still going on.
     fn spawn_sweep(self: &Arc<Self>) {
+        let Ok(alone) = self.sweeping.clone().try_acquire_owned() else { return };
         let inner = self.clone();
         tokio::spawn(async move {
-            let age = u64::try_from(inner.limits.kept_for.as_millis()).unwrap_or(u64::MAX);
-            let before = Timestamp(inner.ports.clock.now().0.saturating_sub(age));
-            let store = inner.ports.deliveries.clone();
-            if let Err(error) = inner.ports.pool.run(move || store.sweep_deliveries(before, SWEPT_MAX)).await
-            {
+            let _alone = alone;
+            if let Err(error) = inner.sweep().await {
                 tracing::warn!(%error, "old webhook deliveries could not be removed");
             }
         });
+    }
+
+    /// Removes all that is old, a little at a time.
+    async fn sweep(&self) -> Result<(), ServiceError> {
+        let age = u64::try_from(self.limits.kept_for.as_millis()).unwrap_or(u64::MAX);
+        let before = Timestamp(self.ports.clock.now().0.saturating_sub(age));
+        let mut page = SweepPage::first(self.limits.swept_at_once);
+        loop {
+            let (store, wanted) = (self.ports.deliveries.clone(), page.clone());
+            let swept = self.ports.pool.run(move || store.sweep_deliveries(before, &wanted)).await?;
+            for why in &swept.unreadable {
+                tracing::error!(why, "a webhook delivery could not be removed");
+            }
+            self.counts.skipped(swept.unreadable.len());
+            page.after = swept.next;
+            if page.after.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
+    }
+}
+
+/// What is being sent.
+#[derive(Debug, Default)]
+pub(super) struct SendingNow {
+    of_endpoint: HashMap<EndpointId, Vec<DeliveryId>>,
+    of_user: HashMap<UserId, usize>,
+}
+
+impl SendingNow {
+    fn begin(&mut self, key: DeliveryKey, owner: Option<UserId>) {
+        self.of_endpoint.entry(key.endpoint).or_default().push(key.id);
+        if let Some(owner) = owner {
+            *self.of_user.entry(owner).or_default() += 1;
+        }
+    }
+
+    fn end(&mut self, key: DeliveryKey, owner: Option<UserId>) {
+        if let Some(of_endpoint) = self.of_endpoint.get_mut(&key.endpoint) {
+            of_endpoint.retain(|id| *id != key.id);
+            if of_endpoint.is_empty() {
+                self.of_endpoint.remove(&key.endpoint);
+            }
+        }
+        if let Some((owner, of_user)) = owner.and_then(|owner| Some((owner, self.of_user.get_mut(&owner)?))) {
+            *of_user -= 1;
+            if *of_user == 0 {
+                self.of_user.remove(&owner);
+            }
+        }
     }
 }
 
@@ -123,19 +177,13 @@ impl Inner {
 struct Sending {
     inner: Arc<Inner>,
     key: DeliveryKey,
+    owner: Option<UserId>,
     worker: Option<OwnedSemaphorePermit>,
 }
 
 impl Drop for Sending {
     fn drop(&mut self) {
-        let mut running = self.inner.running();
-        if let Some(of_endpoint) = running.get_mut(&self.key.endpoint) {
-            of_endpoint.retain(|id| *id != self.key.id);
-            if of_endpoint.is_empty() {
-                running.remove(&self.key.endpoint);
-            }
-        }
-        drop(running);
+        self.inner.running().end(self.key, self.owner);
         // Free before whoever looks for a free one is woken.
         drop(self.worker.take());
         self.inner.ports.hub.wake_deliveries();

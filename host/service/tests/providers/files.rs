@@ -194,7 +194,7 @@ async fn what_was_deleted_counts_until_it_is_gone_from_the_disk() {
     let mut removed = Vec::new();
     // Twice the quota is the most that is ever on the disk, however often files come and go.
     for fill in [1, 2] {
-        let file = keep(&files, &alice, &[fill; 10 << 20], None).await;
+        let file = keep(&files, &alice, &vec![fill; 10 << 20], None).await;
         files.remove(&alice, file.id).await.expect("removed");
         removed.push(file);
     }
@@ -235,7 +235,7 @@ async fn a_user_has_so_many_files_and_so_many_uploads_at_once() {
 #[tokio::test]
 async fn a_sweep_goes_on_past_what_it_cannot_deal_with() {
     let (folder, store, blobs) = stores();
-    let (clock, alice) = (clock(), caller());
+    let clock = clock();
     let files = files(&store, &blobs, &clock);
     let left: Vec<Blob> = (0..3).map(|n| orphan(&blobs, &[n; 1000])).collect();
     // In the place of the one that comes first there is what no blob is, and it cannot be removed as one.

@@ -128,6 +128,47 @@ async fn an_endpoint_that_does_not_answer_keeps_no_other_waiting_and_is_left_in_
 }
 
 #[tokio::test]
+async fn a_user_with_many_endpoints_that_do_not_answer_keeps_no_other_waiting() {
+    let (_folder, store, _) = stores();
+    let limits = WebhookLimits { concurrent: 6, concurrent_per_user: 4, ..WebhookLimits::default() };
+    let (sending, alice, bob) = (Sending::start(&store, limits), caller(), caller());
+    let slow = "https://example.com/hang";
+    for _ in 0..8 {
+        sending.endpoint(&alice, slow).await;
+    }
+    sending.happen(&alice);
+    // All that she may have is taken, by endpoints each within its own share.
+    counted(|| sending.receiver.of(slow).len() == 4).await;
+    let good = sending.endpoint(&bob, "https://example.com/200").await.endpoint.endpoint.id;
+    sending.happen(&bob);
+    assert_eq!(sending.settled(&bob, good).await.state, DeliveryState::Succeeded);
+    assert_eq!(sending.receiver.of(slow).len(), 4, "her share of workers and no more");
+    sending.stop().await;
+}
+
+#[tokio::test]
+async fn one_sweep_removes_all_old_deliveries_however_many_there_are() {
+    let (_folder, store, _) = stores();
+    let (sending, alice) = (Sending::start(&store, WebhookLimits::default()), caller());
+    let id = sending.endpoint(&alice, "https://example.com/200").await.endpoint.endpoint.id;
+    for _ in 0..11 {
+        sending.happen(&alice);
+    }
+    counted(|| sending.webhooks.counts().of(Outcome::Delivered) == 11).await;
+    sending.stop().await;
+    // The next sweep after the first comes in a minute.
+    let limits = WebhookLimits { kept_for: Duration::ZERO, swept_at_once: 4, ..WebhookLimits::default() };
+    let sweeping = Sending::start(&store, limits);
+    let sweep = async {
+        while !sweeping.deliveries(&alice, id).await.is_empty() {
+            tokio::task::yield_now().await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(20), sweep).await.expect("in one sweep");
+    sweeping.stop().await;
+}
+
+#[tokio::test]
 async fn a_message_is_sent_again_by_the_next_start_if_its_attempt_was_not_recorded() {
     let (_folder, store, _) = stores();
     let (first, alice) = (Sending::start(&store, WebhookLimits::default()), caller());

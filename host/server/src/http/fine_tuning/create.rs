@@ -59,6 +59,10 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let body: Body = body::parse(&bytes)?;
     check(&body)?;
     let (app, caller) = (&call.app, call.caller()?);
+    // A repetition is answered by its job, whatever became of the files since.
+    if let Some(job) = app.jobs.admitted_before(caller).await? {
+        return answer::json(&view(&job)?);
+    }
     let training_file = data(app, caller, "training_file", &body.training_file).await?;
     let validation_file = match &body.validation_file {
         Some(id) => Some(data(app, caller, "validation_file", id).await?),

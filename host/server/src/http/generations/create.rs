@@ -74,10 +74,16 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let bytes = call.read_json().await?;
     let (task, mut request, files) = off_thread(bytes, read).await?;
     let (app, caller) = (&call.app, call.caller()?);
-    for ((at, role), media) in used::fetch(app, caller, files).await? {
-        request.inputs.insert(at, MediaInput { role, media });
-    }
-    let job = app.jobs.admit(caller, task, request).await?;
+    // A repetition is answered by its job, whatever became of the files since.
+    let job = match app.jobs.admitted_before(caller).await? {
+        Some(job) => job,
+        None => {
+            for ((at, role), media) in used::fetch(app, caller, files).await? {
+                request.inputs.insert(at, MediaInput { role, media });
+            }
+            app.jobs.admit(caller, task, request).await?
+        }
+    };
     let mut reply = answer::json_with(StatusCode::ACCEPTED, &JobView::from(&job))?;
     let location = HeaderValue::try_from(format!("/api/v1/generations/{}", job.id));
     let location = location.map_err(|error| ApiError::bug(error.to_string()))?;

@@ -49,7 +49,8 @@ pub(in crate::http) async fn style(_: Call) -> Result<Reply, ApiError> {
 
 fn page(title: &str, token: &str, content_type: &str, size: u64, expires: &str) -> String {
     let (title, kind) = (escaped(title), escaped(content_type));
-    let address = format!("/links/{token}");
+    // From where the page is, wherever that is: a `public_url` may have a path.
+    let address = format!("../links/{token}");
     let shown = match content_type.split('/').next() {
         _ if !is_harmless(content_type) => String::new(),
         Some("image") => format!("<img src=\"{address}\" alt=\"{title}\">"),
@@ -62,7 +63,7 @@ fn page(title: &str, token: &str, content_type: &str, size: u64, expires: &str) 
         "<!doctype html>\n<html lang=\"en\">\n<head>\n<meta charset=\"utf-8\">\n\
          <meta name=\"viewport\" content=\"width=device-width, initial-scale=1\">\n\
          <meta name=\"robots\" content=\"noindex, nofollow\">\n<title>{title}</title>\n\
-         <link rel=\"stylesheet\" href=\"/shares/page.css\">\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{shown}\n\
+         <link rel=\"stylesheet\" href=\"page.css\">\n</head>\n<body>\n<main>\n<h1>{title}</h1>\n{shown}\n\
          <p><a href=\"{address}\" download>Download</a> ({kind}, {size} bytes)</p>\n\
          <p>Shared until <time datetime=\"{expires}\">{day}</time>.</p>\n</main>\n</body>\n</html>\n"
     )
@@ -116,11 +117,11 @@ mod tests {
     #[test]
     fn only_harmless_media_are_shown() {
         let shown = |content_type| page("t", "T", content_type, 1, "2026-11-22T00:00:00.000Z");
-        assert!(shown("image/png").contains("<img src=\"/links/T\""));
+        assert!(shown("image/png").contains("<img src=\"../links/T\""));
         assert!(shown("video/mp4").contains("<video "));
         for other in ["image/svg+xml", "text/html", "application/pdf"] {
             let page = shown(other);
-            assert!(!page.contains("<img") && page.contains("<a href=\"/links/T\" download>"), "{other}");
+            assert!(!page.contains("<img") && page.contains("<a href=\"../links/T\" download>"), "{other}");
         }
     }
 }

@@ -48,6 +48,23 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
     }
 }
 
+#[test]
+fn the_queue_as_it_is_configured_takes_its_ten_thousandth_job_and_no_other() {
+    let limits = QueueLimits::default();
+    let mut schedule = Schedule::new(limits);
+    let users: Vec<UserId> = (0..limits.open_max / limits.open_per_user_max).map(|_| UserId::new()).collect();
+    for user in &users {
+        for _ in 0..limits.open_per_user_max {
+            schedule.reserve(*user).expect("there is room");
+            schedule.note(&job(*user, "a", 5_000));
+            schedule.release(*user);
+        }
+        assert!(matches!(schedule.reserve(*user), Err(Full::User | Full::Queue)));
+    }
+    assert_eq!((limits.open_max, schedule.counts().open), (10_000, 10_000));
+    assert!(matches!(schedule.reserve(UserId::new()), Err(Full::Queue)), "whoever comes");
+}
+
 fn schedule(limits: QueueLimits, jobs: &[Job]) -> Schedule {
     let mut schedule = Schedule::new(limits);
     jobs.iter().for_each(|job| schedule.note(job));

@@ -135,6 +135,7 @@ pub(in crate::http) fn describe() -> Operation {
         )
         .takes_form::<FileForm>()
         .answers::<FileView<'_>>(200, "The file.", sample())
+        .refuses(&[507])
 }
 
 #[cfg(test)]

@@ -172,6 +172,7 @@ pub(in crate::http) fn describe() -> Operation {
         .takes::<Body>(request)
         .answers::<TrainingView<'_>>(200, "The job, just begun.", sample("queued"))
         .calls_provider()
+        .refuses(&[507])
 }
 
 #[cfg(test)]

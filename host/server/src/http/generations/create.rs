@@ -162,4 +162,5 @@ pub(in crate::http) fn describe() -> Operation {
         .answers::<JobView<'_>>(202, "The job, just begun.", sample("queued"))
         .header("location", "Where the job is.")
         .calls_provider()
+        .refuses(&[507])
 }

@@ -178,4 +178,5 @@ pub(super) fn described(operation: Operation) -> Operation {
         .answers::<Images<'_>>(200, "The images.", images)
         .refuses(&[409])
         .calls_provider()
+        .refuses(&[507])
 }

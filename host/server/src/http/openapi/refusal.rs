@@ -56,7 +56,7 @@ pub(super) fn response(dialect: Dialect, status: u16) -> Response {
         answer.header("x-request-id", text("The request's id, as in the body and in the operator's log."));
     let answer = match status {
         401 => answer.header("www-authenticate", text("`Bearer`.")),
-        409 | 429 | 503 => answer.header(
+        409 | 429 | 503 | 507 => answer.header(
             "retry-after",
             text("Seconds to wait before the next attempt; absent where no time is known."),
         ),
@@ -109,6 +109,7 @@ fn meaning(status: u16) -> &'static str {
         502 => "The provider or its plugin failed.",
         503 => "The provider, or the host's storage, is not available at the moment.",
         504 => "The provider did not answer in time, or the request took longer than the host allows.",
+        507 => "The disk of this server is almost full (`storage_full`).",
         508 => "The request has passed through this host before: an instance points back at it in a circle.",
         _ => "The request was refused.",
     }

@@ -80,8 +80,8 @@ pub trait ChargeJournal: Send + Sync + fmt::Debug {
     /// # Errors
     /// It could not be written: the request must not leave.
     async fn charging(&self, repeatable: bool) -> Result<(), StoreError>;
-    /// The request told of last, which is not repeatable, did not leave: no connection came about.
-    fn withdrawn(&self) {}
+    /// A request told of has done nothing: no connection came about, or its provider answered that it does not take it (429).
+    fn withdrawn(&self, _repeatable: bool) {}
 }
 
 /// What a live call answers with: batches of events. Polling it drives the call; dropping it ends the call, its sandbox and

@@ -10,7 +10,7 @@ use atelier_domain::plugin::SecretValue;
 use atelier_domain::provider::{ChargeJournal, Provider as _};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Clock;
-use atelier_runtime::Compiler;
+use atelier_runtime::{Compiler, SandboxedProvider};
 use bytes::Bytes;
 
 use crate::clock::StoppedClock;
@@ -44,9 +44,9 @@ async fn a_plugin_never_sees_a_token() {
     }
 }
 
-/// Counts what it is told.
+/// Counts what it is told, and what of it was taken back.
 #[derive(Debug, Default)]
-struct Journal(AtomicUsize);
+struct Journal(AtomicUsize, AtomicUsize);
 
 #[async_trait::async_trait]
 impl ChargeJournal for Journal {
@@ -54,6 +54,32 @@ impl ChargeJournal for Journal {
         self.0.fetch_add(1, Ordering::Relaxed);
         Ok(())
     }
+
+    fn withdrawn(&self, repeatable: bool) {
+        assert!(!repeatable);
+        self.1.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+#[tokio::test]
+async fn a_charging_request_that_was_refused_for_now_or_found_nobody_is_withdrawn_and_no_other() {
+    let scripts = [refusal("429 Later"), refusal("500 Broken"), refusal("503 Later"), answer("{}")];
+    let upstream = Upstream::start([("/take", in_turn(scripts))]).await;
+    let host = Host::new(profile());
+    let journal = Arc::new(Journal::default());
+    let counted = async |provider: &Arc<SandboxedProvider>| {
+        let mut context = context(Duration::from_secs(10));
+        context.journal = Some(Arc::clone(&journal) as Arc<dyn ChargeJournal>);
+        let file = Blob::in_memory("text/plain", Bytes::from_static(b"a file"));
+        collect(Arc::clone(provider).chat(context, question("send-blob", "", vec![file]))).await;
+        (journal.0.load(Ordering::Relaxed), journal.1.load(Ordering::Relaxed))
+    };
+    let provider = host.instance(&upstream.address);
+    for expected in [(1, 1), (2, 1), (3, 1), (4, 1)] {
+        assert_eq!(counted(&provider).await, expected);
+    }
+    let nobody = std::net::TcpListener::bind("127.0.0.1:0").expect("a port").local_addr().expect("bound");
+    assert_eq!(counted(&host.instance(&nobody.to_string())).await, (5, 2));
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use atelier_domain::idempotency::KeptAnswer;
 use atelier_service::idempotency::{Effect, Entered, Ticket, When};
 use axum::body::Body;
 use axum::response::Response;
-use http::header::{HeaderMap, HeaderName, HeaderValue};
+use http::header::{HeaderMap, HeaderName, HeaderValue, RETRY_AFTER};
 use http::{Method, StatusCode};
 use tokio::sync::oneshot;
 
@@ -20,6 +20,7 @@ use super::ApiError;
 use super::gate::{Call, Reply};
 
 const IDEMPOTENCY_KEY: HeaderName = HeaderName::from_static("idempotency-key");
+const X_SHOULD_RETRY: HeaderName = HeaderName::from_static("x-should-retry");
 const IDEMPOTENT_REPLAYED: HeaderName = HeaderName::from_static("idempotent-replayed");
 const KEY_BYTES_MAX: usize = 255;
 
@@ -120,6 +121,11 @@ fn again(answer: &KeptAnswer, body: Vec<u8>) -> Result<Reply, ApiError> {
         let name = HeaderName::try_from(name).map_err(|_| broken())?;
         response.headers_mut().append(name, HeaderValue::try_from(value).map_err(|_| broken())?);
     }
+    if !response.status().is_success() {
+        // It stays as it is, whatever its first telling said.
+        response.headers_mut().remove(RETRY_AFTER);
+        response.headers_mut().insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+    }
     Ok(replayed(response.into()))
 }
 
@@ -131,18 +137,16 @@ fn replayed(mut reply: Reply) -> Reply {
 /// Whether an answer stands for good. If not, nothing has happened, and the key is free.
 ///
 /// A success does. A request that only created something did so in one step, or was refused: its outcome is in doubt only where
-/// the host failed or ran out of time. A request that may have been paid for stands, unless the provider said that it
-/// did not take it.
+/// the host failed or ran out of time. A request that may have been paid for stands, whatever its answer says: a status tells nothing of
+/// what is outstanding at the provider.
 fn stands(status: StatusCode, effect: Effect) -> bool {
     if status.is_success() || status.is_redirection() {
         return true;
     }
-    let not_taken = matches!(status.as_u16(), 401 | 403 | 408 | 413 | 415 | 429 | 503);
     match effect {
         Effect::None => false,
-        Effect::Begun => status.is_server_error() && !not_taken,
-        Effect::Charged => !not_taken,
-        Effect::Job => true,
+        Effect::Begun => status.is_server_error() && status != StatusCode::SERVICE_UNAVAILABLE,
+        Effect::Charged | Effect::Job => true,
     }
 }
 
@@ -193,6 +197,6 @@ mod tests {
             kept.collect::<Vec<_>>()
         };
         assert_eq!(kept(Effect::Begun), [500, 502, 504]);
-        assert_eq!(kept(Effect::Charged), [400, 402, 404, 409, 422, 500, 502, 504]);
+        assert_eq!(kept(Effect::Charged), refusals, "whatever the status, it may have been paid for");
     }
 }

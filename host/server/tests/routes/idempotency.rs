@@ -113,7 +113,7 @@ async fn a_client_that_left_finds_its_answer_when_it_comes_back() {
 async fn a_refusal_leaves_the_key_free_and_a_failure_that_may_have_cost_stands() {
     let provider = Scripted::talking([
         Talk::failing(FailureCode::RateLimited),
-        Talk::failing(FailureCode::Overloaded),
+        Talk { charges: None, ..Talk::failing(FailureCode::Unavailable) },
         Talk { charges: None, ..Talk::failing(FailureCode::Internal) },
         Talk::failing(FailureCode::BadResponse),
     ]);
@@ -131,6 +131,71 @@ async fn a_refusal_leaves_the_key_free_and_a_failure_that_may_have_cost_stands()
         let unknown = host.post("/v1/chat/completions", &unknown).header("idempotency-key", "u");
         assert!(!is_replayed(&answered(unknown).await), "nothing was asked of anybody");
     }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_after_a_charging_request_left_is_never_paid_for_again() {
+    for code in [FailureCode::Unavailable, FailureCode::Overloaded, FailureCode::Unauthenticated] {
+        let provider = Scripted::talking([Talk::failing(code), Talk::saying("paid twice")]);
+        let host = host(&provider).await;
+        let first = answered(chat(&host, "k", "hi", false)).await;
+        let status = first.status();
+        assert!(status.is_server_error() && !is_replayed(&first), "{code}: {status}");
+        let again = answered(chat(&host, "k", "hi", false)).await;
+        assert!(again.status() == status && is_replayed(&again), "{code}");
+        assert_eq!(again.headers()["x-should-retry"], "false", "it stays so: {code}");
+        assert!(!again.headers().contains_key("retry-after"), "{code}");
+        assert_eq!(talks(&provider), 1, "{code}");
+        host.stop().await;
+    }
+}
+
+#[tokio::test]
+async fn a_call_that_its_provider_knows_by_a_key_may_be_made_again_under_that_key() {
+    let broken = Talk { charges: Some(true), ..Talk::failing(FailureCode::Unavailable) };
+    let provider = Scripted::talking([broken, Talk { charges: Some(true), ..Talk::saying("once") }]);
+    let host = host(&provider).await;
+    assert_eq!(answered(chat(&host, "k", "hi", false)).await.status(), 503);
+    let again = body(answered(chat(&host, "k", "hi", false)).await, 200).await;
+    assert_eq!(again["choices"][0]["message"]["content"], "once");
+    {
+        let seen = provider.seen.lock().expect("no panic");
+        assert!(seen.talks.len() == 2 && seen.talks[0] == seen.talks[1], "{:?}", seen.talks);
+    }
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn of_several_choices_one_that_may_have_been_paid_for_keeps_the_key() {
+    let refused = || Talk::failing(FailureCode::RateLimited);
+    let provider = Scripted::talking([
+        Talk { waits: true, ..Talk::saying("left, and outstanding") },
+        refused(),
+        refused(),
+        refused(),
+        Talk::saying("paid"),
+        Talk::saying("as well"),
+    ]);
+    let host = host(&provider).await;
+    let pair = |key: &str| {
+        let messages = json!([{"role": "user", "content": "hi"}]);
+        let request = json!({"model": "scripted/found", "messages": messages, "n": 2});
+        host.post("/v1/chat/completions", &request).header("idempotency-key", key)
+    };
+    assert_eq!(answered(pair("a")).await.status(), 429, "the second was refused, and the first was left");
+    let again = answered(pair("a")).await;
+    assert!(again.status() == 429 && is_replayed(&again));
+    assert_eq!(again.headers()["x-should-retry"], "false");
+    assert_eq!(talks(&provider), 2, "nothing was asked again");
+    assert_eq!(
+        answered(pair("b")).await.status(),
+        429,
+        "one was refused, and so was the other, or never left"
+    );
+    let paid = answered(pair("b")).await;
+    assert!(paid.status() == 200 && !is_replayed(&paid), "the key was free");
+    assert_eq!(talks(&provider), 6);
     host.stop().await;
 }
 

@@ -28,6 +28,8 @@ pub struct KeyedRequest {
     /// Set once the claim is on disk.
     claimed: OnceCell<()>,
     calls: AtomicU64,
+    /// Charging requests that have left and may have been paid for. Those count that their provider knows by no key.
+    outstanding: AtomicU64,
 }
 
 impl fmt::Debug for KeyedRequest {
@@ -38,8 +40,9 @@ impl fmt::Debug for KeyedRequest {
 
 impl KeyedRequest {
     pub(super) fn new(inner: Arc<Inner>, key: ClaimKey, claim: Claim, earlier: Option<JobId>) -> Self {
-        let (job, claimed, calls) = (OnceLock::new(), OnceCell::new(), AtomicU64::new(0));
-        Self { inner, key, claim, earlier, job, claimed, calls }
+        let (job, claimed) = (OnceLock::new(), OnceCell::new());
+        let (calls, outstanding) = (AtomicU64::new(0), AtomicU64::new(0));
+        Self { inner, key, claim, earlier, job, claimed, calls, outstanding }
     }
 
     /// The job that an earlier attempt became, which this one is about too.
@@ -80,6 +83,27 @@ impl KeyedRequest {
     }
 }
 
+/// A charging request that is about to leave. It does not where its call ends first.
+struct Leaving<'a>(&'a AtomicU64);
+
+impl<'a> Leaving<'a> {
+    fn begin(outstanding: &'a AtomicU64) -> Self {
+        outstanding.fetch_add(1, Ordering::AcqRel);
+        Self(outstanding)
+    }
+
+    fn leaves(self) {
+        // It counts until it is withdrawn.
+        std::mem::forget(self);
+    }
+}
+
+impl Drop for Leaving<'_> {
+    fn drop(&mut self) {
+        self.0.fetch_sub(1, Ordering::AcqRel);
+    }
+}
+
 #[async_trait]
 impl ChargeJournal for KeyedRequest {
     async fn charging(&self, repeatable: bool) -> Result<(), StoreError> {
@@ -87,10 +111,20 @@ impl ChargeJournal for KeyedRequest {
         if repeatable {
             return Ok(());
         }
+        let leaving = Leaving::begin(&self.outstanding);
         match self.claim_now().await {
-            Ok(()) => Ok(()),
+            Ok(()) => {
+                leaving.leaves();
+                Ok(())
+            }
             Err(ServiceError::Store(error)) => Err(error),
             Err(other) => Err(StoreError::Unavailable(other.to_string())),
+        }
+    }
+
+    fn withdrawn(&self, repeatable: bool) {
+        if !repeatable {
+            self.outstanding.fetch_sub(1, Ordering::AcqRel);
         }
     }
 }
@@ -98,11 +132,11 @@ impl ChargeJournal for KeyedRequest {
 /// What a request has done, as far as it is known.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// Nothing, unless it succeeded.
+    /// Nothing, unless it succeeded: no request that costs has left, or none of them was taken.
     None,
     /// Its handling began, and it may have created something.
     Begun,
-    /// A request that costs has left.
+    /// A request that costs has left, and may have been paid for.
     Charged,
     /// It became a job, which is its answer.
     Job,
@@ -133,11 +167,14 @@ impl Ticket {
 
     /// What it has done so far.
     pub fn effect(&self) -> Effect {
-        match (&self.request.earlier, self.request.job.get(), self.request.claimed.initialized(), self.when) {
-            (Some(_), ..) | (_, Some(_), ..) => Effect::Job,
-            (None, None, true, When::Before) => Effect::Begun,
-            (None, None, true, When::WithEffect) => Effect::Charged,
-            (None, None, false, _) => Effect::None,
+        let request = &self.request;
+        if request.earlier.is_some() || request.job.get().is_some() {
+            return Effect::Job;
+        }
+        match self.when {
+            When::Before if request.claimed.initialized() => Effect::Begun,
+            When::WithEffect if request.outstanding.load(Ordering::Acquire) > 0 => Effect::Charged,
+            When::Before | When::WithEffect => Effect::None,
         }
     }
 
@@ -158,12 +195,10 @@ impl Ticket {
     /// # Errors
     /// It could not be written: a repetition is told that the outcome is unknown.
     pub async fn free(self) -> Result<(), ServiceError> {
-        match self.effect() {
-            Effect::Job | Effect::None => Ok(()),
-            Effect::Begun | Effect::Charged => {
-                let (store, key) = (self.request.inner.store.clone(), self.request.key);
-                self.request.inner.pool.run(move || store.remove_claim(&key)).await
-            }
+        if self.effect() == Effect::Job || !self.request.claimed.initialized() {
+            return Ok(());
         }
+        let (store, key) = (self.request.inner.store.clone(), self.request.key);
+        self.request.inner.pool.run(move || store.remove_claim(&key)).await
     }
 }

@@ -35,24 +35,18 @@ const MISSING_PAUSE: Duration = Duration::from_secs(30);
 struct Journal {
     inner: Arc<Inner>,
     id: JobId,
-    /// Requests that have left.
-    left: AtomicU32,
+    /// Requests that have left and may have been taken.
+    outstanding: AtomicU32,
 }
 
 impl Journal {
     fn of(inner: &Arc<Inner>, job: &Job) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), id: job.id, left: AtomicU32::new(0) })
+        Arc::new(Self { inner: inner.clone(), id: job.id, outstanding: AtomicU32::new(0) })
     }
 
-    /// Whether a failed step may be tried again: nothing that costs has left, or its provider said that it did not take it.
-    fn lets_try_again(&self, error: &ProviderError) -> bool {
-        let was_refused = matches!(error, ProviderError::Reported { failure, .. }
-            if failure.code == FailureCode::RateLimited && failure.http_status == Some(429));
-        match self.left.load(Ordering::Acquire) {
-            0 => true,
-            1 => was_refused,
-            _ => false,
-        }
+    /// Whether a failed step may be tried again: nothing that costs has left, or its provider did not take it.
+    fn lets_try_again(&self) -> bool {
+        self.outstanding.load(Ordering::Acquire) == 0
     }
 }
 
@@ -63,20 +57,24 @@ impl ChargeJournal for Journal {
         if repeatable {
             return Ok(());
         }
-        self.left.fetch_add(1, Ordering::AcqRel);
+        self.outstanding.fetch_add(1, Ordering::AcqRel);
         let noted = self.inner.change(self.id, |job| {
             job.charging = true;
             true
         });
-        match noted.await {
-            Ok(_) => Ok(()),
-            Err(ServiceError::Store(error)) => Err(error),
-            Err(other) => Err(StoreError::Unavailable(other.to_string())),
-        }
+        let Err(error) = noted.await else { return Ok(()) };
+        // It does not leave.
+        self.withdrawn(repeatable);
+        Err(match error {
+            ServiceError::Store(error) => error,
+            other => StoreError::Unavailable(other.to_string()),
+        })
     }
 
-    fn withdrawn(&self) {
-        self.left.fetch_sub(1, Ordering::AcqRel);
+    fn withdrawn(&self, repeatable: bool) {
+        if !repeatable {
+            self.outstanding.fetch_sub(1, Ordering::AcqRel);
+        }
     }
 }
 
@@ -172,9 +170,7 @@ impl Inner {
         let call = provider.submit(context, request);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
-            Ok(Err(error))
-                if passes(&error) && journal.lets_try_again(&error) && job.attempt < SUBMISSIONS_MAX =>
-            {
+            Ok(Err(error)) if passes(&error) && journal.lets_try_again() && job.attempt < SUBMISSIONS_MAX => {
                 self.try_again(job.id, backoff::pause(job.id, job.attempt, &error)).await
             }
             Ok(Err(error)) => self.fail_with(&job, &error).await,
@@ -196,7 +192,7 @@ impl Inner {
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
-            Ok(Err(error)) if passes(&error) && journal.lets_try_again(&error) => {
+            Ok(Err(error)) if passes(&error) && journal.lets_try_again() => {
                 let failures = lock(&self.schedule).failed(job.id);
                 self.try_again(job.id, backoff::pause(job.id, failures, &error)).await
             }

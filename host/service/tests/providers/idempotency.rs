@@ -85,6 +85,31 @@ async fn what_was_interrupted_before_it_cost_is_simply_done_and_after_it_is_unkn
 }
 
 #[tokio::test]
+async fn a_key_is_free_as_long_as_no_request_that_left_is_outstanding() {
+    let (_folder, store, _) = stores();
+    let owner = UserId::new();
+    let process = process(&store);
+    let ticket = begin(&process, owner, When::WithEffect).await;
+    let request = ticket.request();
+    for _ in 0..2 {
+        request.charging(false).await.expect("noted");
+    }
+    request.withdrawn(false);
+    assert_eq!(ticket.effect(), Effect::Charged, "one of two may have been paid for");
+    request.withdrawn(false);
+    request.charging(true).await.expect("noted");
+    request.withdrawn(true);
+    assert_eq!(ticket.effect(), Effect::None);
+    drop(request);
+    ticket.free().await.expect("freed");
+    assert_eq!(
+        begin(&process, owner, When::WithEffect).await.effect(),
+        Effect::None,
+        "nothing is left of it"
+    );
+}
+
+#[tokio::test]
 async fn a_freed_key_may_be_tried_again_and_a_running_one_may_not() {
     let (_folder, store, _) = stores();
     let (owner, process) = (UserId::new(), process(&store));

@@ -137,6 +137,12 @@ impl Scripted {
             journal.charging(repeatable).await.expect("it is noted");
         }
         self.charged.notify_one();
+        if let (Err(FailureCode::RateLimited), Some(repeatable), Some(journal)) =
+            (&talk.says, talk.charges, &context.journal)
+        {
+            // As the sandbox does with a 429.
+            journal.withdrawn(repeatable);
+        }
         if talk.waits {
             self.released.notified().await;
         }
@@ -190,13 +196,17 @@ impl Scripted {
                 std::future::pending().await
             }
             Act::ChargeAndFail(code, status) => {
-                self.charge(context, false).await;
+                let journal = self.charge(context, false).await;
+                if status == 429 {
+                    // As the sandbox does.
+                    journal.withdrawn(false);
+                }
                 let mut failure = Failure::new(code, "as the script says");
                 failure.http_status = Some(status);
                 Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
             }
             Act::FindNobody => {
-                self.charge(context, false).await.withdrawn();
+                self.charge(context, false).await.withdrawn(false);
                 Err(failure(FailureCode::Unavailable))
             }
         }

@@ -1,9 +1,11 @@
 //! `atelier:provider/http`: checks what the guest asks for and hands it to the egress.
 
+mod charging;
+
 use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Limit, ProviderError};
 use bytes::{Bytes, BytesMut};
-use http::{HeaderMap, HeaderName, HeaderValue, Method};
+use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
 use url::Url;
 use wasmtime::component::Resource;
 
@@ -235,17 +237,6 @@ impl CallState {
         }
     }
 
-    async fn journal(&mut self, effect: Effect, repeatable: bool) -> Result<(), HttpError> {
-        if effect != Effect::Charging {
-            return Ok(());
-        }
-        let Some(journal) = self.context.journal.clone() else { return Ok(()) };
-        journal.charging(repeatable).await.map_err(|error| HttpError {
-            code: "limit-reached".to_owned(),
-            message: format!("the host could not journal the request: {error}"),
-        })
-    }
-
     async fn send_request(&mut self, request: Request) -> Result<Response, HttpError> {
         let open = self.count_request()?;
         let (effect, repeatable) = (request.effect, request.idempotency_header.is_some());
@@ -265,13 +256,16 @@ impl CallState {
         let mut received = match self.at_home(sent).await {
             Ok(Ok(received)) => received,
             Ok(Err(error)) => {
-                if effect == Effect::Charging && !repeatable && error.is_before_sending() {
-                    self.context.journal.iter().for_each(|journal| journal.withdrawn());
+                if error.is_before_sending() {
+                    self.withdraw(effect, repeatable);
                 }
                 return Err(self.http_error(&error));
             }
             Err(lost) => return Err(self.http_error(&EgressError::Reset(lost.to_string()))),
         };
+        if received.status == StatusCode::TOO_MANY_REQUESTS {
+            self.withdraw(effect, repeatable);
+        }
         self.traffic.answered(received.status.is_success(), &received.headers, self.shared.clock.now());
         received.body.keep(open);
         let headers = received

@@ -8,6 +8,7 @@ mod backoff;
 mod callback;
 mod engine;
 mod outputs;
+mod recording;
 mod schedule;
 mod step;
 mod training;

@@ -8,6 +8,8 @@ mod scripted;
 #[path = "support/sending.rs"]
 mod sending;
 
+#[path = "providers/busy_storage.rs"]
+mod busy_storage;
 #[path = "providers/callbacks.rs"]
 mod callbacks;
 #[path = "providers/events.rs"]

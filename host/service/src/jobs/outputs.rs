@@ -93,7 +93,7 @@ impl Inner {
                         OutputSource::Guarded(url) => self.fetch(instance, Address::Guarded(&url)).await?,
                     };
                     let content_type = media.content_type.unwrap_or_else(|| blob.content_type.clone());
-                    let blob = self.keep(blob).await?;
+                    let blob = self.surely(job.id, || self.keep(blob.clone())).await?;
                     kept.push(StoredOutput::Media {
                         blob: blob.id,
                         size: blob.size,

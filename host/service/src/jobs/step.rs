@@ -1,15 +1,14 @@
 //! One step of a job: submit, go on, cancel, or end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::failure::{FailureCode, ProviderError};
-use atelier_domain::generation::media::{Cancellation, Outcome, Step, Ticket, Wake};
-use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::generation::media::{Cancellation, Ticket, Wake};
 use atelier_domain::id::{CallId, JobId};
-use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
+use atelier_domain::job::{Job, JobError, JobState};
 use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
 use atelier_domain::store::StoreError;
 
@@ -19,9 +18,6 @@ use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
 
-/// Bounds on how soon a provider wants to be asked again.
-const POLL_MS_MIN: u64 = 100;
-const POLL_MS_MAX: u64 = 60_000;
 /// How soon a step is tried again that storage did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
 const SUBMISSIONS_MAX: u32 = 3;
@@ -37,16 +33,25 @@ struct Journal {
     id: JobId,
     /// Requests that have left and may have been taken.
     outstanding: AtomicU32,
+    /// One did not leave, as storage did not take the note of it.
+    is_unwritten: AtomicBool,
 }
 
 impl Journal {
     fn of(inner: &Arc<Inner>, job: &Job) -> Arc<Self> {
-        Arc::new(Self { inner: inner.clone(), id: job.id, outstanding: AtomicU32::new(0) })
+        Arc::new(Self {
+            inner: inner.clone(),
+            id: job.id,
+            outstanding: AtomicU32::new(0),
+            is_unwritten: AtomicBool::new(false),
+        })
     }
 
-    /// Whether a failed step may be tried again: nothing that costs has left, or its provider did not take it.
-    fn lets_try_again(&self) -> bool {
-        self.outstanding.load(Ordering::Acquire) == 0
+    /// Whether a failed step may be tried again: nothing that costs has left, or its provider did not take it, and the failure is likely to
+    /// pass by itself.
+    fn lets_try_again(&self, error: &ProviderError) -> bool {
+        let was_ours = self.is_unwritten.load(Ordering::Acquire);
+        self.outstanding.load(Ordering::Acquire) == 0 && (was_ours || passes(error))
     }
 }
 
@@ -64,6 +69,7 @@ impl ChargeJournal for Journal {
         });
         let Err(error) = noted.await else { return Ok(()) };
         // It does not leave.
+        self.is_unwritten.store(true, Ordering::Release);
         self.withdrawn(repeatable);
         Err(match error {
             ServiceError::Store(error) => error,
@@ -170,7 +176,7 @@ impl Inner {
         let call = provider.submit(context, request);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
-            Ok(Err(error)) if passes(&error) && journal.lets_try_again() && job.attempt < SUBMISSIONS_MAX => {
+            Ok(Err(error)) if journal.lets_try_again(&error) && job.attempt < SUBMISSIONS_MAX => {
                 self.try_again(job.id, backoff::pause(job.id, job.attempt, &error)).await
             }
             Ok(Err(error)) => self.fail_with(&job, &error).await,
@@ -192,39 +198,13 @@ impl Inner {
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
-            Ok(Err(error)) if passes(&error) && journal.lets_try_again() => {
+            Ok(Err(error)) if journal.lets_try_again(&error) => {
                 let failures = lock(&self.schedule).failed(job.id);
                 self.try_again(job.id, backoff::pause(job.id, failures, &error)).await
             }
             Ok(Err(error)) => self.fail_with(&job, &error).await,
             // The next waking finds it late, and tells the provider.
             Err(_) => self.wake_in(job.id, Duration::ZERO).await,
-        }
-    }
-
-    async fn record(&self, job: &Job, step: Step) -> Result<(), ServiceError> {
-        match step {
-            Step::Done(outcome) => self.succeed(job, outcome).await,
-            Step::Pending(ticket) if ticket.state.len() > Ticket::STATE_BYTES_MAX => {
-                self.fail(job, "bad-response", "the provider's state is too large".to_owned()).await
-            }
-            Step::Pending(ticket) => {
-                let pause = Duration::from_millis(ticket.poll_after_ms.clamp(POLL_MS_MIN, POLL_MS_MAX));
-                let wake_at = self.ports.clock.now().plus(pause).min(job.deadline);
-                lock(&self.schedule).succeeded(job.id);
-                self.note_provider_id(job, &ticket);
-                let recorded = self.change(job.id, move |job| {
-                    job.charging = false;
-                    // A wish to cancel that came meanwhile is due at once.
-                    if !job.cancel_requested {
-                        job.wake_at = wake_at;
-                    }
-                    job.progress = ticket.progress.map(|progress| progress.clamp(0.0, 1.0)).or(job.progress);
-                    job.ticket = Some(ticket.clone());
-                    true
-                });
-                recorded.await.map(drop)
-            }
         }
     }
 
@@ -254,88 +234,6 @@ impl Inner {
         }
         self.finish(job, JobState::Canceled, Vec::new(), usage, None).await
     }
-
-    async fn succeed(&self, job: &Job, outcome: Outcome) -> Result<(), ServiceError> {
-        let usage = outcome.usage;
-        match self.keep_outputs(job, outcome.outputs).await {
-            Ok(outputs) => self.finish(job, JobState::Succeeded, outputs, usage, None).await,
-            Err(ServiceError::Provider(error)) => {
-                let error = JobError {
-                    code: code_of(&error),
-                    message: format!("a result could not be fetched: {error}"),
-                };
-                self.finish(job, JobState::Failed, Vec::new(), usage, Some(error)).await
-            }
-            Err(other) => Err(other),
-        }
-    }
-
-    async fn fail_with(&self, job: &Job, error: &ProviderError) -> Result<(), ServiceError> {
-        let message = match error {
-            ProviderError::Reported { failure, .. } => failure.message.clone(),
-            other => other.to_string(),
-        };
-        self.fail(job, &code_of(error), message).await
-    }
-
-    async fn fail(&self, job: &Job, code: &str, message: String) -> Result<(), ServiceError> {
-        let error = JobError { code: code.to_owned(), message };
-        self.finish(job, JobState::Failed, Vec::new(), Vec::new(), Some(error)).await
-    }
-
-    async fn finish(
-        &self,
-        job: &Job,
-        state: JobState,
-        outputs: Vec<StoredOutput>,
-        usage: Vec<UsageLine>,
-        error: Option<JobError>,
-    ) -> Result<(), ServiceError> {
-        let now = self.ports.clock.now();
-        let error_code = error.as_ref().map(|error| error.code.clone());
-        self.change(job.id, move |job| {
-            if job.state.is_final() {
-                return false;
-            }
-            job.state = state;
-            job.finished = Some(now);
-            job.charging = false;
-            job.ticket = None;
-            job.outputs.clone_from(&outputs);
-            job.usage.clone_from(&usage);
-            if state == JobState::Succeeded && usage.is_empty() {
-                job.usage.clone_from(&job.bill.estimate);
-                job.bill.is_estimated = true;
-            }
-            job.error.clone_from(&error);
-            if state == JobState::Succeeded {
-                job.progress = Some(1.0);
-            }
-            true
-        })
-        .await?;
-        self.forget_callbacks(job);
-        let code = error_code.as_deref();
-        self.ports.meter.job_ended(job.request.instance(), state.as_str(), code);
-        Ok(())
-    }
-
-    /// Has a failed step tried again: what it sent was not taken.
-    async fn try_again(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
-        self.change(id, |job| std::mem::take(&mut job.charging)).await?;
-        self.wake_in(id, pause).await
-    }
-
-    async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
-        let wake_at = self.ports.clock.now().plus(pause);
-        let changed = self.change(id, move |job| {
-            if !job.cancel_requested {
-                job.wake_at = wake_at.min(job.deadline);
-            }
-            true
-        });
-        changed.await.map(|_| ())
-    }
 }
 
 fn late() -> String {
@@ -361,12 +259,5 @@ fn passes(error: &ProviderError) -> bool {
         | ProviderError::Trapped { .. }
         | ProviderError::Unsupported { .. }
         | ProviderError::Canceled => false,
-    }
-}
-
-fn code_of(error: &ProviderError) -> String {
-    match error {
-        ProviderError::Reported { failure, .. } => failure.code.as_str().to_owned(),
-        other => other.kind().to_owned(),
     }
 }

@@ -53,7 +53,19 @@ impl Engine {
         provider: &Arc<Scripted>,
         clock: Arc<dyn Clock>,
     ) -> Self {
-        Self::build(store, blobs, provider, clock, LedgerSettings::default()).await
+        let pool = StoragePool::new(StoragePoolLimits::default());
+        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool).await
+    }
+
+    /// With a way to storage that is easily busy.
+    pub async fn with_pool(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        pool: StoragePool,
+    ) -> Self {
+        let clock = Arc::new(SystemClock::default());
+        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool).await
     }
 
     /// With prices.
@@ -63,7 +75,8 @@ impl Engine {
         provider: &Arc<Scripted>,
         settings: LedgerSettings,
     ) -> Self {
-        Self::build(store, blobs, provider, Arc::new(SystemClock::default()), settings).await
+        let pool = StoragePool::new(StoragePoolLimits::default());
+        Self::build(store, blobs, provider, Arc::new(SystemClock::default()), settings, pool).await
     }
 
     async fn build(
@@ -72,11 +85,11 @@ impl Engine {
         provider: &Arc<Scripted>,
         clock: Arc<dyn Clock>,
         settings: LedgerSettings,
+        pool: StoragePool,
     ) -> Self {
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
         let addresses = CallbackAddresses::new([7; 32], Some("https://host.example".to_owned()));
-        let pool = StoragePool::new(StoragePoolLimits::default());
         let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), settings));
         let ports = JobPorts {
             store: store.clone(),

@@ -38,6 +38,10 @@ pub enum Act {
     Fail(FailureCode),
     /// Notes that a charging request leaves, which its provider knows by a key or not, and never answers.
     ChargeAndHang(Repeatable),
+    /// Notes that a charging request leaves, and is done once `released` is notified.
+    ChargeAndMake(Output),
+    /// Once `released` is notified, notes that a charging request leaves, and fails if that cannot be noted.
+    ChargeLater(&'static str),
     /// Notes that a charging request leaves, and fails with this status of its provider's.
     ChargeAndFail(FailureCode, u16),
     /// Notes that a charging request leaves, which it does not, since nobody is there.
@@ -194,6 +198,18 @@ impl Scripted {
             Act::ChargeAndHang(repeatable) => {
                 self.charge(context, repeatable).await;
                 std::future::pending().await
+            }
+            Act::ChargeAndMake(output) => {
+                self.charge(context, false).await;
+                self.released.notified().await;
+                Ok(Step::Done(Outcome { outputs: vec![output], usage: Vec::new() }))
+            }
+            Act::ChargeLater(text) => {
+                self.submitted.notify_one();
+                self.released.notified().await;
+                let journal = context.journal.as_deref().expect("a job's call has a journal");
+                journal.charging(false).await.map_err(|_| failure(FailureCode::Internal))?;
+                Ok(Step::Done(Outcome { outputs: vec![Output::Text(text.to_owned())], usage: Vec::new() }))
             }
             Act::ChargeAndFail(code, status) => {
                 let journal = self.charge(context, false).await;

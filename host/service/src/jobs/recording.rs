@@ -1,0 +1,175 @@
+//! What came of a step, as it is recorded: it may have been paid for, and nobody but this process knows it.
+
+use std::time::Duration;
+
+use atelier_domain::failure::ProviderError;
+use atelier_domain::generation::media::{Outcome, Step, Ticket};
+use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::id::JobId;
+use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
+use atelier_domain::store::StoreError;
+use tokio::time::Instant;
+
+use super::{Inner, lock};
+use crate::ServiceError;
+
+/// Bounds on how soon a provider wants to be asked again.
+const POLL_MS_MIN: u64 = 100;
+const POLL_MS_MAX: u64 = 60_000;
+/// How soon what storage did not take is tried again, at first and at last.
+const RETRY_MIN: Duration = Duration::from_millis(50);
+const RETRY_MAX: Duration = Duration::from_secs(10);
+/// How long what came of a step is kept for a storage that does not take it. Its worker waits with it.
+const KEPT_MAX: Duration = Duration::from_secs(3600);
+
+impl Inner {
+    pub(super) async fn record(&self, job: &Job, step: Step) -> Result<(), ServiceError> {
+        match step {
+            Step::Done(outcome) => self.succeed(job, outcome).await,
+            Step::Pending(ticket) if ticket.state.len() > Ticket::STATE_BYTES_MAX => {
+                self.fail(job, "bad-response", "the provider's state is too large".to_owned()).await
+            }
+            Step::Pending(ticket) => {
+                let pause = Duration::from_millis(ticket.poll_after_ms.clamp(POLL_MS_MIN, POLL_MS_MAX));
+                let wake_at = self.ports.clock.now().plus(pause).min(job.deadline);
+                lock(&self.schedule).succeeded(job.id);
+                self.note_provider_id(job, &ticket);
+                let recorded = self.change_surely(job.id, move |job| {
+                    job.charging = false;
+                    // A wish to cancel that came meanwhile is due at once.
+                    if !job.cancel_requested {
+                        job.wake_at = wake_at;
+                    }
+                    job.progress = ticket.progress.map(|progress| progress.clamp(0.0, 1.0)).or(job.progress);
+                    job.ticket = Some(ticket.clone());
+                    true
+                });
+                recorded.await.map(drop)
+            }
+        }
+    }
+
+    pub(super) async fn succeed(&self, job: &Job, outcome: Outcome) -> Result<(), ServiceError> {
+        let usage = outcome.usage;
+        match self.keep_outputs(job, outcome.outputs).await {
+            Ok(outputs) => self.finish(job, JobState::Succeeded, outputs, usage, None).await,
+            Err(ServiceError::Provider(error)) => {
+                let error = JobError {
+                    code: code_of(&error),
+                    message: format!("a result could not be fetched: {error}"),
+                };
+                self.finish(job, JobState::Failed, Vec::new(), usage, Some(error)).await
+            }
+            Err(other) => Err(other),
+        }
+    }
+
+    pub(super) async fn fail_with(&self, job: &Job, error: &ProviderError) -> Result<(), ServiceError> {
+        let message = match error {
+            ProviderError::Reported { failure, .. } => failure.message.clone(),
+            other => other.to_string(),
+        };
+        self.fail(job, &code_of(error), message).await
+    }
+
+    pub(super) async fn fail(&self, job: &Job, code: &str, message: String) -> Result<(), ServiceError> {
+        let error = JobError { code: code.to_owned(), message };
+        self.finish(job, JobState::Failed, Vec::new(), Vec::new(), Some(error)).await
+    }
+
+    pub(super) async fn finish(
+        &self,
+        job: &Job,
+        state: JobState,
+        outputs: Vec<StoredOutput>,
+        usage: Vec<UsageLine>,
+        error: Option<JobError>,
+    ) -> Result<(), ServiceError> {
+        let now = self.ports.clock.now();
+        let error_code = error.as_ref().map(|error| error.code.clone());
+        self.change_surely(job.id, move |job| {
+            if job.state.is_final() {
+                return false;
+            }
+            job.state = state;
+            job.finished = Some(now);
+            job.charging = false;
+            job.ticket = None;
+            job.outputs.clone_from(&outputs);
+            job.usage.clone_from(&usage);
+            if state == JobState::Succeeded && usage.is_empty() {
+                job.usage.clone_from(&job.bill.estimate);
+                job.bill.is_estimated = true;
+            }
+            job.error.clone_from(&error);
+            if state == JobState::Succeeded {
+                job.progress = Some(1.0);
+            }
+            true
+        })
+        .await?;
+        self.forget_callbacks(job);
+        let code = error_code.as_deref();
+        self.ports.meter.job_ended(job.request.instance(), state.as_str(), code);
+        Ok(())
+    }
+
+    /// Has a failed step tried again: what it sent was not taken.
+    pub(super) async fn try_again(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+        self.change_surely(id, |job| std::mem::take(&mut job.charging)).await?;
+        self.wake_in(id, pause).await
+    }
+
+    pub(super) async fn wake_in(&self, id: JobId, pause: Duration) -> Result<(), ServiceError> {
+        let wake_at = self.ports.clock.now().plus(pause);
+        let changed = self.change(id, move |job| {
+            if !job.cancel_requested {
+                job.wake_at = wake_at.min(job.deadline);
+            }
+            true
+        });
+        changed.await.map(|_| ())
+    }
+
+    /// As [`Inner::change`], tried again while storage is busy or failing.
+    async fn change_surely(
+        &self,
+        id: JobId,
+        change: impl Fn(&mut Job) -> bool + Clone + Send + Sync + 'static,
+    ) -> Result<Job, ServiceError> {
+        self.surely(id, || self.change(id, change.clone())).await
+    }
+
+    /// Does what storage must take, again and again while it is busy or failing, for as long as it is kept.
+    pub(super) async fn surely<T, F>(&self, id: JobId, attempt: impl Fn() -> F) -> Result<T, ServiceError>
+    where
+        F: Future<Output = Result<T, ServiceError>>,
+    {
+        let (until, mut pause) = (Instant::now() + KEPT_MAX, RETRY_MIN);
+        loop {
+            match attempt().await {
+                Err(error) if may_pass(&error) && Instant::now() < until => {
+                    tracing::warn!(job = %id, %error, "what came of a step could not be recorded; trying again");
+                }
+                outcome => return outcome,
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(RETRY_MAX);
+        }
+    }
+}
+
+/// Whether storage may take later what it did not take now.
+fn may_pass(error: &ServiceError) -> bool {
+    matches!(
+        error,
+        ServiceError::StorageBusy | ServiceError::Store(StoreError::Unavailable(_)) | ServiceError::Blobs(_)
+    )
+}
+
+fn code_of(error: &ProviderError) -> String {
+    match error {
+        ProviderError::Reported { failure, .. } => failure.code.as_str().to_owned(),
+        other => other.kind().to_owned(),
+    }
+}

@@ -138,6 +138,7 @@ macro_rules! store_contract {
             what_is_left_of_an_allowance_comes_back_once
             concurrent_allowances_never_overspend
             a_call_that_costs_nothing_needs_no_allowance
+            a_probe_is_nobodys_call
         );
     };
 }

@@ -1,11 +1,19 @@
-//! A file that records are added to without waiting for a disk: live calls that have ended. A process that is killed loses none
+//! Files that records are added to without waiting for a disk: live calls that have ended. A process that is killed loses none
 //! of them, since they are the system's by then; a machine that loses power loses the last 50 ms.
 //!
-//! The file begins with its number. What is in the books is told by the database (a [`Place`]), in the transaction that put
-//! it there; once that is on disk, the file may be cut, and then begins with the next number.
+//! What is in the books is told by the database (a [`Place`]), in the transaction that put it there. A file that has grown long gets a
+//! successor, and what comes from then on is added to that. So neither grows without end however many records come, and wherever
+//! a machine stops, it opens again:
+//! - A successor is on disk with its head before it has a record. Until then it is not there at all.
+//! - A file is removed once the database says, on disk, that the books go on with its successor. What lies before the
+//!   database's place is left over from a removal.
+//! - The database may reach the disk before a file does: what the file then lacks is in the books.
 
-use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+mod file;
+
+use std::collections::VecDeque;
+use std::fs::File;
+use std::io::{Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -16,22 +24,27 @@ use serde::{Deserialize, Serialize};
 
 use crate::engine::unavailable;
 use crate::folder;
+use file::{FRAME_BYTES, Found, HEAD_BYTES};
 
-const NAME: &str = "journal";
-const MAGIC: &[u8; 8] = b"atelierj";
-const HEAD_BYTES: u64 = 16;
-/// Before each record: its length, a checksum of that, and one of the record.
-const FRAME_BYTES: usize = 16;
-/// Bytes of a record.
-const RECORD_BYTES_MAX: usize = 64 * 1024;
 /// Records read at once.
 const BATCH_MAX: usize = 256;
 /// How long written records may wait for the disk, the writing itself not counted.
 const SYNC_AFTER: Duration = Duration::from_millis(20);
-/// Bytes of the file, should nothing enter the books any more.
-const BYTES_MAX: u64 = 1 << 30;
-/// Beyond this size the file is cut.
-const CUT_BYTES: u64 = 4 * 1024 * 1024;
+
+/// Bounds of a file. There are two files at most: one that is written, and one that enters the books.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct JournalLimits {
+    /// Beyond this size a file gets a successor.
+    pub(crate) cut_bytes: u64,
+    /// Bytes of a file, should nothing enter the books any more.
+    pub(crate) bytes_max: u64,
+}
+
+impl Default for JournalLimits {
+    fn default() -> Self {
+        Self { cut_bytes: 4 << 20, bytes_max: 512 << 20 }
+    }
+}
 
 /// Up to where the journal is in the books.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -41,17 +54,32 @@ pub(crate) struct Place {
     offset: u64,
 }
 
-/// Records, and the place behind them.
+/// Records, and the place behind them. There may be none: then the place alone has moved, into the next file.
 pub(crate) struct Batch {
     pub(crate) records: Vec<Vec<u8>>,
     pub(crate) after: Place,
 }
 
+/// The newest file.
 struct Writer {
-    file: File,
+    file: Arc<File>,
     generation: u64,
     length: u64,
     failed: Option<StoreError>,
+}
+
+/// A file that nothing is added to any more.
+struct Ended {
+    generation: u64,
+    length: u64,
+}
+
+/// What is not in the books yet.
+struct Behind {
+    /// Where the next batch begins.
+    place: Place,
+    /// In order, the file of the place first, without the newest.
+    ended: VecDeque<Ended>,
 }
 
 #[derive(Default)]
@@ -66,12 +94,13 @@ struct Signal {
     changed: Condvar,
 }
 
-/// The open file.
+/// The open files.
 pub(crate) struct Journal {
-    path: PathBuf,
+    parent: PathBuf,
+    limits: JournalLimits,
     writer: Arc<Mutex<Writer>>,
-    /// Where the next batch begins; held while one is folded.
-    folded: Mutex<Place>,
+    /// Held while it is folded.
+    behind: Mutex<Behind>,
     signal: Arc<Signal>,
     syncing: Option<JoinHandle<()>>,
 }
@@ -81,72 +110,39 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl Journal {
-    /// Opens or makes the file in a folder that only this process uses. `place` is what the database says.
-    pub(crate) fn open(parent: &Path, place: Option<Place>) -> Result<Self, StoreError> {
-        let path = parent.join(NAME);
-        let exists = path.try_exists().map_err(unavailable)?;
-        if !exists && place.is_some() {
-            return Err(damaged(&path, "it is gone, and with it calls that may not be in the books yet"));
-        }
-        let mut file = OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(false)
-            .open(&path)
-            .map_err(unavailable)?;
-        let start = find_start(&path, &mut file, place)?;
-        let (generation, offset, length) = match start {
-            Start::At { generation, offset } => (generation, offset, find_end(&path, &mut file, offset)?),
-            Start::Anew { generation } => {
-                begin(&mut file, generation).map_err(unavailable)?;
-                (generation, HEAD_BYTES, HEAD_BYTES)
-            }
-        };
-        // A record that was torn in its middle was never acknowledged.
-        file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length))).map_err(unavailable)?;
-        file.sync_all().map_err(unavailable)?;
-        folder::sync(parent).map_err(unavailable)?;
-        let writer = Arc::new(Mutex::new(Writer { file, generation, length, failed: None }));
-        let signal = Arc::<Signal>::default();
+    /// Opens or makes the files in a folder that only this process uses. `place` is what the database says.
+    pub(crate) fn open(
+        parent: &Path,
+        place: Option<Place>,
+        limits: JournalLimits,
+    ) -> Result<Self, StoreError> {
+        let (writer, behind) = find(parent, place)?;
+        let (writer, signal) = (Arc::new(Mutex::new(writer)), Arc::<Signal>::default());
         let syncing = {
             let (writer, signal) = (writer.clone(), signal.clone());
-            let file = lock(&writer).file.try_clone().map_err(unavailable)?;
-            let run = move || sync_when_dirty(&file, &writer, &signal);
+            let run = move || sync_when_dirty(&writer, &signal);
             std::thread::Builder::new().name("journal".to_owned()).spawn(run).map_err(unavailable)?
         };
-        let folded = Mutex::new(Place { generation, offset });
-        Ok(Self { path, writer, folded, signal, syncing: Some(syncing) })
+        let behind = Mutex::new(behind);
+        Ok(Self { parent: parent.to_owned(), limits, writer, behind, signal, syncing: Some(syncing) })
     }
 
-    /// Adds a record, without waiting for the disk.
+    /// Adds a record, without waiting for the disk. An empty one is nobody's.
     pub(crate) fn append(&self, record: &[u8]) -> Result<(), StoreError> {
-        if record.len() > RECORD_BYTES_MAX {
-            let size = record.len();
-            return Err(StoreError::Unavailable(format!(
-                "a record of the journal may have {RECORD_BYTES_MAX} bytes; this has {size}"
-            )));
-        }
-        let mut frame = Vec::with_capacity(FRAME_BYTES + record.len());
-        let size = u32::try_from(record.len()).unwrap_or(u32::MAX).to_be_bytes();
-        frame.extend_from_slice(&size);
-        frame.extend_from_slice(&checksum::<4>(&size));
-        frame.extend_from_slice(&checksum::<8>(record));
-        frame.extend_from_slice(record);
+        let frame = file::framed(record)?;
         {
             let mut writer = lock(&self.writer);
             if let Some(error) = &writer.failed {
                 return Err(error.clone());
             }
-            if writer.length + frame.len() as u64 > BYTES_MAX {
-                let why = format!("the journal of live calls has its {BYTES_MAX} bytes");
+            if writer.length + frame.len() as u64 > self.limits.bytes_max {
+                let why = format!("the journal of live calls has its {} bytes", self.limits.bytes_max);
                 return Err(StoreError::Unavailable(why));
             }
-            if let Err(error) = writer.file.write_all(&frame) {
+            if let Err(error) = (&*writer.file).write_all(&frame) {
                 // A part of it would hide all that comes behind it.
-                let length = writer.length;
-                let undone =
-                    writer.file.set_len(length).and_then(|()| writer.file.seek(SeekFrom::Start(length)));
+                let (mut file, length) = (&*writer.file, writer.length);
+                let undone = file.set_len(length).and_then(|()| file.seek(SeekFrom::Start(length)));
                 let error = unavailable(error);
                 if undone.is_err() {
                     writer.failed = Some(error.clone());
@@ -163,46 +159,87 @@ impl Journal {
         Ok(())
     }
 
-    /// Gives what is not in the books to `enter`, batch by batch, which puts it there together with the place behind it. One
-    /// call at a time.
+    /// Adds a record that is nobody's, and waits until it is on disk: whether the journal works.
+    pub(crate) fn probe(&self) -> Result<(), StoreError> {
+        self.append(&[])?;
+        let file = lock(&self.writer).file.clone();
+        sync(&file, &self.writer)
+    }
+
+    /// Gives what was in the journal when this was called and is not in the books to `enter`, batch by batch, which puts it there together
+    /// with the place behind it. `flush` puts the books on disk. One call at a time.
     pub(crate) fn fold(
         &self,
         mut enter: impl FnMut(&Batch) -> Result<(), StoreError>,
-        flush: impl FnOnce() -> Result<(), StoreError>,
+        mut flush: impl FnMut() -> Result<(), StoreError>,
     ) -> Result<(), StoreError> {
-        let mut folded = lock(&self.folded);
-        let mut reader: Option<File> = None;
-        loop {
-            let length = lock(&self.writer).length;
-            if folded.offset >= length {
-                break;
+        let mut behind = lock(&self.behind);
+        // What there is enters the books also where no further file can be made.
+        let renewed = self.renew(&mut behind);
+        while let Some(Ended { generation, length }) = behind.ended.front() {
+            let (generation, length) = (*generation, *length);
+            self.enter_file(&mut behind.place, length, &mut enter)?;
+            let after = Place { generation: generation + 1, offset: HEAD_BYTES };
+            enter(&Batch { records: Vec::new(), after })?;
+            behind.place = after;
+            // The next start must not look for what is removed now.
+            flush()?;
+            behind.ended.pop_front();
+            file::remove(&self.parent, generation)?;
+        }
+        let length = lock(&self.writer).length;
+        self.enter_file(&mut behind.place, length, &mut enter)?;
+        renewed
+    }
+
+    /// Gives a file that is long, or failed, a successor. There is one at a time that is not in the books yet.
+    fn renew(&self, behind: &mut Behind) -> Result<(), StoreError> {
+        let next = {
+            let writer = lock(&self.writer);
+            let is_due = writer.failed.is_some() || writer.length > self.limits.cut_bytes;
+            if !is_due || !behind.ended.is_empty() {
+                return Ok(());
             }
-            let reader = match &mut reader {
-                Some(reader) => reader,
-                none => none.insert(File::open(&self.path).map_err(unavailable)?),
-            };
-            reader.seek(SeekFrom::Start(folded.offset)).map_err(unavailable)?;
-            let mut batch = Batch { records: Vec::new(), after: *folded };
+            writer.generation + 1
+        };
+        let file = Arc::new(file::create(&self.parent, next)?);
+        let (before, ended) = {
+            let mut writer = lock(&self.writer);
+            let ended = Ended { generation: writer.generation, length: writer.length };
+            let before = std::mem::replace(&mut writer.file, file);
+            (writer.generation, writer.length, writer.failed) = (next, HEAD_BYTES, None);
+            (before, ended)
+        };
+        behind.ended.push_back(ended);
+        // What came last goes to the disk no later than if it were the file that is written.
+        before.sync_data().map_err(unavailable)
+    }
+
+    fn enter_file(
+        &self,
+        place: &mut Place,
+        length: u64,
+        enter: &mut impl FnMut(&Batch) -> Result<(), StoreError>,
+    ) -> Result<(), StoreError> {
+        if place.offset >= length {
+            return Ok(());
+        }
+        let path = file::path(&self.parent, place.generation);
+        let mut reader = File::open(&path).map_err(unavailable)?;
+        reader.seek(SeekFrom::Start(place.offset)).map_err(unavailable)?;
+        while place.offset < length {
+            let mut batch = Batch { records: Vec::new(), after: *place };
             while batch.records.len() < BATCH_MAX && batch.after.offset < length {
-                let Found::Record(record) = next(&self.path, reader, length - batch.after.offset)? else {
-                    return Err(damaged(&self.path, "a record is torn in its middle"));
+                let Found::Record(record) = file::next(&path, &mut reader, length - batch.after.offset)?
+                else {
+                    return Err(file::damaged(&path, "a record is torn in its middle"));
                 };
                 batch.after.offset += (FRAME_BYTES + record.len()) as u64;
                 batch.records.push(record);
             }
+            batch.records.retain(|record| !record.is_empty());
             enter(&batch)?;
-            *folded = batch.after;
-        }
-        if folded.offset > CUT_BYTES {
-            // What is in the books must be on disk before it leaves the journal.
-            flush()?;
-            let mut writer = lock(&self.writer);
-            if writer.length == folded.offset {
-                let generation = writer.generation + 1;
-                begin(&mut writer.file, generation).map_err(unavailable)?;
-                (writer.generation, writer.length) = (generation, HEAD_BYTES);
-                *folded = Place { generation, offset: HEAD_BYTES };
-            }
+            *place = batch.after;
         }
         Ok(())
     }
@@ -219,14 +256,66 @@ impl Drop for Journal {
     }
 }
 
-/// Cuts the file and writes its new head.
-fn begin(file: &mut File, generation: u64) -> std::io::Result<()> {
-    file.set_len(0)?;
-    file.seek(SeekFrom::Start(0))?;
-    file.write_all(&[&MAGIC[..], &generation.to_be_bytes()].concat())
+/// Finds where to write and where to read on.
+fn find(parent: &Path, place: Option<Place>) -> Result<(Writer, Behind), StoreError> {
+    let mut place = place.unwrap_or(Place { generation: 0, offset: 0 });
+    let is_new = place == Place { generation: 0, offset: 0 };
+    place.offset = place.offset.max(HEAD_BYTES);
+    let mut files = file::list(parent)?;
+    // These are in the books, as the database says on disk.
+    for left_over in files.extract_if(.., |generation| *generation < place.generation) {
+        file::remove(parent, left_over)?;
+    }
+    let mut ended = VecDeque::new();
+    let mut newest = None;
+    for (generation, expected) in files.iter().copied().zip(place.generation..) {
+        if generation != expected {
+            let path = file::path(parent, expected);
+            return Err(file::damaged(&path, "it is gone, and with it calls that are not in the books yet"));
+        }
+        let offset = if generation == place.generation { place.offset } else { HEAD_BYTES };
+        let (file, length) = file::open(parent, generation, offset)?;
+        ended.extend(newest.replace((file, Ended { generation, length })).map(|(_, before)| before));
+    }
+    let (file, generation, length) = match newest {
+        None if is_new => (file::create(parent, 0)?, 0, HEAD_BYTES),
+        None => {
+            let path = file::path(parent, place.generation);
+            return Err(file::damaged(
+                &path,
+                "it is gone, and with it calls that may not be in the books yet",
+            ));
+        }
+        // Places count from a file's begin: one that lacks something cannot be written to.
+        Some((file, last)) if file.metadata().map_err(unavailable)?.len() < last.length => {
+            let next = last.generation + 1;
+            ended.push_back(last);
+            (file::create(parent, next)?, next, HEAD_BYTES)
+        }
+        // A record that was torn in its middle was never acknowledged.
+        Some((mut file, last)) => {
+            file.set_len(last.length)
+                .and_then(|()| file.seek(SeekFrom::Start(last.length)))
+                .and_then(|_| file.sync_all())
+                .map_err(unavailable)?;
+            (file, last.generation, last.length)
+        }
+    };
+    folder::sync(parent).map_err(unavailable)?;
+    let writer = Writer { file: Arc::new(file), generation, length, failed: None };
+    Ok((writer, Behind { place, ended }))
 }
 
-fn sync_when_dirty(file: &File, writer: &Mutex<Writer>, signal: &Signal) {
+fn sync(file: &File, writer: &Mutex<Writer>) -> Result<(), StoreError> {
+    file.sync_data().map_err(|error| {
+        // What of it reached the disk is unknown from now on. It can be read, and it gets a successor.
+        let error = unavailable(error);
+        lock(writer).failed = Some(error.clone());
+        error
+    })
+}
+
+fn sync_when_dirty(writer: &Mutex<Writer>, signal: &Signal) {
     loop {
         let stopped = {
             let pending = lock(&signal.pending);
@@ -242,116 +331,10 @@ fn sync_when_dirty(file: &File, writer: &Mutex<Writer>, signal: &Signal) {
             std::thread::sleep(SYNC_AFTER);
         }
         lock(&signal.pending).is_dirty = false;
-        if let Err(error) = file.sync_data() {
-            // What reached the disk is unknown from now on.
-            lock(writer).failed = Some(unavailable(error));
-            return;
-        }
+        let file = lock(writer).file.clone();
+        // Whoever adds the next record is told.
+        let _noted = sync(&file, writer);
     }
-}
-
-enum Start {
-    At {
-        generation: u64,
-        offset: u64,
-    },
-    /// All that was in it is in the books: it was being cut.
-    Anew {
-        generation: u64,
-    },
-}
-
-fn find_start(path: &Path, file: &mut File, place: Option<Place>) -> Result<Start, StoreError> {
-    let length = file.metadata().map_err(unavailable)?.len();
-    let next = place.map_or(0, |place| place.generation + 1);
-    let mut head = [0; HEAD_BYTES as usize];
-    if length < HEAD_BYTES {
-        return Ok(Start::Anew { generation: next });
-    }
-    file.seek(SeekFrom::Start(0)).and_then(|_| file.read_exact(&mut head)).map_err(unavailable)?;
-    if head == [0; HEAD_BYTES as usize] {
-        return Ok(Start::Anew { generation: next });
-    }
-    let (magic, generation) = head.split_at(MAGIC.len());
-    let generation = generation.as_array().map(|bytes| u64::from_be_bytes(*bytes));
-    let generation =
-        generation.filter(|_| magic == MAGIC).ok_or_else(|| damaged(path, "its head is unreadable"))?;
-    match place {
-        // The database reached the disk before the journal did: what is missing is in the books.
-        Some(place) if generation == place.generation && length < place.offset => {
-            Ok(Start::Anew { generation: next })
-        }
-        Some(place) if generation == place.generation => Ok(Start::At { generation, offset: place.offset }),
-        Some(_) | None if generation == next => Ok(Start::At { generation, offset: HEAD_BYTES }),
-        Some(_) | None => Err(damaged(path, "it belongs to another state of the database")),
-    }
-}
-
-/// Where the last whole record ends.
-fn find_end(path: &Path, file: &mut File, offset: u64) -> Result<u64, StoreError> {
-    let length = file.metadata().map_err(unavailable)?.len();
-    file.seek(SeekFrom::Start(offset)).map_err(unavailable)?;
-    let mut end = offset;
-    while end < length {
-        match next(path, file, length - end)? {
-            Found::Record(record) => end += (FRAME_BYTES + record.len()) as u64,
-            Found::Torn => break,
-        }
-    }
-    Ok(end)
-}
-
-enum Found {
-    Record(Vec<u8>),
-    /// The file ends within it.
-    Torn,
-}
-
-fn next(path: &Path, file: &mut File, left: u64) -> Result<Found, StoreError> {
-    if left < FRAME_BYTES as u64 {
-        return Ok(Found::Torn);
-    }
-    let mut frame = [0; FRAME_BYTES];
-    file.read_exact(&mut frame).map_err(unavailable)?;
-    if frame == [0; FRAME_BYTES] {
-        // A file system may show zeroes where data did not reach the disk, and nothing else behind them.
-        let mut rest = Vec::new();
-        file.take(left).read_to_end(&mut rest).map_err(unavailable)?;
-        let is_empty = rest.iter().all(|byte| *byte == 0);
-        return if is_empty { Ok(Found::Torn) } else { Err(damaged(path, "a record has no length")) };
-    }
-    let (size, sums) = frame.split_at(4);
-    let (of_size, of_record) = sums.split_at(4);
-    // With a length that is believed, an end within the record is the end of the file and nothing else.
-    if checksum::<4>(size) != of_size {
-        return Err(damaged(path, "the length of a record is not what was written"));
-    }
-    let size = size.as_array().map_or(0, |bytes| u32::from_be_bytes(*bytes)) as usize;
-    if size > RECORD_BYTES_MAX {
-        return Err(damaged(path, "a record is too long to be one"));
-    }
-    if left < (FRAME_BYTES + size) as u64 {
-        return Ok(Found::Torn);
-    }
-    let mut record = vec![0; size];
-    file.read_exact(&mut record).map_err(unavailable)?;
-    if checksum::<8>(&record) != of_record {
-        return Err(damaged(path, "a record is not what was written"));
-    }
-    Ok(Found::Record(record))
-}
-
-fn checksum<const N: usize>(bytes: &[u8]) -> [u8; N] {
-    let mut sum = [0; N];
-    sum.copy_from_slice(&blake3::hash(bytes).as_bytes()[..N]);
-    sum
-}
-
-fn damaged(path: &Path, why: &str) -> StoreError {
-    StoreError::Damaged(format!(
-        "the journal of live calls, {}: {why}: restore the newest backup",
-        path.display()
-    ))
 }
 
 #[cfg(test)]

@@ -22,7 +22,7 @@ use std::sync::{Arc, OnceLock};
 use atelier_domain::store::{EventWatcher, Noted, StoreError};
 
 use crate::engine::{Engine, State, unavailable};
-use crate::journal::Journal;
+use crate::journal::{Journal, JournalLimits};
 use crate::mark::{Mark, MarkState};
 use crate::seal::SealState;
 use crate::{folder, schema, seal};
@@ -98,7 +98,7 @@ impl Store {
             folder::sync(folder).map_err(unavailable)?;
         }
         let watcher = OnceLock::new();
-        let journal = Journal::open(path, ledger::journal_place(&engine)?)?;
+        let journal = Journal::open(path, ledger::journal_place(&engine)?, JournalLimits::default())?;
         let path = path.to_owned();
         let store = Self { engine: Some(engine), journal, path, opening, watcher, _lock: lock };
         store.settle_live_calls()?;

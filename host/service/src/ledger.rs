@@ -4,6 +4,7 @@ mod charge;
 mod jobs;
 mod live;
 mod purse;
+mod unrecorded;
 
 pub(crate) use charge::Charge;
 pub use charge::Expected;

@@ -2,6 +2,8 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/failing.rs"]
+mod failing;
 #[path = "support/scripted.rs"]
 #[expect(dead_code, reason = "a part of its scripts is for the tests of routes")]
 mod scripted;

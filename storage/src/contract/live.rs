@@ -135,3 +135,18 @@ pub fn a_call_that_costs_nothing_needs_no_allowance(books: &dyn Books) {
     assert!(books.entries(alice, None, 10).expect("read").is_empty(), "no money moved");
     assert_clean(books);
 }
+
+pub fn a_probe_is_nobodys_call(books: &dyn Books) {
+    let (alice, key) = (user(books), KeyId::new());
+    books.grant(&grant(alice, 100)).expect("made");
+    let taken = wanted(alice, key, 1, 60);
+    books.take_allowance(&taken).expect("there");
+    books.probe().expect("it works");
+    books.record(&used(&taken, 25)).expect("recorded");
+    books.probe().expect("it works");
+    assert_eq!(books.fold().expect("folded").calls, 1);
+    books.probe().expect("it works");
+    assert_eq!(books.fold().expect("folded").calls, 0);
+    assert_eq!(books.return_allowance(taken.id).expect("returned"), amount(35));
+    assert_clean(books);
+}

@@ -164,6 +164,10 @@ impl LedgerStore for Store {
         live::record(&self.journal, used)
     }
 
+    fn probe(&self) -> Result<(), StoreError> {
+        self.journal.probe()
+    }
+
     fn fold(&self) -> Result<Folded, StoreError> {
         live::fold(self.engine(), &self.journal)
     }

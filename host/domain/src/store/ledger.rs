@@ -86,6 +86,11 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// Notes a live call that has ended. *Recorded*: it survives a killed process at once and is on disk within 50 ms, and it never
     /// waits for a disk. It enters the books with a [`LedgerStore::fold`].
     fn record(&self, used: &LiveUse) -> Result<(), StoreError>;
+    /// Whether what is recorded now will be kept: writes something that is nobody's and waits until it is on disk.
+    ///
+    /// # Errors
+    /// It could not be written.
+    fn probe(&self) -> Result<(), StoreError>;
     /// Enters what was recorded into the books: each record once, however often and wherever this is interrupted.
     fn fold(&self) -> Result<Folded, StoreError>;
     /// Folds, then gives back what is left of an allowance, durably; nothing if it is not there. No call may use it any more. Opening the

@@ -90,19 +90,20 @@ impl Charge {
             is_unpriced: costing.is_some_and(|costing| costing.is_unpriced),
         };
         let allowance = self.reservation.as_ref().map(Reservation::allowance);
-        let recorded = self.ledger.store.record(&LiveUse { record, allowance });
-        self.ledger.purses.note_recorded(recorded.is_ok());
-        let spent = match recorded {
-            Ok(()) => cost.unwrap_or_default(),
+        let (used, reservation) = (LiveUse { record, allowance }, self.reservation.take());
+        let purses = &self.ledger.purses;
+        match self.ledger.store.record(&used) {
+            Ok(()) => {
+                purses.note_recorded();
+                if let Some(reservation) = reservation {
+                    reservation.spend(cost.unwrap_or_default());
+                }
+            }
             Err(error) => {
                 let request_id = &*self.caller.request_id;
-                tracing::error!(%error, request_id, "a live call could not be recorded, and is not charged");
-                // Not promised to anybody else before it is given back.
-                held
+                tracing::error!(%error, request_id, "a live call could not be recorded; it is tried again");
+                purses.unrecorded.keep(used, reservation);
             }
-        };
-        if let Some(reservation) = self.reservation.take() {
-            reservation.spend(spent);
         }
     }
 }

@@ -14,6 +14,7 @@ use tokio::sync::watch;
 
 use super::charge::{Charge, Expected};
 use super::purse::{Purse, Reservation, Returns};
+use super::unrecorded::Unrecorded;
 use super::{Accounting, Ledger, payer};
 use crate::ServiceError;
 use crate::caller::Caller;
@@ -36,8 +37,8 @@ pub(super) struct Purses {
     returning: Arc<tokio::sync::Mutex<()>>,
     /// Something was recorded that is not in the books.
     is_dirty: AtomicBool,
-    /// A call could not be recorded: until it is tried again, no other is let in.
-    is_failing: AtomicBool,
+    /// What could not be recorded.
+    pub(super) unrecorded: Arc<Unrecorded>,
 }
 
 impl Default for Purses {
@@ -49,16 +50,15 @@ impl Default for Purses {
             returns: Arc::default(),
             returning: Arc::default(),
             is_dirty: AtomicBool::new(false),
-            is_failing: AtomicBool::new(false),
+            unrecorded: Arc::default(),
         }
     }
 }
 
 impl Purses {
-    /// A call was recorded, or could not be.
-    pub(super) fn note_recorded(&self, is_recorded: bool) {
-        let flag = if is_recorded { &self.is_dirty } else { &self.is_failing };
-        flag.store(true, Ordering::Release);
+    /// A call was recorded.
+    pub(super) fn note_recorded(&self) {
+        self.is_dirty.store(true, Ordering::Release);
     }
 
     fn lock(&self) -> MutexGuard<'_, HashMap<(UserId, KeyId), Arc<Purse>>> {
@@ -93,7 +93,7 @@ impl Ledger {
         task: Task,
         expected: Expected,
     ) -> Result<Admission, ServiceError> {
-        if self.purses.is_failing.load(Ordering::Acquire) {
+        if self.purses.unrecorded.is_failing() {
             return Err(ServiceError::StorageBusy);
         }
         let price = self.price(model.id.as_str())?;
@@ -237,7 +237,9 @@ impl Ledger {
                 current.extract_if(|_, purse| is_last || purse.is_idle(now_ms, IDLE_MS)).collect()
             };
             idle.iter().for_each(|(_, purse)| purse.close());
-            self.purses.is_failing.store(false, Ordering::Release);
+            if let Err(error) = self.mend().await {
+                tracing::error!(%error, "live calls cannot be recorded, and none is let in; it is tried again");
+            }
             if let Err(error) = self.settle().await {
                 tracing::error!(%error, "live calls could not be entered into the books; it is tried again");
             }
@@ -245,6 +247,23 @@ impl Ledger {
                 return;
             }
         }
+    }
+
+    /// Records what could not be recorded, and lets calls in again, if there is such and it works now.
+    async fn mend(&self) -> Result<(), ServiceError> {
+        if !self.purses.unrecorded.is_failing() {
+            return Ok(());
+        }
+        let (store, unrecorded) = (self.store.clone(), self.purses.unrecorded.clone());
+        let work = move || {
+            // A journal that is full or failed goes on once it is in the books.
+            let folded = store.fold();
+            unrecorded.try_again(&*store)?;
+            folded.map(drop)
+        };
+        let mended = self.pool.run(work).await;
+        self.purses.note_recorded();
+        mended
     }
 
     /// Enters what was recorded so far into the books.

@@ -2,6 +2,7 @@
 
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::Ordering;
 
 use atelier_domain::failure::FailureCode;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest, ChatRole, FinishReason, Message, Part};
@@ -11,7 +12,7 @@ use atelier_domain::money::{
     BudgetLimits, MicroCredits, ModelPrice, Periods, PriceBook, PriceLine, PriceSnapshot, Refusal, Subject,
     UsageRecord,
 };
-use atelier_domain::store::LedgerStore as _;
+use atelier_domain::store::{AccountStore, LedgerStore};
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::caller::Caller;
 use atelier_service::generation::answer::ChatAnswer;
@@ -24,6 +25,7 @@ use atelier_storage::Store;
 use futures::StreamExt;
 use tokio::sync::watch;
 
+use crate::failing::Failing;
 use crate::jobs::{caller, stores};
 use crate::money::{amount, rich};
 use crate::scripted::{Scripted, Talk};
@@ -52,7 +54,11 @@ struct Desk {
     ledger: Arc<Ledger>,
 }
 
-async fn desk(store: &Arc<Store>, provider: &Arc<Scripted>, settings: LedgerSettings) -> Desk {
+async fn desk<S: LedgerStore + AccountStore + 'static>(
+    store: &Arc<S>,
+    provider: &Arc<Scripted>,
+    settings: LedgerSettings,
+) -> Desk {
     let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
     let pool = StoragePool::new(StoragePoolLimits::default());
     let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
@@ -225,5 +231,44 @@ async fn many_calls_at_once_never_overspend_and_the_last_credits_can_be_used() {
         answered * 104 + 124 > 1_500,
         "{answered} of 13 calls fit the budget: 1500 - 1352 is more than the 124 of another"
     );
+    assert!(store.audit().expect("read").is_clean());
+}
+
+#[tokio::test]
+async fn while_calls_cannot_be_recorded_none_is_let_in_and_those_under_way_are_charged_later() {
+    let (_folder, store, _) = stores();
+    let provider = Scripted::new([]);
+    *provider.chat.lock().expect("no panic") = answer(Some([6, 2]));
+    let failing = Arc::new(Failing::over(&store));
+    let (desk, alice) = (desk(&failing, &provider, settings()).await, rich(&store, 5_000).await);
+    let under_way = [desk.ask(&alice).await.expect("begun"), desk.ask(&alice).await.expect("begun")];
+    failing.is_failing.store(true, Ordering::SeqCst);
+    let (stop, stopped) = watch::channel(false);
+    let running = tokio::spawn({
+        let ledger = desk.ledger.clone();
+        async move { ledger.run(stopped).await }
+    });
+    let [first, second] = under_way.map(ChatAnswer::read);
+    first.await.expect("answered");
+    let refused = async || matches!(desk.ask(&alice).await, Err(ServiceError::StorageBusy));
+    assert!(refused().await);
+    // It is looked again and again, and the look decides.
+    while failing.probes.load(Ordering::SeqCst) < 3 {
+        assert!(refused().await, "it was let in although nothing can be recorded");
+        tokio::task::yield_now().await;
+    }
+    assert!(refused().await);
+    second.await.expect("answered");
+    failing.is_failing.store(false, Ordering::SeqCst);
+    while refused().await {
+        tokio::task::yield_now().await;
+    }
+    stop.send_replace(true);
+    running.await.expect("it stops");
+    let records = store.usage(alice.user(), None, 10).expect("read");
+    let charged = records.iter().filter(|record| record.outcome == "ok").map(|record| record.cost);
+    assert_eq!(charged.collect::<Vec<_>>(), [Some(amount(26)); 2]);
+    let balance = store.balance(alice.user()).expect("read");
+    assert_eq!((balance.available, balance.allowance), (amount(5_000 - 2 * 26), MicroCredits::ZERO));
     assert!(store.audit().expect("read").is_clean());
 }

@@ -8,7 +8,7 @@ use atelier_domain::money::{BudgetLimits, MicroCredits, Periods, Refusal, Subjec
 use atelier_domain::store::{AccountStore as _, JobStore as _, LedgerStore as _, StoreError};
 use atelier_storage::Store;
 use atelier_storage::contract::ledger::steps::{
-    NOW, amount, end, grant, job_for, refund, submit, used, wanted,
+    NOW, amount, end, end_untold, grant, job_for, refund, submit, used, wanted,
 };
 use atelier_storage::contract::sample;
 use proptest::prelude::*;
@@ -29,6 +29,10 @@ enum Step {
     Succeed {
         job: usize,
         images: u64,
+    },
+    /// It has succeeded, and nobody tells what it used.
+    Untold {
+        job: usize,
     },
     Fail {
         job: usize,
@@ -53,6 +57,7 @@ enum Step {
         is_returned: bool,
     },
     Fold,
+    Probe,
     Budget {
         user: usize,
         day: Option<u64>,
@@ -67,6 +72,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (user.clone(), 0..200u64).prop_map(|(user, credits)| Step::Grant { user, credits }),
         6 => (user.clone(), 0..90u64, 0..9u64).prop_map(|(user, most, of_image)| Step::Submit { user, most, of_image }),
         4 => (job.clone(), prop_oneof![0..20u64, Just(u64::MAX)]).prop_map(|(job, images)| Step::Succeed { job, images }),
+        2 => job.clone().prop_map(|job| Step::Untold { job }),
         2 => job.clone().prop_map(|job| Step::Fail { job }),
         2 => job.clone().prop_map(|job| Step::Cancel { job }),
         2 => (job.clone(), 0..40u64).prop_map(|(job, credits)| Step::Refund { job, credits }),
@@ -75,6 +81,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         3 => (user.clone(), 1..80u64, proptest::collection::vec(0..12u64, 0..6), any::<bool>())
             .prop_map(|(user, most, calls, is_returned)| Step::Live { user, most, calls, is_returned }),
         1 => Just(Step::Fold),
+        1 => Just(Step::Probe),
         1 => Just(Step::Crash),
     ];
     proptest::collection::vec(step, 1..60)
@@ -158,6 +165,8 @@ fn apply(
             submit_one(store, users[user], jobs, expected, most, of_image)?
         }
         Step::Succeed { job, images } => end_one(store, jobs, expected, job, JobState::Succeeded, images)?,
+        Step::Untold { job } => untold_one(store, jobs, expected, job)?,
+        Step::Probe => store.probe().expect("it works"),
         Step::Fail { job } => end_one(store, jobs, expected, job, JobState::Failed, 7)?,
         Step::Cancel { job } => end_one(store, jobs, expected, job, JobState::Canceled, 7)?,
         Step::EndAgain { job } => {
@@ -270,6 +279,23 @@ fn live_one(
     } else {
         *expected.allowance.entry(user).or_default() += rest;
     }
+    Ok(())
+}
+
+fn untold_one(store: &Store, jobs: &[Job], expected: &mut Expected, job: usize) -> Result<(), TestCaseError> {
+    let Some(job) = jobs.get(job) else { return Ok(()) };
+    let was_open = !store.job(job.id).expect("read").expect("there").state.is_final();
+    let after = end_untold(store, job);
+    if !was_open {
+        return Ok(());
+    }
+    // All that was set aside, unless nothing costs anything.
+    let held = job.bill.held.get();
+    let charged = if job.bill.price.as_ref().expect("priced").is_free() { 0 } else { held };
+    prop_assert_eq!(after.bill.cost.expect("ended").charged.get(), charged);
+    *expected.held.entry(job.owner).or_default() -= held;
+    *expected.available.entry(job.owner).or_default() += held - charged;
+    *expected.spent.entry(job.owner).or_default() += charged;
     Ok(())
 }
 

@@ -4,6 +4,7 @@ pub mod answer;
 mod expected;
 mod live;
 pub mod options;
+mod sound;
 mod token_count;
 
 use std::sync::Arc;
@@ -24,7 +25,7 @@ pub use live::{Live, LiveEvent};
 
 use crate::ServiceError;
 use crate::caller::Caller;
-use crate::ledger::{Admission, Charge, Expected, Ledger};
+use crate::ledger::{ABANDONED, Admission, Charge, Expected, Ledger, Sent};
 use crate::meter::CallRecord;
 use crate::registry::{ModelEntry, Registry, Resolved};
 
@@ -85,11 +86,11 @@ impl Generations {
         check_conversation(&request)?;
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
-        let context = context(caller, self.budget.chat);
+        let (context, sent) = counted(caller, self.budget.chat);
         let started = Instant::now();
         let Resolved { provider, model } = resolved;
-        let admission =
-            self.ledger.admit(caller, &model, Task::Chat, expected::chat(&request, &model.info.limits))?;
+        let expected = expected::chat(&request, &model.info.limits);
+        let admission = self.ledger.admit(caller, &model, Task::Chat, expected, sent)?;
         Ok(Live::new(caller, model, Task::Chat, started, admission, move || provider.chat(context, request)))
     }
 
@@ -106,10 +107,10 @@ impl Generations {
         check_text("input", &request.text)?;
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
-        let context = context(caller, self.budget.other);
+        let (context, sent) = counted(caller, self.budget.other);
         let started = Instant::now();
         let Resolved { provider, model } = resolved;
-        let admission = self.ledger.admit(caller, &model, Task::Speech, expected::speech(&request))?;
+        let admission = self.ledger.admit(caller, &model, Task::Speech, expected::speech(&request), sent)?;
         Ok(Live::new(caller, model, Task::Speech, started, admission, move || {
             provider.speak(context, request)
         }))
@@ -132,10 +133,10 @@ impl Generations {
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
         let task = if request.translate { Task::Translation } else { Task::Transcription };
-        let context = context(caller, self.budget.other);
+        let (context, sent) = counted(caller, self.budget.other);
         let started = Instant::now();
         let Resolved { provider, model } = resolved;
-        let admission = self.ledger.admit(caller, &model, task, expected::TRANSCRIPTION)?;
+        let admission = self.ledger.admit(caller, &model, task, expected::transcription(&request), sent)?;
         Ok(Live::new(caller, model, task, started, admission, move || provider.transcribe(context, request)))
     }
 
@@ -159,8 +160,9 @@ impl Generations {
         request.model.clone_from(&resolved.model.info.id);
         let wanted = request.inputs.len();
         let expected = expected::embedding(&request);
-        let charge = self.admitted(caller, &resolved.model, Task::Embedding, expected).await?;
-        let call = resolved.provider.embed(context(caller, self.budget.other), request);
+        let (context, sent) = counted(caller, self.budget.other);
+        let charge = self.admitted(caller, &resolved.model, Task::Embedding, expected, sent).await?;
+        let call = resolved.provider.embed(context, request);
         let answered = self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await?;
         if answered.value.vectors.len() != wanted {
             return Err(ServiceError::AnswerBrokenOff { instance: resolved.model.id.instance().to_owned() });
@@ -188,8 +190,9 @@ impl Generations {
         resolved.model.options().check(&request.options)?;
         request.model.clone_from(&resolved.model.info.id);
         let expected = expected::moderation(&request);
-        let charge = self.admitted(caller, &resolved.model, Task::Moderation, expected).await?;
-        let call = resolved.provider.moderate(context(caller, self.budget.other), request);
+        let (context, sent) = counted(caller, self.budget.other);
+        let charge = self.admitted(caller, &resolved.model, Task::Moderation, expected, sent).await?;
+        let call = resolved.provider.moderate(context, request);
         self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await
     }
 
@@ -200,8 +203,9 @@ impl Generations {
         model: &Arc<ModelEntry>,
         task: Task,
         expected: Expected,
+        sent: Arc<Sent>,
     ) -> Result<Charge, ServiceError> {
-        match self.ledger.admit(caller, model, task, expected)? {
+        match self.ledger.admit(caller, model, task, expected, sent)? {
             Admission::Now(charge) => Ok(charge),
             Admission::Later(charge) => charge.await,
         }
@@ -256,8 +260,15 @@ impl Pending {
 
 impl Drop for Pending {
     fn drop(&mut self) {
-        self.record("abandoned", &[]);
+        self.record(ABANDONED, &[]);
     }
+}
+
+/// What a provider learns of a live call, and the count of what it was asked that costs.
+fn counted(caller: &Caller, budget: Duration) -> (CallContext, Arc<Sent>) {
+    let sent = Sent::of(caller);
+    let journal = Some(sent.clone() as Arc<dyn ChargeJournal>);
+    (CallContext { journal, ..context(caller, budget) }, sent)
 }
 
 /// What a provider learns of a call.

@@ -4,11 +4,13 @@ mod charge;
 mod jobs;
 mod live;
 mod purse;
+mod sent;
 mod unrecorded;
 
-pub(crate) use charge::Charge;
 pub use charge::Expected;
+pub(crate) use charge::{ABANDONED, Charge};
 pub(crate) use live::Admission;
+pub(crate) use sent::Sent;
 
 use std::sync::Arc;
 

@@ -12,6 +12,30 @@ pub struct UsageLine {
     pub attributes: Vec<(String, String)>,
 }
 
+/// What is kept of the usage that a plugin reports of one call or job.
+const LINES_MAX: usize = 32;
+const ATTRIBUTES_MAX: usize = 8;
+const WORD_BYTES_MAX: usize = 64;
+
+/// What is kept of reported usage: a plugin's words and their number are bounded, and what is beyond is left out. What is kept has 40 KiB at
+/// most wherever it is written.
+pub fn bounded(lines: &[UsageLine]) -> Vec<UsageLine> {
+    // Without what has to be escaped in JSON, which would grow sixfold.
+    let fits = |word: &str| {
+        word.len() <= WORD_BYTES_MAX && !word.chars().any(|c| c.is_control() || matches!(c, '"' | '\\'))
+    };
+    let kept = lines.iter().filter(|line| !line.meter.is_empty() && fits(&line.meter)).take(LINES_MAX);
+    let line = |line: &UsageLine| {
+        let attributes = line.attributes.iter().filter(|(name, value)| fits(name) && fits(value));
+        UsageLine {
+            meter: line.meter.clone(),
+            quantity: line.quantity,
+            attributes: attributes.take(ATTRIBUTES_MAX).cloned().collect(),
+        }
+    };
+    kept.map(line).collect()
+}
+
 impl UsageLine {
     /// A line without attributes.
     pub fn new(meter: &str, quantity: u64) -> Self {
@@ -41,20 +65,48 @@ impl TokenTotals {
         for line in lines {
             match line.meter.as_str() {
                 "input-tokens" => {
-                    totals.input += line.quantity;
+                    totals.input = totals.input.saturating_add(line.quantity);
                     if line.has("cached") {
-                        totals.input_cached += line.quantity;
+                        totals.input_cached = totals.input_cached.saturating_add(line.quantity);
                     }
                 }
                 "output-tokens" => {
-                    totals.output += line.quantity;
+                    totals.output = totals.output.saturating_add(line.quantity);
                     if line.has("reasoning") {
-                        totals.output_reasoning += line.quantity;
+                        totals.output_reasoning = totals.output_reasoning.saturating_add(line.quantity);
                     }
                 }
                 _ => {}
             }
         }
         totals
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_a_plugin_reports_is_kept_within_bounds_whatever_it_is() {
+        let word = "é".repeat(WORD_BYTES_MAX / 2);
+        let line = |meter: &str, attributes: usize| UsageLine {
+            meter: meter.to_owned(),
+            quantity: u64::MAX,
+            attributes: vec![(word.clone(), word.clone()); attributes],
+        };
+        let kept = bounded(&vec![line(&word, 2 * ATTRIBUTES_MAX); 1_000]);
+        assert!(kept.len() == LINES_MAX && kept.iter().all(|line| line.attributes.len() == ATTRIBUTES_MAX));
+        assert!(serde_json::to_vec(&kept).expect("JSON").len() <= 40 * 1024);
+        for bad in ["", "a\"b", "a\\b", "a\nb", "\u{1}", &"m".repeat(WORD_BYTES_MAX + 1)] {
+            let good = line("images", 0);
+            assert_eq!(bounded(&[line(bad, 0), good.clone()]), [good], "{bad:?}");
+        }
+    }
+
+    #[test]
+    fn totals_of_absurd_counts_stay_at_the_largest() {
+        let lines = [UsageLine::new("input-tokens", u64::MAX), UsageLine::new("input-tokens", 1)];
+        assert_eq!(TokenTotals::of(&lines).input, u64::MAX);
     }
 }

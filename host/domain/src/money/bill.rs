@@ -2,7 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{MicroCredits, Periods, PriceSnapshot};
+use super::{Costing, MicroCredits, Periods, PriceSnapshot};
 use crate::generation::usage::UsageLine;
 use crate::id::{EntryId, KeyId, UserId};
 use crate::time::Timestamp;
@@ -51,6 +51,20 @@ pub struct Bill {
     /// Set when it ends.
     #[serde(default)]
     pub cost: Option<Cost>,
+}
+
+impl Bill {
+    /// What a job costs that has delivered, by what it used and what was set aside for it; absent where its model had no price. Of a job whose usage is
+    /// an estimate that says nothing of what is to be paid, the price is what was set aside: the operator's own for such jobs.
+    pub fn cost_of(&self, used: &[UsageLine], held: MicroCredits) -> Option<Cost> {
+        let price = self.price.as_ref()?;
+        if self.is_estimated && !price.is_free() && !price.measures(used) {
+            return Some(Cost::within(held, held, false));
+        }
+        // More than there is money is more than was set aside.
+        let costing = price.cost(used).unwrap_or(Costing { total: MicroCredits::MAX, is_unpriced: false });
+        Some(Cost::within(costing.total, held, costing.is_unpriced))
+    }
 }
 
 /// What a job cost in the end.

@@ -55,7 +55,12 @@ impl PriceSnapshot {
 
     /// Whether nothing costs anything.
     pub fn is_free(&self) -> bool {
-        self.0.is_empty()
+        self.0.iter().all(|price| price.per_million.is_zero())
+    }
+
+    /// Whether usage says anything of what is to be paid: it has a line that has a price.
+    pub fn measures(&self, usage: &[UsageLine]) -> bool {
+        usage.iter().any(|line| self.0.iter().any(|price| price.fits(line)))
     }
 
     /// By meter.

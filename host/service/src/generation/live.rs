@@ -17,7 +17,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use super::token_count::BYTES_PER_TOKEN;
 use crate::ServiceError;
 use crate::caller::Caller;
-use crate::ledger::{Admission, Charge};
+use crate::ledger::{ABANDONED, Admission, Charge};
 use crate::meter::CallRecord;
 use crate::registry::ModelEntry;
 
@@ -166,7 +166,7 @@ impl<T: LiveEvent> Live<T> {
     }
 
     fn word(&self) -> &'static str {
-        let unread = if self.finished { "ok" } else { "abandoned" };
+        let unread = if self.finished { "ok" } else { ABANDONED };
         self.outcome.unwrap_or(unread)
     }
 

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::media::{Outcome, Step, Ticket};
-use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
 use atelier_domain::store::StoreError;
@@ -87,6 +87,7 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let now = self.ports.clock.now();
         let error_code = error.as_ref().map(|error| error.code.clone());
+        let usage = bounded(&usage);
         self.change_surely(job.id, move |job| {
             if job.state.is_final() {
                 return false;

@@ -2,31 +2,41 @@
 
 use std::sync::Arc;
 
-use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::UsageId;
 use atelier_domain::model::Task;
 use atelier_domain::money::{Costing, LiveUse, MicroCredits, PriceSnapshot, UsageRecord};
 
-use super::Ledger;
 use super::purse::Reservation;
+use super::{Ledger, Sent};
 use crate::caller::Caller;
 use crate::registry::ModelEntry;
 
-/// What is kept of the usage that a plugin reports of one call.
-const LINES_MAX: usize = 32;
-const ATTRIBUTES_MAX: usize = 8;
-const WORD_BYTES_MAX: usize = 64;
+/// The meter of sound.
+const SOUND: &str = "audio-ms";
+
+/// How a call ended whose caller left it.
+pub(crate) const ABANDONED: &str = "abandoned";
 
 /// What a live call is expected to use, as the host can tell from the request.
 #[derive(Clone, Copy, Debug)]
 pub struct Expected {
     /// What goes in: its meter, what it is likely to be, and at most.
     pub input: (&'static str, u64, u64),
+    /// How long the sound is that goes in, in milliseconds, where its head tells that for certain. It is the input where it has a price.
+    pub sound_ms: Option<u64>,
     /// What comes out: its meter, and what it is at most.
     pub output: Option<(&'static str, u64)>,
 }
 
 impl Expected {
+    /// In the meters that these prices have.
+    pub(super) fn in_meters_of(self, price: Option<&PriceSnapshot>) -> Self {
+        let Some(ms) = self.sound_ms else { return self };
+        let is_priced = price.is_none_or(|price| price.measures(&[UsageLine::new(SOUND, ms)]));
+        if is_priced { Self { input: (SOUND, ms, ms), ..self } } else { self }
+    }
+
     pub(super) fn at_most(&self) -> Vec<UsageLine> {
         let (meter, _, most) = self.input;
         let output = self.output.map(|(meter, most)| UsageLine::new(meter, most));
@@ -34,10 +44,7 @@ impl Expected {
     }
 
     /// What a call used whose provider does not say.
-    fn estimated(&self, delivered: u64, has_answered: bool) -> Vec<UsageLine> {
-        if !has_answered && delivered == 0 {
-            return Vec::new();
-        }
+    fn estimated(&self, delivered: u64) -> Vec<UsageLine> {
         let (meter, likely, _) = self.input;
         let output = self
             .output
@@ -55,24 +62,31 @@ pub(crate) struct Charge {
     pub(super) model: Arc<ModelEntry>,
     pub(crate) task: Task,
     pub(super) expected: Expected,
+    pub(super) sent: Arc<Sent>,
     pub(super) price: Option<Arc<PriceSnapshot>>,
     /// Absent where nothing costs.
     pub(super) reservation: Option<Reservation>,
 }
 
 impl Charge {
-    /// Records how a call ended: what its provider reported, else what the host estimates of what was delivered (in units of the
-    /// output's meter). The charge is never more than was set aside.
+    /// Records how a call ended, and charges it, never more than was set aside:
+    /// - what its provider reported;
+    /// - else, where it has answered, or delivered anything (in units of the output's meter), or its caller left after it was asked: what the
+    ///   request makes certain and what was delivered;
+    /// - of that, where none of it has a price: what was set aside, the operator's own price for such calls.
     pub(crate) fn record(mut self, outcome: &str, reported: &[UsageLine], delivered: u64) {
-        let is_estimated = reported.is_empty();
-        let usage = match is_estimated {
-            true => self.expected.estimated(delivered, outcome == "ok"),
-            false => bounded(reported),
-        };
+        let reported = bounded(reported);
+        // Nobody calls back what a provider was asked by a caller who has left.
+        let is_owed = outcome == "ok" || delivered > 0 || (outcome == ABANDONED && self.sent.any());
+        let is_estimated = reported.is_empty() && is_owed;
+        let usage = if is_estimated { self.expected.estimated(delivered) } else { reported };
+        let held = self.reservation.as_ref().map(|reservation| reservation.held).unwrap_or_default();
         let costing = self.price.as_ref().map(|price| {
+            if is_estimated && !price.is_free() && !price.measures(&self.expected.at_most()) {
+                return Costing { total: held, is_unpriced: false };
+            }
             price.cost(&usage).unwrap_or(Costing { total: MicroCredits::MAX, is_unpriced: false })
         });
-        let held = self.reservation.as_ref().map(|reservation| reservation.held).unwrap_or_default();
         let cost = costing.map(|costing| costing.total.min(held));
         let record = UsageRecord {
             id: UsageId::new(),
@@ -84,7 +98,7 @@ impl Charge {
             job: None,
             request_id: Some((*self.caller.request_id).to_owned()),
             outcome: outcome.to_owned(),
-            is_estimated: is_estimated && !usage.is_empty(),
+            is_estimated,
             usage,
             cost,
             is_unpriced: costing.is_some_and(|costing| costing.is_unpriced),
@@ -106,22 +120,4 @@ impl Charge {
             }
         }
     }
-}
-
-/// What is kept of reported usage: a plugin's words are bounded.
-fn bounded(usage: &[UsageLine]) -> Vec<UsageLine> {
-    let fits = |word: &str| word.len() <= WORD_BYTES_MAX;
-    let lines = usage.iter().filter(|line| fits(&line.meter)).take(LINES_MAX);
-    let line = |line: &UsageLine| UsageLine {
-        meter: line.meter.clone(),
-        quantity: line.quantity,
-        attributes: line
-            .attributes
-            .iter()
-            .filter(|(name, value)| fits(name) && fits(value))
-            .take(ATTRIBUTES_MAX)
-            .cloned()
-            .collect(),
-    };
-    lines.map(line).collect()
 }

@@ -1,6 +1,6 @@
 //! What a job may cost.
 
-use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::EntryId;
 use atelier_domain::job::{Job, StoredRequest};
 use atelier_domain::model::Task;
@@ -24,6 +24,7 @@ impl Ledger {
         told: Vec<UsageLine>,
     ) -> Result<Option<Hold>, ServiceError> {
         let (user, key) = payer(caller);
+        let told = bounded(&told);
         let estimate = if told.is_empty() { estimated(&job.request) } else { told };
         job.bill = Bill { key: Some(key), estimate, ..Bill::default() };
         let Some(price) = price else { return Ok(None) };

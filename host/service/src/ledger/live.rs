@@ -15,7 +15,7 @@ use tokio::sync::watch;
 use super::charge::{Charge, Expected};
 use super::purse::{Purse, Reservation, Returns};
 use super::unrecorded::Unrecorded;
-use super::{Accounting, Ledger, payer};
+use super::{Accounting, Ledger, Sent, payer};
 use crate::ServiceError;
 use crate::caller::Caller;
 use crate::registry::ModelEntry;
@@ -92,17 +92,20 @@ impl Ledger {
         model: &Arc<ModelEntry>,
         task: Task,
         expected: Expected,
+        sent: Arc<Sent>,
     ) -> Result<Admission, ServiceError> {
         if self.purses.unrecorded.is_failing() {
             return Err(ServiceError::StorageBusy);
         }
         let price = self.price(model.id.as_str())?;
+        let expected = expected.in_meters_of(price.as_ref().map(|price| &*price.snapshot));
         let charge = Charge {
             ledger: self.clone(),
             caller: caller.clone(),
             model: model.clone(),
             task,
             expected,
+            sent,
             price: price.as_ref().map(|price| price.snapshot.clone()),
             reservation: None,
         };
@@ -123,7 +126,9 @@ impl Ledger {
     fn most_of_call(&self, price: &ModelPrice, expected: &Expected) -> Result<MicroCredits, ServiceError> {
         let costing =
             price.snapshot.cost(&expected.at_most()).map_err(|why| ServiceError::Refused(why.into()))?;
-        Ok(if costing.is_unpriced || costing.total.is_zero() {
+        // How a provider counts a sound is not certain: some count whole minutes.
+        let is_open = costing.is_unpriced || costing.total.is_zero() || expected.sound_ms.is_some();
+        Ok(if is_open {
             costing.total.max(price.hold.unwrap_or(self.settings.call_hold))
         } else {
             costing.total

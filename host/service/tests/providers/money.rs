@@ -28,14 +28,16 @@ pub fn amount(micro_credits: u64) -> MicroCredits {
 
 /// An image costs so much; a job of unknown size at most `hold`.
 fn settings(of_image: u64, hold: u64) -> LedgerSettings {
-    let line = PriceLine {
-        meter: "images".to_owned(),
-        attributes: Vec::new(),
-        per_million: amount(of_image * 1_000_000),
-    };
+    settings_of("scripted/painter", "images", of_image, hold)
+}
+
+/// A unit of a model's meter costs so much; a job or call of unknown size `hold`.
+pub fn settings_of(model: &str, meter: &str, each: u64, hold: u64) -> LedgerSettings {
+    let line =
+        PriceLine { meter: meter.to_owned(), attributes: Vec::new(), per_million: amount(each * 1_000_000) };
     let mut prices = PriceBook::default();
     let snapshot = Arc::new(PriceSnapshot::new(vec![line]));
-    prices.add("scripted/painter", ModelPrice { snapshot, hold: Some(amount(hold)) }).expect("new");
+    prices.add(model, ModelPrice { snapshot, hold: Some(amount(hold)) }).expect("new");
     LedgerSettings { accounting: Accounting::Enforce, prices, ..LedgerSettings::default() }
 }
 
@@ -165,6 +167,40 @@ async fn usage_that_a_provider_does_not_report_is_estimated_and_marked() {
     assert_eq!(job.usage, [UsageLine::new("images", 3)]);
     let record = store.usage(alice.user(), None, 1).expect("read").remove(0);
     assert!(record.is_estimated && record.job == Some(job.id) && record.key == Some(alice.principal.key));
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn usage_that_nobody_tells_in_a_meter_that_has_a_price_costs_the_operators_price_for_such_a_job() {
+    let (_folder, store, blobs) = stores();
+    let told = |meter: &str| Act::DoneUsing(vec![UsageLine::new(meter, 2)]);
+    let provider = Scripted::new([Act::DoneUsing(Vec::new()), told("compute-ms"), told("images")]);
+    let settings = settings_of("scripted/painter", "compute-ms", 10, 60);
+    let engine = Engine::with(&store, &blobs, &provider, settings).await;
+    let alice = rich(&store, 1_000).await;
+    // What is told in another meter is taken at the provider's word, costs nothing, and shows.
+    for (cost, is_unpriced) in [(60, false), (20, false), (0, true)] {
+        let job = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+        let told = job.bill.cost.expect("it has ended");
+        assert_eq!((told.charged, told.is_unpriced), (amount(cost), is_unpriced));
+    }
+    assert_eq!(available(&store, &alice), 920);
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_job_keeps_no_more_of_reported_usage_than_there_is_room_for() {
+    let (_folder, store, blobs) = stores();
+    let mut absurd = vec![UsageLine::new(&"m".repeat(1_000), 1); 10_000];
+    absurd.extend(vec![UsageLine::new("images", 1); 100]);
+    let provider = Scripted::new([Act::DoneUsing(absurd.clone())]);
+    *provider.estimate.lock().expect("no panic") = Some(absurd);
+    let engine = Engine::with(&store, &blobs, &provider, settings(10, 60)).await;
+    let alice = rich(&store, 1_000).await;
+    let job = admit(&engine, &alice).await;
+    assert_eq!((job.bill.estimate.len(), job.bill.held), (32, amount(320)));
+    let job = end_of(&engine, &alice, &job).await;
+    assert_eq!((job.state, job.usage.len(), charged(&job)), (JobState::Succeeded, 32, 320));
     engine.stop().await;
 }
 

@@ -3,12 +3,15 @@
 use std::sync::Arc;
 
 use atelier_domain::blob::{BlobId, BlobStore as _};
+use atelier_domain::failure::FailureCode;
 use atelier_domain::file::{Purpose, StoredFile};
 use atelier_domain::generation::media::JobKind;
+use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::generation::{Json, MediaSource};
 use atelier_domain::id::FileId;
 use atelier_domain::job::{Job, JobState, StoredOutput};
 use atelier_domain::model::Task;
+use atelier_domain::store::LedgerStore as _;
 use atelier_domain::time::Timestamp;
 use atelier_service::ServiceError;
 use atelier_service::caller::Caller;
@@ -17,6 +20,7 @@ use atelier_storage::Blobs;
 use serde_json::value::RawValue;
 
 use crate::jobs::{Engine, caller, end_of, stores};
+use crate::money::{amount, rich, settings_of};
 use crate::scripted::{Act, Scripted};
 
 fn json(text: &str) -> Json {
@@ -133,4 +137,26 @@ async fn content_that_is_gone_is_no_wrong_answer() {
     assert_eq!((job.state, job.error.expect("why").code.as_str()), (JobState::Failed, "content_missing"));
     assert_eq!(provider.seen.lock().expect("no panic").submissions, 0);
     second.stop().await;
+}
+
+#[tokio::test]
+async fn a_training_whose_usage_nobody_tells_costs_the_operators_price_for_one_and_a_failed_one_nothing() {
+    let (_folder, store, blobs) = stores();
+    let told = Act::DoneUsing(vec![UsageLine::new("training-tokens", 4)]);
+    let provider = Scripted::new([Act::Model("mine"), told, Act::Fail(FailureCode::InvalidRequest)]);
+    let settings = settings_of("scripted/trainer", "training-tokens", 10, 60);
+    let engine = Engine::with(&store, &blobs, &provider, settings).await;
+    let alice = rich(&store, 1_000).await;
+    let data = file(&alice, &blobs, b"{}\n");
+    for (charged, is_estimated) in [(60, true), (40, false), (0, false)] {
+        let job = end_of(&engine, &alice, &begin(&engine, &alice, training(&data)).await).await;
+        let cost = job.bill.cost.expect("it has ended");
+        assert_eq!(
+            (cost.charged, cost.is_unpriced, job.bill.is_estimated),
+            (amount(charged), false, is_estimated)
+        );
+    }
+    assert_eq!(store.balance(alice.user()).expect("read").available, amount(900));
+    assert!(store.audit().expect("read").is_clean());
+    engine.stop().await;
 }

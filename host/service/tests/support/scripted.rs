@@ -20,7 +20,7 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, ChargeJournal, EventStream, Provider, Readiness};
-use futures::stream;
+use futures::{StreamExt as _, stream};
 
 /// What the provider does when asked.
 #[derive(Clone, Debug)]
@@ -105,6 +105,8 @@ pub struct Scripted {
     pub reading: tokio::sync::Notify,
     /// What it answers every conversation with, in place of `talks`.
     pub chat: Mutex<Option<Vec<ChatEvent>>>,
+    /// What it hears in every recording, one event at a time, once it was asked; then it is silent.
+    pub hears: Mutex<Option<Vec<TranscriptionEvent>>>,
     /// What it says that a job uses at most.
     pub estimate: Mutex<Option<Vec<UsageLine>>>,
 }
@@ -123,6 +125,7 @@ impl Scripted {
             holds_callbacks: AtomicBool::new(false),
             reading: tokio::sync::Notify::new(),
             chat: Mutex::new(None),
+            hears: Mutex::new(None),
             estimate: Mutex::new(None),
         })
     }
@@ -284,8 +287,14 @@ impl Provider for Scripted {
         let mut soon = model("soon", Task::ImageGeneration);
         soon.status = ModelStatus::ComingSoon;
         let trainer = model("trainer", Task::Training);
-        let items =
-            vec![model("painter", Task::ImageGeneration), model("found", Task::Chat), trainer, private, soon];
+        let items = vec![
+            model("painter", Task::ImageGeneration),
+            model("found", Task::Chat),
+            model("ears", Task::Transcription),
+            trainer,
+            private,
+            soon,
+        ];
         Ok(Page { items, next: None })
     }
     async fn model(&self, _: CallContext, _: &str) -> Result<ModelInfo, ProviderError> {
@@ -310,10 +319,22 @@ impl Provider for Scripted {
     }
     fn transcribe(
         self: Arc<Self>,
-        _: CallContext,
+        context: CallContext,
         _: TranscriptionRequest,
     ) -> EventStream<TranscriptionEvent> {
-        Box::pin(stream::once(async { unsupported() }))
+        let Some(events) = self.hears.lock().expect("no panic").clone() else {
+            return Box::pin(stream::once(async { unsupported() }));
+        };
+        let asked = stream::once(async move {
+            let journal = context.journal.as_deref().expect("a live call is counted");
+            journal.charging(false).await.expect("it is noted");
+            Ok(Vec::new())
+        });
+        Box::pin(
+            asked
+                .chain(stream::iter(events.into_iter().map(|event| Ok(vec![event]))))
+                .chain(stream::pending()),
+        )
     }
     async fn embed(&self, _: CallContext, _: EmbeddingRequest) -> Result<EmbeddingResponse, ProviderError> {
         unsupported()

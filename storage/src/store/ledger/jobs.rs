@@ -2,9 +2,7 @@
 
 use atelier_domain::id::{EntryId, UsageId};
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::money::{
-    Account, Cost, Costing, Entry, EntryKind, Hold, MicroCredits, Postings, Subject, UsageRecord,
-};
+use atelier_domain::money::{Account, Cost, Entry, EntryKind, Hold, Postings, Subject, UsageRecord};
 use atelier_domain::store::StoreError;
 
 use super::{books, refused, sums};
@@ -59,19 +57,13 @@ pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -
         None => None,
     };
     let held = hold.map(|hold| hold.amount).unwrap_or_default();
-    job.bill.cost = job.bill.price.as_ref().map(|price| {
+    job.bill.cost = match job.state {
+        JobState::Succeeded => job.bill.cost_of(&job.usage, held),
         // What was not delivered costs nothing.
-        let costing = match job.state {
-            // More than there is money is more than was set aside.
-            JobState::Succeeded => {
-                price.cost(&job.usage).unwrap_or(Costing { total: MicroCredits::MAX, is_unpriced: false })
-            }
-            JobState::Queued | JobState::Processing | JobState::Failed | JobState::Canceled => {
-                Costing::default()
-            }
-        };
-        Cost::within(costing.total, held, costing.is_unpriced)
-    });
+        JobState::Queued | JobState::Processing | JobState::Failed | JobState::Canceled => {
+            job.bill.price.as_ref().map(|_| Cost::default())
+        }
+    };
     let at = job.finished.unwrap_or(job.created);
     if let Some(hold) = hold {
         let charged = job.bill.cost.unwrap_or_default().charged;

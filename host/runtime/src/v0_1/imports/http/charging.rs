@@ -5,7 +5,7 @@ use crate::host_state::CallState;
 
 impl CallState {
     /// Notes a charging request that is about to leave.
-    pub(super) async fn journal(&self, effect: Effect, repeatable: bool) -> Result<(), HttpError> {
+    pub(super) async fn journal(&mut self, effect: Effect, repeatable: bool) -> Result<(), HttpError> {
         if effect != Effect::Charging {
             return Ok(());
         }
@@ -17,7 +17,7 @@ impl CallState {
     }
 
     /// Takes back what was noted of a request: it has done nothing.
-    pub(super) fn withdraw(&self, effect: Effect, repeatable: bool) {
+    pub(super) fn withdraw(&mut self, effect: Effect, repeatable: bool) {
         if effect == Effect::Charging {
             self.context.journal.iter().for_each(|journal| journal.withdrawn(repeatable));
         }

@@ -22,6 +22,8 @@ mod files;
 mod idempotency;
 #[path = "providers/jobs.rs"]
 mod jobs;
+#[path = "providers/left_calls.rs"]
+mod left_calls;
 #[path = "providers/live_money.rs"]
 mod live_money;
 #[path = "providers/money.rs"]

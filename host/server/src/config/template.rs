@@ -52,7 +52,8 @@ enabled = true   # in-house models, as local/…; weights are fetched on first u
 [money]
 accounting = "record"   # usage and cost are recorded and budgets bind, and nobody needs credits. "enforce": every call is paid from
                         # credits that an administrator granted, and a model without a price is refused
-# job_hold = 1000000    # set aside for a job of which nobody knows beforehand what it may use
+# job_hold = 1000000    # set aside for a job of which nobody knows beforehand what it may use, and its price if nobody tells
+                        # afterwards what it used
 # call_hold = 100000    # the same for a live call
 # allowance = 100000    # set aside at once for a key's live calls, so that few of them wait for the disk
 # Prices are for a million units of a meter, rounded up once for each line of usage. The best match wins: a model's own
@@ -66,7 +67,8 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
 # [[price]]
 # model = "openai/dall-e-3"
 # per_million = { images = 40000000000 }   # 0.04 credits for one
-# hold = 80000                             # the most that a job or call costs of which nobody knows what it may use
+# hold = 80000                             # the most that a job or call costs of which nobody knows what it may use, and
+                                           # what it costs if nobody tells afterwards
 
 # Requests in any span of that many seconds, for each user.
 [limits]

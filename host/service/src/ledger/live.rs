@@ -69,6 +69,19 @@ impl Purses {
         self.lock().get(&payer).cloned()
     }
 
+    /// Puts a new purse in the place of the current one, unless that has more to give. The other is given back once its calls have ended.
+    fn put(&self, payer: (UserId, KeyId), new: Arc<Purse>, day: u32) {
+        let mut current = self.lock();
+        let other = match current.get(&payer) {
+            Some(old) if old.free(day) > new.free(day) => Some(new),
+            Some(_) | None => current.insert(payer, new),
+        };
+        drop(current);
+        if let Some(other) = other {
+            other.close();
+        }
+    }
+
     fn refill_of(&self, payer: (UserId, KeyId)) -> &tokio::sync::Mutex<()> {
         &self.refills[self.hasher.hash_one(payer) as usize % REFILLS]
     }
@@ -151,8 +164,12 @@ impl Ledger {
         tokio::spawn(async move {
             // Somebody is at it already.
             let Ok(_turn) = ledger.purses.refill_of(payer).try_lock() else { return };
-            if ledger.purses.of(payer).is_some_and(|purse| purse.id == old) {
-                match ledger.take_allowance(payer, MicroCredits::ONE).await {
+            let old = ledger.purses.of(payer).filter(|purse| purse.id == old);
+            if let Some(old) = old {
+                // Less than there is left would be no refill.
+                let day = ledger.clock.now().day();
+                let least = old.free(day).plus(MicroCredits::ONE).unwrap_or(MicroCredits::MAX);
+                match ledger.take_allowance(payer, least).await {
                     Ok(reservation) => drop(reservation),
                     Err(ServiceError::Refused(why)) => tracing::debug!(%why, "an allowance was not refilled"),
                     Err(error) => tracing::warn!(%error, "an allowance could not be refilled"),
@@ -164,6 +181,19 @@ impl Ledger {
     /// What a call may cost, out of an allowance that has as much, which may be a new one.
     async fn refilled(
         self: &Arc<Self>,
+        payer: (UserId, KeyId),
+        most: MicroCredits,
+    ) -> Result<Reservation, ServiceError> {
+        let ledger = self.clone();
+        // Also where its caller leaves meanwhile: an allowance that was taken has a purse, and one is taken after the other.
+        let refilling = tokio::spawn(async move { ledger.refilled_in_turn(payer, most).await });
+        refilling
+            .await
+            .map_err(|error| ServiceError::Internal(format!("an allowance was not taken: {error}")))?
+    }
+
+    async fn refilled_in_turn(
+        &self,
         payer: (UserId, KeyId),
         most: MicroCredits,
     ) -> Result<Reservation, ServiceError> {
@@ -184,9 +214,9 @@ impl Ledger {
         }
     }
 
-    /// Sets a new allowance aside, which takes the place of the old one, and takes the least of it.
+    /// Sets a new allowance aside, and takes the least of it. It must be waited for to its end, in the payer's turn.
     async fn take_allowance(
-        self: &Arc<Self>,
+        &self,
         payer: (UserId, KeyId),
         least: MicroCredits,
     ) -> Result<Reservation, ServiceError> {
@@ -201,22 +231,13 @@ impl Ledger {
             is_debited: self.settings.accounting == Accounting::Enforce,
             at,
         };
-        let ledger = self.clone();
-        // Also where its caller leaves meanwhile: an allowance that was taken has a purse.
-        let taking = async move {
-            let store = ledger.store.clone();
-            let taken = ledger.pool.run(move || store.take_allowance(&wanted)).await?;
-            let now_ms = ledger.clock.monotonic_ms();
-            let purse = Purse::new(wanted.id, at.day(), taken, now_ms, ledger.purses.returns.clone());
-            let reservation = purse.take(least, at.day(), now_ms);
-            if let Some(old) = ledger.purses.lock().insert(payer, purse) {
-                old.close();
-            }
-            reservation
-                .ok_or_else(|| ServiceError::Internal("an allowance was less than the least".to_owned()))
-        };
-        let taken = tokio::spawn(taking).await;
-        taken.map_err(|error| ServiceError::Internal(format!("an allowance was not taken: {error}")))?
+        let store = self.store.clone();
+        let taken = self.pool.run(move || store.take_allowance(&wanted)).await?;
+        let now_ms = self.clock.monotonic_ms();
+        let purse = Purse::new(wanted.id, at.day(), taken, now_ms, self.purses.returns.clone());
+        let reservation = purse.take(least, at.day(), now_ms);
+        self.purses.put(payer, purse, at.day());
+        reservation.ok_or_else(|| ServiceError::Internal("an allowance was less than the least".to_owned()))
     }
 
     /// Gives back what a user's live calls do not need at the moment.
@@ -306,5 +327,34 @@ impl Ledger {
             outcome
         };
         self.pool.run(work).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fuller_purse_stays_and_the_other_is_given_back() {
+        let (purses, payer) = (Purses::default(), (UserId::new(), KeyId::new()));
+        let amount = |of| MicroCredits::new(of).expect("small");
+        let purse = |of| Purse::new(EntryId::new(), 1, amount(of), 0, purses.returns.clone());
+        let current = |purses: &Purses| purses.of(payer).expect("there").id;
+        let (old, less, more) = (purse(100), purse(50), purse(60));
+        purses.put(payer, old.clone(), 1);
+        let (call, other) = (old.take(amount(45), 1, 0).expect("100"), less.take(amount(10), 1, 0));
+        purses.put(payer, less.clone(), 1);
+        assert_eq!(current(&purses), old.id, "55 are left of it, and 40 of the other");
+        drop(other);
+        assert_eq!(purses.returns.take(), [less.id]);
+        purses.put(payer, more.clone(), 1);
+        assert_eq!(current(&purses), more.id);
+        assert!(purses.returns.take().is_empty(), "a call is paid from it");
+        drop(call);
+        assert_eq!(purses.returns.take(), [old.id]);
+        // What is left of yesterday's is nothing today.
+        let today = Purse::new(EntryId::new(), 2, amount(1), 0, purses.returns.clone());
+        purses.put(payer, today.clone(), 2);
+        assert_eq!((current(&purses), purses.returns.take()), (today.id, vec![more.id]));
     }
 }

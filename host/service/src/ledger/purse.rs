@@ -93,6 +93,12 @@ impl Purse {
         Some(Reservation { purse: self.clone(), held, cost: MicroCredits::ZERO })
     }
 
+    /// What can be taken from it on a day.
+    pub(super) fn free(&self, day: u32) -> MicroCredits {
+        let state = lock(&self.state);
+        if state.is_closing || day != self.day { MicroCredits::ZERO } else { state.free }
+    }
+
     /// Whether little of it is left.
     pub(super) fn is_low(&self) -> bool {
         lock(&self.state).free.get() * 4 < self.whole.get()

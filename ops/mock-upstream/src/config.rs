@@ -11,6 +11,8 @@ pub struct Config {
     pub listen: SocketAddr,
     /// The fault that every request gets unless it names its own.
     pub fault: Option<Fault>,
+    /// The seed of faults that befall some requests at random; absent: none do.
+    pub chaos: Option<u64>,
     /// Pause between the events of a stream, in milliseconds; 0 sends as fast as the client reads.
     pub event_interval_ms: u64,
     /// Pause of the `drip` fault when it names none, in milliseconds.
@@ -42,6 +44,7 @@ impl Default for Config {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
             fault: None,
+            chaos: None,
             event_interval_ms: 0,
             drip_interval_ms: 20,
             slow_first_byte_ms: 500,

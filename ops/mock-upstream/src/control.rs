@@ -3,6 +3,7 @@
 use axum::http::{Method, StatusCode, request};
 use serde_json::{Value, json};
 
+use crate::chaos::Chaos;
 use crate::fault::Fault;
 use crate::reply::Reply;
 use crate::server::Shared;
@@ -12,6 +13,7 @@ pub(crate) fn answer(shared: &Shared, parts: &request::Parts, body: &[u8]) -> Re
     match (&parts.method, parts.uri.path()) {
         (&Method::GET, "/_mock/requests") => Reply::json(&json!({"requests": shared.journal.requests()})),
         (&Method::GET, "/_mock/charges") => Reply::json(&json!(shared.journal.charges())),
+        (&Method::GET, "/_mock/faults") => Reply::json(&json!({"faults": shared.journal.all_spoilt()})),
         (&Method::GET, "/_mock/webhooks") => Reply::json(&json!({"webhooks": shared.journal.webhooks()})),
         (&Method::GET, "/_mock/streams") => Reply::json(&json!({"open": shared.journal.open_streams()})),
         (&Method::POST, "/_mock/reset") => {
@@ -19,6 +21,10 @@ pub(crate) fn answer(shared: &Shared, parts: &request::Parts, body: &[u8]) -> Re
             Reply::json(&json!({"reset": true}))
         }
         (&Method::POST, "/_mock/fault") => fault(shared, body),
+        (&Method::POST, "/_mock/calm") => {
+            shared.chaos.iter().for_each(Chaos::end);
+            Reply::json(&json!({"calm": true}))
+        }
         (_, "/_mock/private") => {
             // Followed redirects end here: note it, so that a test can say that none did.
             let headers = crate::call::header_texts(&parts.headers);
@@ -28,8 +34,8 @@ pub(crate) fn answer(shared: &Shared, parts: &request::Parts, body: &[u8]) -> Re
             Reply::json(&json!({"secret": "what only the inside may read"}))
         }
         (method, path) => {
-            let known = "GET /_mock/requests, /_mock/charges, /_mock/webhooks, /_mock/streams; \
-                         POST /_mock/reset, /_mock/fault";
+            let known = "GET /_mock/requests, /_mock/charges, /_mock/faults, /_mock/webhooks, /_mock/streams; \
+                         POST /_mock/reset, /_mock/fault, /_mock/calm";
             let message = format!("{method} {path} is not offered; use one of: {known}");
             Reply::json_with(StatusCode::NOT_FOUND, &json!({"error": message}))
         }

@@ -16,6 +16,8 @@ pub enum FaultKind {
     Overloaded,
     /// `cut`: the connection is reset half-way through the body.
     Cut,
+    /// `reset`: the connection is reset before anything is done or answered.
+    Reset,
     /// `drip`: one byte of a plain body, or one event of a stream, every so many milliseconds.
     Drip,
     /// `slow`: the status line comes after so many milliseconds.
@@ -44,12 +46,13 @@ pub enum FaultKind {
     Fail,
 }
 
-const NAMES: [(&str, FaultKind); 18] = [
+const NAMES: [(&str, FaultKind); 19] = [
     ("429", FaultKind::RateLimited),
     ("500", FaultKind::ServerError),
     ("503", FaultKind::Unavailable),
     ("529", FaultKind::Overloaded),
     ("cut", FaultKind::Cut),
+    ("reset", FaultKind::Reset),
     ("drip", FaultKind::Drip),
     ("slow", FaultKind::Slow),
     ("malformed", FaultKind::Malformed),

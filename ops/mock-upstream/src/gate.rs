@@ -4,7 +4,7 @@
 mod spoil;
 
 use std::collections::VecDeque;
-use std::convert::Infallible;
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,10 +18,11 @@ use serde_json::Value;
 use tower::ServiceExt;
 
 use crate::call::{Call, Form, header_texts};
+use crate::chaos::Chaos;
 use crate::connection::ResetSwitch;
 use crate::dialect::Dialect;
 use crate::fault::{Fault, FaultKind};
-use crate::journal::{Charge, Entry};
+use crate::journal::{Charge, Ending, Entry, Spoilt};
 use crate::reply::{Last, MockBody, Pacing, Reply, ReplyBody};
 use crate::server::Shared;
 
@@ -31,7 +32,7 @@ pub(crate) async fn serve(
     router: Router,
     reset: ResetSwitch,
     request: Request<Incoming>,
-) -> Result<Response<MockBody>, Infallible> {
+) -> io::Result<Response<MockBody>> {
     let (parts, body) = request.into_parts();
     if parts.uri.path().starts_with("/_mock/") {
         let body = Limited::new(body, shared.config.request_body_bytes_max).collect().await;
@@ -45,6 +46,16 @@ pub(crate) async fn serve(
         Ok(call) => {
             if let Some(fault) = &call.fault {
                 entry.fault(&fault.to_string());
+                shared.journal.spoilt(Spoilt {
+                    path,
+                    request_id: call.header("x-request-id").map(str::to_owned),
+                    fault: fault.to_string(),
+                });
+            }
+            if call.has_fault(FaultKind::Reset) {
+                entry.close(Ending::Cut);
+                reset.pull();
+                return Err(io::ErrorKind::ConnectionReset.into());
             }
             let fault = call.fault.clone();
             (answer(&shared, router, call).await, fault)
@@ -112,7 +123,9 @@ fn fault_for(shared: &Shared, call: &Call) -> Result<Option<Fault>, Reply> {
     let by_model = || call.model().and_then(Fault::from_model);
     // Gemini's methods follow the model's name after a colon.
     let by_path = || call.uri.path().split(['/', ':']).find_map(Fault::from_model);
-    Ok(by_model().or_else(by_path).or_else(|| shared.due_fault()).or_else(|| shared.config.fault.clone()))
+    let at_random = || shared.chaos.as_ref().and_then(Chaos::draw);
+    let everybodys = || shared.config.fault.clone();
+    Ok(by_model().or_else(by_path).or_else(|| shared.due_fault()).or_else(at_random).or_else(everybodys))
 }
 
 async fn answer(shared: &Shared, router: Router, call: Call) -> Reply {

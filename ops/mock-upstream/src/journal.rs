@@ -16,6 +16,8 @@ const CHARGE_KEYS_MAX: usize = 65_536;
 const CHARGE_KEY_BYTES_MAX: usize = 255;
 /// Most webhook deliveries remembered.
 const WEBHOOKS_MAX: usize = 512;
+/// Most spoilt requests remembered: the first ones.
+const SPOILT_MAX: usize = 65_536;
 
 /// How an answer ended, seen from this server.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -93,6 +95,17 @@ pub struct Charge {
     pub request_id: Option<String>,
 }
 
+/// A request that a fault befell.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Spoilt {
+    /// Its path and query.
+    pub path: String,
+    /// Its `x-request-id` header.
+    pub request_id: Option<String>,
+    /// The fault, in the words that ask for it.
+    pub fault: String,
+}
+
 /// What a provider would have put on the bill.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Charges {
@@ -119,6 +132,7 @@ struct Pages {
     requests: VecDeque<RecordedRequest>,
     webhooks: VecDeque<RecordedWebhook>,
     charges: Charges,
+    spoilt: Vec<Spoilt>,
     last_id: u64,
     reset_at_id: u64,
     open_streams: usize,
@@ -190,6 +204,13 @@ impl Journal {
         }
     }
 
+    pub fn spoilt(&self, request: Spoilt) {
+        let mut pages = self.pages();
+        if pages.spoilt.len() < SPOILT_MAX {
+            pages.spoilt.push(request);
+        }
+    }
+
     pub fn webhook(&self, delivery: RecordedWebhook) {
         let mut pages = self.pages();
         if pages.webhooks.len() == WEBHOOKS_MAX {
@@ -208,6 +229,10 @@ impl Journal {
         self.pages().webhooks.iter().cloned().collect()
     }
 
+    pub fn all_spoilt(&self) -> Vec<Spoilt> {
+        self.pages().spoilt.clone()
+    }
+
     pub fn charges(&self) -> Charges {
         self.pages().charges.clone()
     }
@@ -222,6 +247,7 @@ impl Journal {
         pages.requests.clear();
         pages.webhooks.clear();
         pages.charges = Charges::default();
+        pages.spoilt.clear();
         pages.reset_at_id = pages.last_id;
         drop(pages);
         self.wake();

@@ -23,6 +23,7 @@
 mod answer;
 mod anthropic;
 mod call;
+mod chaos;
 mod config;
 mod connection;
 mod control;
@@ -44,6 +45,6 @@ mod shelf;
 pub use config::Config;
 pub use dialect::Dialect;
 pub use fault::{Fault, FaultKind, UnknownFault};
-pub use journal::{Charge, Charges, Ending, RecordedRequest, RecordedWebhook};
+pub use journal::{Charge, Charges, Ending, RecordedRequest, RecordedWebhook, Spoilt};
 pub use replicate::webhook::sign as sign_webhook;
 pub use server::{MockUpstream, StartError, WaitError};

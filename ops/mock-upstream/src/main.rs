@@ -27,15 +27,16 @@ Any key will do, except those that start with sk-bad. Models whose name starts w
 Faults: append one to the model's name (mock-chat+cut), send the header x-mock-fault: drip=50,
 or POST /_mock/fault {"fault":"500","times":2}.
   429[=S]  500  503  529          the provider's own error, with its headers
-  cut                             the connection is reset half-way through the body
+  cut  reset                      the connection is reset half-way through the body; before any answer
   drip[=MS]  slow[=MS]            one byte or event each MS; first byte after MS
   malformed  stream-error         JSON that does not parse; an error event in mid-stream
   redirect-private[=URL]  redirect-metadata
   echo  echo-split  echo-header  echo-error   the request, headers and all, comes back
   giant[=BYTES]  idle             a body of 1 GiB; headers and then silence
   fail                            an asynchronous job ends as failed
+With --chaos SEED some requests fail at random, until POST /_mock/calm.
 
-Watch it: GET /_mock/requests, /_mock/charges, /_mock/webhooks, /_mock/streams; POST /_mock/reset."#;
+Watch it: GET /_mock/requests, /_mock/charges, /_mock/faults, /_mock/webhooks, /_mock/streams; POST /_mock/reset."#;
 
 /// Speaks the protocols of OpenAI, Anthropic, Replicate, ElevenLabs and Ollama: the far end of
 /// the wire for tests and benchmarks.
@@ -54,6 +55,9 @@ struct Arguments {
     /// The fault that every request gets unless it names its own (full mode).
     #[arg(long)]
     fault: Option<Fault>,
+    /// Let some requests fail at random, by this seed (full mode).
+    #[arg(long, value_name = "SEED")]
+    chaos: Option<u64>,
     /// Pause between the events of a stream, in milliseconds (full mode).
     #[arg(long, default_value_t = 0)]
     event_interval_ms: u64,
@@ -95,6 +99,7 @@ async fn full(arguments: Arguments) -> anyhow::Result<()> {
     let upstream = MockUpstream::start(Config {
         listen: arguments.listen,
         fault: arguments.fault,
+        chaos: arguments.chaos,
         event_interval_ms: arguments.event_interval_ms,
         polls_to_finish: arguments.polls_to_finish,
         charged_answer_delay_ms: arguments.charged_answer_delay_ms,

@@ -13,6 +13,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore};
 use tokio::task::{JoinHandle, JoinSet};
 
+use crate::chaos::Chaos;
 use crate::config::Config;
 use crate::connection::{ResetSwitch, Wire};
 use crate::fault::Fault;
@@ -66,6 +67,8 @@ pub(crate) struct Shared {
     /// Answers to charged requests by their idempotency keys.
     pub answered: Shelf<Reply>,
     due: Mutex<Option<(Fault, u64)>>,
+    /// Faults at random, where they are wanted.
+    pub chaos: Option<Chaos>,
 }
 
 impl Shared {
@@ -126,6 +129,7 @@ impl MockUpstream {
             webhooks,
             answered: Shelf::default(),
             due: Mutex::new(None),
+            chaos: config.chaos.map(Chaos::new),
             config,
         });
         let listening = tokio::spawn(listen(listener, Arc::clone(&shared)));

@@ -4,6 +4,7 @@ mod atelier;
 mod build;
 mod footprint;
 mod gateway;
+mod jobs;
 mod plugin;
 mod report;
 mod servers;
@@ -37,6 +38,7 @@ enum What {
     Gateway(gateway::Options),
     Plugin(plugin::Options),
     Footprint(footprint::Options),
+    Jobs(jobs::Options),
 }
 
 /// Run the verb.
@@ -49,6 +51,10 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
         What::Gateway(options) => gateway::run(workspace, cache, &binaries()?, options)?,
         What::Plugin(options) => return plugin::run(workspace, cache, options),
         What::Footprint(options) => footprint::run(workspace, cache, &binaries()?, options)?,
+        What::Jobs(of_jobs) => match &options.binaries {
+            Some(dir) => jobs::run(dir, of_jobs)?,
+            None => jobs::run(&jobs::build(workspace)?, of_jobs)?,
+        },
     };
     budgets.print()
 }

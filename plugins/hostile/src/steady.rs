@@ -1,14 +1,21 @@
 //! A job at a provider that takes an idempotency key: what the host may do again after it was killed.
 
 use atelier_plugin_sdk::http::Request;
-use atelier_plugin_sdk::job::{MediaOutput, Outcome, Output, OutputSource, Step, Ticket};
-use atelier_plugin_sdk::{CallContext, Failure, json, media};
+use atelier_plugin_sdk::job::{Estimate, MediaOutput, Outcome, Output, OutputSource, Step, Ticket};
+use atelier_plugin_sdk::{CallContext, Failure, json, media, usage};
 
 pub const MODEL: &str = "steady";
 pub const TASK: &str = "video-generation";
 
 const ANSWER_BYTES_MAX: u32 = 1 << 16;
 const POLL_MS: u64 = 200;
+/// How long the provider's videos are.
+const VIDEO_MS: u64 = 4_000;
+
+/// What a video takes: the provider reports nothing, so that this is what it costs.
+pub fn estimate() -> Estimate {
+    vec![usage::line(usage::meter::VIDEO_MS, VIDEO_MS, &[])]
+}
 
 pub fn submit(context: &CallContext, request: &media::Request) -> Result<Step, Failure> {
     let prompt = request.prompt.as_deref().unwrap_or_default();

@@ -142,7 +142,10 @@ fn outcome(seen: &str) -> Outcome {
 }
 
 impl MediaJobs for Hostile {
-    fn estimate_usage(context: CallContext, _: media::Request) -> Result<Estimate, Failure> {
+    fn estimate_usage(context: CallContext, request: media::Request) -> Result<Estimate, Failure> {
+        if request.model == steady::MODEL {
+            return Ok(steady::estimate());
+        }
         Ok(usage(&seen(&context)?))
     }
 

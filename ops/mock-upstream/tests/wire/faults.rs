@@ -177,3 +177,39 @@ async fn a_cut_is_a_reset_on_the_socket_and_not_an_orderly_close() {
     assert_eq!(end.unwrap_err().kind(), std::io::ErrorKind::ConnectionReset);
     assert!(received.windows(6).any(|window| window == b"data: "), "the first half arrives");
 }
+
+#[tokio::test]
+async fn a_reset_comes_before_any_answer_and_nothing_is_charged() {
+    let bench = Bench::start().await;
+    let sent = bench.post("/v1/chat/completions", &chat_body("m+reset", "hi", false)).send().await;
+    assert!(sent.unwrap_err().is_request(), "no answer began");
+    assert_eq!(bench.upstream.requests()[0].ending, Ending::Cut);
+    assert_eq!(bench.upstream.charges().requests, 0);
+}
+
+#[tokio::test]
+async fn chaos_befalls_some_requests_until_it_is_calm_and_each_is_listed() {
+    let bench = Bench::with(Config { chaos: Some(7), ..Config::default() }).await;
+    let ask = async |number: u32| {
+        let request = bench.post("/v1/chat/completions", &chat_body("m", "hi", false));
+        let sent = request.header("x-request-id", format!("job-{number}")).send().await;
+        let answered = match sent {
+            Ok(response) if response.status() == 200 => response.bytes().await.is_ok(),
+            Ok(_) | Err(_) => false,
+        };
+        u32::from(!answered)
+    };
+    let mut failed = 0;
+    for number in 0..200 {
+        failed += ask(number).await;
+    }
+    let listed = json_of(bench.get("/_mock/faults").send().await.unwrap()).await;
+    let faults = listed["faults"].as_array().unwrap();
+    let slow = faults.iter().filter(|fault| fault["fault"].as_str().unwrap().starts_with("slow"));
+    assert_eq!(faults.len() - slow.count(), failed as usize);
+    assert!(failed > 0 && faults[0]["request_id"].as_str().unwrap().starts_with("job-"));
+    bench.post("/_mock/calm", &json!({})).send().await.unwrap();
+    for number in 200..300 {
+        assert_eq!(ask(number).await, 0);
+    }
+}

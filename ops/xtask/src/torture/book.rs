@@ -18,15 +18,40 @@ pub enum Kind {
     Image,
     /// A streamed chat completion.
     Chat,
+    /// A chat completion in one piece.
+    Plain,
+    /// Credits for the user who has few.
+    Grant,
+    /// A part of a job's charge, given back.
+    Refund,
 }
 
 impl Kind {
     /// All of them.
-    pub const ALL: [Kind; 5] = [Kind::Called, Kind::Polled, Kind::Steady, Kind::Image, Kind::Chat];
+    pub const ALL: [Kind; 8] = [
+        Kind::Called,
+        Kind::Polled,
+        Kind::Steady,
+        Kind::Image,
+        Kind::Chat,
+        Kind::Plain,
+        Kind::Grant,
+        Kind::Refund,
+    ];
 
     /// Whether it becomes a job.
     pub fn is_job(self) -> bool {
-        self != Self::Chat
+        matches!(self, Self::Called | Self::Polled | Self::Steady | Self::Image)
+    }
+
+    /// Whether it is a call that is answered at once.
+    pub fn is_live(self) -> bool {
+        matches!(self, Self::Chat | Self::Plain)
+    }
+
+    /// Whether it moves money, which only an administrator does.
+    pub fn is_money(self) -> bool {
+        matches!(self, Self::Grant | Self::Refund)
     }
 }
 
@@ -39,6 +64,8 @@ pub enum Standing {
     Accepted,
     /// The host said that its outcome is unknown.
     Unknown,
+    /// It was refused for good.
+    Refused,
 }
 
 /// A request.
@@ -47,8 +74,12 @@ pub struct Request {
     pub kind: Kind,
     pub user: usize,
     pub standing: Standing,
+    /// The job that it is about, where it is about one.
+    pub target: Option<String>,
     /// The ids that it was told.
     pub jobs: BTreeSet<String>,
+    /// A chat's answer came whole to who asked for it.
+    pub is_whole: bool,
     /// Answers to it that say they are repeated.
     pub replays: u32,
     /// How often it was sent.
@@ -67,7 +98,8 @@ struct Pages {
     /// Jobs that may be canceled: user and id.
     jobs: Vec<(usize, String)>,
     odd: BTreeMap<String, u32>,
-    streams: (u32, u32),
+    /// Calls without a key by the ids that their clients gave them, and whether the answer came whole.
+    free: BTreeMap<String, bool>,
     cancels: u32,
 }
 
@@ -81,21 +113,23 @@ impl Book {
         self.pages().requests.len()
     }
 
-    /// Enter a new request, held by who sends it; returns its key.
-    pub fn begin(&self, kind: Kind, user: usize) -> String {
+    /// Enter a new request, held by who sends it; returns its key too.
+    pub fn begin(&self, kind: Kind, user: usize, target: Option<String>) -> (String, Request) {
         let mut pages = self.pages();
         let key = format!("torture-{}", pages.requests.len());
         let request = Request {
             kind,
             user,
             standing: Standing::Open,
+            target,
             jobs: BTreeSet::new(),
+            is_whole: false,
             replays: 0,
             sent: 0,
             is_held: true,
         };
-        pages.requests.insert(key.clone(), request);
-        key
+        pages.requests.insert(key.clone(), request.clone());
+        (key, request)
     }
 
     /// A request that nobody sends just now and that has this standing; it is held from now on.
@@ -142,10 +176,17 @@ impl Book {
         *self.pages().odd.entry(what).or_default() += 1;
     }
 
-    /// Note a stream without a key, and whether it came whole.
-    pub fn streamed(&self, is_whole: bool) {
-        let streams = &mut self.pages().streams;
-        *(if is_whole { &mut streams.0 } else { &mut streams.1 }) += 1;
+    /// Enter a call without a key; returns the id that its client gives it.
+    pub fn begin_free(&self) -> String {
+        let free = &mut self.pages().free;
+        let id = format!("free-{}", free.len());
+        free.insert(id.clone(), false);
+        id
+    }
+
+    /// The answer of a call without a key came whole.
+    pub fn came_whole(&self, id: String) {
+        self.pages().free.insert(id, true);
     }
 
     /// Note a wish to cancel.
@@ -158,9 +199,14 @@ impl Book {
         self.pages().requests.clone()
     }
 
-    /// Unexpected answers; streams that came whole and that broke; wishes to cancel.
-    pub fn asides(&self) -> (BTreeMap<String, u32>, (u32, u32), u32) {
+    /// Calls without a key, and whether their answers came whole.
+    pub fn free(&self) -> BTreeMap<String, bool> {
+        self.pages().free.clone()
+    }
+
+    /// Unexpected answers; wishes to cancel.
+    pub fn asides(&self) -> (BTreeMap<String, u32>, u32) {
         let pages = self.pages();
-        (pages.odd.clone(), pages.streams, pages.cancels)
+        (pages.odd.clone(), pages.cancels)
     }
 }

@@ -57,6 +57,8 @@ pub(crate) struct Engine {
     mark: Mark,
     /// Number of the last commit.
     committed: AtomicU64,
+    /// Number of the last commit that is known to be on disk.
+    durable: AtomicU64,
     commits: GroupCommit,
     /// Set after a panic of sled: its state in memory can no longer be trusted.
     shut: AtomicBool,
@@ -88,6 +90,7 @@ impl Engine {
                 path: path.to_owned(),
                 file,
                 committed: AtomicU64::new(state.commit),
+                durable: AtomicU64::new(0),
                 commits: GroupCommit::default(),
                 shut: AtomicBool::new(false),
             })
@@ -191,9 +194,22 @@ impl Engine {
                 let committed = self.committed.load(Ordering::Acquire);
                 self.db.flush().map_err(from_sled)?;
                 self.file.sync_data().map_err(unavailable)?;
-                self.mark.advance(committed).map_err(unavailable)
+                self.mark.advance(committed).map_err(unavailable)?;
+                self.durable.fetch_max(committed, Ordering::AcqRel);
+                Ok(())
             })
         })
+    }
+
+    /// Returns when all that was read before this call is on disk: a commit can be read before it is, and what others are told must
+    /// not be taken back by a crash. Costs one look-up where nothing is outstanding.
+    pub(crate) fn settle(&self) -> Result<(), StoreError> {
+        if self.is_settled()? { Ok(()) } else { self.make_durable() }
+    }
+
+    /// Whether all that can be read is on disk. The commit's own row tells its number to whoever can read what it wrote.
+    pub(crate) fn is_settled(&self) -> Result<bool, StoreError> {
+        Ok(self.state()?.commit <= self.durable.load(Ordering::Acquire))
     }
 
     pub(crate) fn schema(&self) -> Result<u32, StoreError> {

@@ -92,7 +92,10 @@ impl DeliveryStore for Store {
     }
 
     fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
-        self.row(Table::Deliveries, &keys::delivery(key))
+        let delivery = self.row(Table::Deliveries, &keys::delivery(key))?;
+        // It is about to be sent.
+        self.engine().settle()?;
+        Ok(delivery)
     }
 
     fn deliveries(

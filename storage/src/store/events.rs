@@ -104,6 +104,7 @@ impl EventStore for Store {
             // One that was swept meanwhile is left out: those behind it show that it is gone.
             events.extend(self.row::<Event>(Table::Events, &key)?);
         }
+        self.engine().settle()?;
         Ok(EventPage { oldest: head.oldest, newest: head.next - 1, events })
     }
 
@@ -122,6 +123,7 @@ impl EventStore for Store {
                 None => page.is_cut = true,
             }
         }
+        self.engine().settle()?;
         Ok(page)
     }
 
@@ -211,4 +213,57 @@ fn forget(txn: &Txn<'_>, event: &Event) -> Result<(), TxnError> {
         return txn.remove(Table::JobEvents, key).map(|_| ());
     }
     write(txn, Table::JobEvents, key, &told)
+}
+
+#[cfg(test)]
+mod tests {
+    use atelier_domain::event::EventKind;
+    use atelier_domain::generation::media::Ticket;
+    use atelier_domain::job::{JobState, StoredRequest};
+    use atelier_domain::money::Bill;
+
+    use super::*;
+
+    fn job() -> Job {
+        let request: StoredRequest = serde_json::from_value(serde_json::json!({
+            "model": "a/one", "task": "image-generation", "prompt": "a cat", "negative_prompt": null, "inputs": [], "count": 1,
+            "size": null, "aspect_ratio": null, "duration_ms": null, "seed": null, "quality": null, "format": null,
+            "background": null, "previews": 0, "end_user": null, "options": "{}",
+        }))
+        .expect("a request");
+        Job {
+            id: JobId::new(),
+            owner: UserId::new(),
+            state: JobState::Queued,
+            request,
+            created: Timestamp(1),
+            started: None,
+            finished: None,
+            deadline: Timestamp(2),
+            progress: None,
+            attempt: 0,
+            charging: false,
+            cancel_requested: false,
+            wake_at: Timestamp(1),
+            ticket: None::<Ticket>,
+            outputs: Vec::new(),
+            usage: Vec::new(),
+            error: None,
+            bill: Bill::default(),
+        }
+    }
+
+    #[test]
+    fn an_event_is_on_disk_before_anybody_reads_it() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = Store::open(folder.path()).expect("opened");
+        let job = job();
+        // Committed, as another writer's is while the disk is busy.
+        let noted = store.engine().write(|txn| note(txn, None, &job, Timestamp(1))).expect("committed");
+        assert_eq!(noted.map(|noted| noted.sequence), Some(1));
+        assert!(!store.engine().is_settled().expect("read"), "it is not durable yet");
+        let page = store.events(job.owner, 0, 10).expect("read");
+        assert_eq!(page.events.iter().map(|event| event.kind).collect::<Vec<_>>(), [EventKind::Queued]);
+        assert!(store.engine().is_settled().expect("read"));
+    }
 }

@@ -41,7 +41,10 @@ impl JobStore for Store {
     }
 
     fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError> {
-        Ok(self.job(id)?.filter(|job| job.owner == owner))
+        let job = self.job(id)?.filter(|job| job.owner == owner);
+        // Its owner is about to be told.
+        self.engine().settle()?;
+        Ok(job)
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
@@ -146,9 +149,10 @@ impl Store {
         let mut jobs = Vec::with_capacity(keys.len());
         for key in keys {
             let id = keys::job_of_owned(&key)?;
-            let job = self.job_of(owner, id)?;
+            let job = self.job(id)?.filter(|job| job.owner == owner);
             jobs.push(job.ok_or_else(|| damaged(table, &key, "its job is gone"))?);
         }
+        self.engine().settle()?;
         Ok(jobs)
     }
 }

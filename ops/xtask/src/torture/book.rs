@@ -101,6 +101,7 @@ struct Pages {
     /// Calls without a key by the ids that their clients gave them, and whether the answer came whole.
     free: BTreeMap<String, bool>,
     cancels: u32,
+    unpaid: u32,
 }
 
 impl Book {
@@ -194,6 +195,11 @@ impl Book {
         self.pages().cancels += 1;
     }
 
+    /// Note a refusal for lack of credits.
+    pub fn unpaid(&self) {
+        self.pages().unpaid += 1;
+    }
+
     /// All requests by key.
     pub fn requests(&self) -> BTreeMap<String, Request> {
         self.pages().requests.clone()
@@ -204,9 +210,9 @@ impl Book {
         self.pages().free.clone()
     }
 
-    /// Unexpected answers; wishes to cancel.
-    pub fn asides(&self) -> (BTreeMap<String, u32>, u32) {
+    /// Unexpected answers; wishes to cancel; refusals for lack of credits.
+    pub fn asides(&self) -> (BTreeMap<String, u32>, u32, u32) {
         let pages = self.pages();
-        (pages.odd.clone(), pages.cancels)
+        (pages.odd.clone(), pages.cancels, pages.unpaid)
     }
 }

@@ -37,6 +37,8 @@ pub struct Seen {
     free: BTreeMap<String, bool>,
     odd: BTreeMap<String, u32>,
     cancels: u32,
+    /// Refusals for lack of credits.
+    unpaid: u32,
     jobs: Vec<Job>,
     bill: Bill,
     listed_unknown: BTreeSet<String>,
@@ -77,13 +79,14 @@ impl Seen {
         }
         let admin: Vec<Job> =
             pages(&client, site.key(), "/api/v1/admin/generations?error=outcome_unknown&limit=100")?;
-        let (odd, cancels) = book.asides();
+        let (odd, cancels, unpaid) = book.asides();
         Ok(Self {
             users: users.to_vec(),
             requests: book.requests(),
             free: book.free(),
             odd,
             cancels,
+            unpaid,
             bill: Bill::read(site)?,
             listed_unknown: admin.into_iter().map(|job| job.id).collect(),
             counted_unknown: matches!(site.metrics(), Sent::Answered { status: 200, .. }),
@@ -109,13 +112,14 @@ impl Seen {
     pub fn check(&self) -> Result<()> {
         let of = |kind: Kind| self.requests.values().filter(move |request| request.kind == kind).count();
         println!(
-            "load: {} requests with keys ({}), sent {} times; {} calls without, {} of which came whole; {} wishes to cancel",
+            "load: {} requests with keys ({}), sent {} times; {} calls without, {} of which came whole; {} wishes to cancel; {} refused for lack of credits",
             self.requests.len(),
             Kind::ALL.map(|kind| format!("{} {kind:?}", of(kind))).join(", "),
             self.requests.values().map(|request| request.sent).sum::<u32>(),
             self.free.len(),
             self.free.values().filter(|is_whole| **is_whole).count(),
             self.cancels,
+            self.unpaid,
         );
         println!("providers' faults: {:?}", self.bill.by_fault);
         let verdicts = [

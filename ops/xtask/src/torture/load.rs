@@ -123,6 +123,9 @@ impl Load {
         if let Some(odd) = told.odd {
             self.book.odd(odd);
         }
+        if told.is_unpaid {
+            self.book.unpaid();
+        }
         self.book.end(key, |request| {
             request.sent += 1;
             let Some(standing) = told.standing else { return };

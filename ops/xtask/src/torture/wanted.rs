@@ -61,6 +61,8 @@ pub struct Told {
     pub is_replayed: bool,
     /// A chat's answer came to its end.
     pub is_whole: bool,
+    /// It was refused for lack of credits.
+    pub is_unpaid: bool,
     /// It is none that anybody expects.
     pub odd: Option<String>,
 }
@@ -94,7 +96,7 @@ pub fn told(kind: Kind, is_poor: bool, sent: Sent) -> Told {
         (Kind::Refund, 409) if code == "refund_too_large" => is(Standing::Refused),
         (_, 409) if code == "idempotency_key_in_use" => Told::default(),
         // More credits are on their way.
-        (_, 402) if is_poor => Told::default(),
+        (_, 402) if is_poor => Told { is_unpaid: true, ..Told::default() },
         // Too many jobs, a provider that is not known yet or has enough for now: later.
         (_, 429 | 503) => Told::default(),
         _ => {

@@ -114,16 +114,17 @@ impl Seen {
         let unpaid = succeeded.iter().filter(|job| charges(job) != 1);
         let mut wrong: Vec<_> =
             unpaid.map(|job| format!("{} succeeded with {} charges", job.id, charges(job))).collect();
-        let mut codes = BTreeMap::<&str, usize>::new();
+        let (mut codes, mut lost) = (BTreeMap::<&str, usize>::new(), 0);
         for job in &self.jobs {
             let Some(error) = job.error.as_ref().filter(|_| !job.is_unknown()) else { continue };
             *codes.entry(&error.code).or_default() += 1;
+            lost += charges(job);
             if !self.bill.faults.contains_key(&job.request_id()) {
                 wrong.push(format!("{} on {} failed: {}: {}", job.id, job.model, error.code, error.message));
             }
         }
         let figures = format!(
-            "{} succeeded with one charge each; failed as their providers did: {codes:?}",
+            "{} succeeded with one charge each; failed as their providers did: {codes:?}, {lost} of them after a charge",
             succeeded.len()
         );
         Verdict::new("what nobody interrupted, canceled or failed succeeded", figures, wrong)

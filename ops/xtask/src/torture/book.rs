@@ -84,6 +84,8 @@ pub struct Request {
     pub replays: u32,
     /// How often it was sent.
     pub sent: u32,
+    /// The status of its last answer.
+    pub last: Option<u16>,
     /// Somebody sends it just now.
     pub is_held: bool,
 }
@@ -127,6 +129,7 @@ impl Book {
             is_whole: false,
             replays: 0,
             sent: 0,
+            last: None,
             is_held: true,
         };
         pages.requests.insert(key.clone(), request.clone());
@@ -162,6 +165,13 @@ impl Book {
     /// Requests whose standing is open.
     pub fn open(&self) -> usize {
         self.pages().requests.values().filter(|request| request.standing == Standing::Open).count()
+    }
+
+    /// The requests whose standing is open, for people.
+    pub fn told(&self) -> String {
+        let pages = self.pages();
+        let open = pages.requests.iter().filter(|(_, request)| request.standing == Standing::Open);
+        open.map(|(key, request)| format!("{key} {request:?}")).collect::<Vec<_>>().join("; ")
     }
 
     /// A job of anybody's.

@@ -14,6 +14,7 @@ use anyhow::{Result, ensure};
 use super::{
     book::{Book, Kind, Request, Standing},
     client::{Client, Name, Sent},
+    evidence::{Job, pages},
     random::Random,
     setup::User,
     wanted::{chat, told, wanted},
@@ -81,7 +82,8 @@ impl Load {
     /// Send what has no answer until it has one.
     pub fn settle(mut self, deadline: Instant) -> Result<()> {
         while self.book.open() > 0 {
-            ensure!(Instant::now() < deadline, "{} requests got no answer in time", self.book.open());
+            let open = self.book.open();
+            ensure!(Instant::now() < deadline, "{open} requests got no answer in time: {}", self.book.told());
             self.repeat(Standing::Open);
             thread::sleep(Duration::from_millis(5));
         }
@@ -119,7 +121,10 @@ impl Load {
         let user = &self.users[request.user];
         let sent = self.client.post(&path, &user.key, Name::Key(key), &body);
         let is_up = sent.is_up();
-        let told = told(request.kind, user.is_poor, sent);
+        let mut told = told(request.kind, user.is_poor, sent);
+        if told.may_be_final && self.has_failed(user, key) {
+            told.standing = Some(Standing::Accepted);
+        }
         if let Some(odd) = told.odd {
             self.book.odd(odd);
         }
@@ -128,6 +133,7 @@ impl Load {
         }
         self.book.end(key, |request| {
             request.sent += 1;
+            request.last = told.status;
             let Some(standing) = told.standing else { return };
             request.replays += u32::from(told.is_replayed);
             request.is_whole |= told.is_whole;
@@ -140,6 +146,13 @@ impl Load {
             request.jobs.extend(told.job);
         });
         is_up
+    }
+
+    /// Whether a request became a job that failed.
+    fn has_failed(&self, user: &User, key: &str) -> bool {
+        let jobs: Vec<Job> =
+            pages(&self.client, &user.key, "/api/v1/generations?limit=100").unwrap_or_default();
+        jobs.iter().any(|job| job.prompt.as_deref() == Some(key) && job.state == "failed")
     }
 
     fn cancel(&mut self) -> bool {

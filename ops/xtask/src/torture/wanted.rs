@@ -57,12 +57,16 @@ pub fn chat(key: &str, stream: bool) -> (String, Value) {
 pub struct Told {
     /// As it is if the request is to be sent again.
     pub standing: Option<Standing>,
+    /// Of the answer.
+    pub status: Option<u16>,
     pub job: Option<String>,
     pub is_replayed: bool,
     /// A chat's answer came to its end.
     pub is_whole: bool,
     /// It was refused for lack of credits.
     pub is_unpaid: bool,
+    /// The provider's refusal: that of its job, which is its answer, or one before there was a job.
+    pub may_be_final: bool,
     /// It is none that anybody expects.
     pub odd: Option<String>,
 }
@@ -70,7 +74,11 @@ pub struct Told {
 /// Reads an answer.
 pub fn told(kind: Kind, is_poor: bool, sent: Sent) -> Told {
     let Sent::Answered { status, is_replayed, body } = sent else { return Told::default() };
-    let code = code(&body);
+    Told { status: Some(status), ..read(kind, is_poor, status, is_replayed, &body) }
+}
+
+fn read(kind: Kind, is_poor: bool, status: u16, is_replayed: bool, body: &[u8]) -> Told {
+    let code = code(body);
     let is = |standing| Told { standing: Some(standing), is_replayed, ..Told::default() };
     let is_whole = match kind {
         Kind::Chat => body.ends_with(b"data: [DONE]\n\n"),
@@ -83,13 +91,17 @@ pub fn told(kind: Kind, is_poor: bool, sent: Sent) -> Told {
         // The provider broke it off; it is not asked twice.
         (Kind::Chat | Kind::Plain, 502 | 504) => is(Standing::Accepted),
         (Kind::Called | Kind::Polled | Kind::Steady, 202) => {
-            let job: Value = serde_json::from_slice(&body).unwrap_or_default();
+            let job: Value = serde_json::from_slice(body).unwrap_or_default();
             Told { job: job["id"].as_str().map(str::to_owned), ..is(Standing::Accepted) }
         }
         (Kind::Image, 200) => is(Standing::Accepted),
         // Its job failed, or was interrupted: that is its answer too.
         (Kind::Image, 502 | 504) => is(Standing::Accepted),
-        (Kind::Image, 429 | 503) if is_replayed && code.starts_with("provider_") => is(Standing::Accepted),
+        (Kind::Image, 429 | 503) if code.starts_with("provider_") => {
+            Told { may_be_final: true, ..Told::default() }
+        }
+        // The provider failed in a way that may have cost: that answer stands.
+        (_, 429 | 503) if is_replayed => is(Standing::Accepted),
         (Kind::Image, 409) if code == "canceled" => is(Standing::Accepted),
         (Kind::Grant, 201) | (Kind::Refund, 200) => is(Standing::Accepted),
         // The job has not ended, was not charged, or has nothing left of its charge.
@@ -100,7 +112,7 @@ pub fn told(kind: Kind, is_poor: bool, sent: Sent) -> Told {
         // Too many jobs, a provider that is not known yet or has enough for now: later.
         (_, 429 | 503) => Told::default(),
         _ => {
-            let text: String = String::from_utf8_lossy(&body).chars().take(300).collect();
+            let text: String = String::from_utf8_lossy(body).chars().take(300).collect();
             Told { odd: Some(format!("{kind:?} answered {status}: {text}")), ..Told::default() }
         }
     }

@@ -139,6 +139,7 @@ macro_rules! store_contract {
             concurrent_allowances_never_overspend
             a_call_that_costs_nothing_needs_no_allowance
             a_probe_is_nobodys_call
+            old_usage_is_forgotten_so_much_at_a_time_and_its_sums_stay
         );
     };
 }

@@ -32,6 +32,7 @@ pub use running::Running;
 
 use crate::config::{Config, Local};
 use crate::http::route;
+use crate::http::sharing::Sharing;
 use crate::key_file::KeyFile;
 use crate::local::{INSTANCE, LocalProvider};
 use crate::metrics::Metrics;
@@ -49,6 +50,7 @@ pub struct App {
     pub generations: Generations,
     pub jobs: Jobs,
     pub idempotency: Idempotency,
+    pub sharing: Arc<Sharing>,
     pub files: Files,
     pub links: Links,
     pub ledger: Arc<Ledger>,
@@ -184,6 +186,7 @@ impl App {
             generations: Generations::new(registry.clone(), ledger.clone(), budget),
             jobs,
             idempotency,
+            sharing: Arc::default(),
             files,
             links,
             ledger,

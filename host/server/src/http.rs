@@ -33,6 +33,7 @@ mod prefix;
 mod query;
 mod responses;
 pub mod route;
+pub mod sharing;
 mod sse;
 mod usage;
 mod users;

@@ -40,6 +40,7 @@ pub struct Metrics {
     registry: Registry,
     routes: Vec<RouteMetrics>,
     unrouted: IntCounterVec,
+    shared: IntCounter,
     refused: [IntCounter; Class::ALL.len()],
     calls: CallMetrics,
     catalogues: IntCounterVec,
@@ -161,6 +162,11 @@ impl Metrics {
         registry.register(Box::new(build))?;
         registry.register(Box::new(connections.open.clone()))?;
         registry.register(Box::new(connections.refused.clone()))?;
+        let shared = IntCounter::new(
+            "atelier_requests_shared_total",
+            "Requests that waited for the answer to an identical one.",
+        )?;
+        registry.register(Box::new(shared.clone()))?;
         registry.register(Box::new(process::Process::new()?))?;
         let routes = table.iter().map(|route| {
             let labels = [route.method.as_str(), route.path];
@@ -192,6 +198,7 @@ impl Metrics {
         Ok(Self {
             routes: routes.collect(),
             unrouted: counter("atelier_unrouted_requests_total", "Requests to no route.", &["status"])?,
+            shared,
             refused: Class::ALL.map(|class| refused.with_label_values(&[class.as_str()])),
             calls,
             catalogues: counter(
@@ -280,6 +287,11 @@ impl Metrics {
     /// A request was refused by a limit of ours.
     pub(crate) fn refused(&self, class: Class) {
         self.refused[class as usize].inc();
+    }
+
+    /// A request waits for the answer to an identical one.
+    pub(crate) fn shared(&self) {
+        self.shared.inc();
     }
 
     /// The text format of Prometheus.

@@ -30,6 +30,8 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
+#[path = "routes/sharing.rs"]
+mod sharing;
 #[path = "routes/table.rs"]
 mod table;
 #[path = "routes/unread.rs"]

@@ -4,6 +4,7 @@ mod charge;
 mod jobs;
 mod live;
 mod purse;
+mod retention;
 mod sent;
 mod unrecorded;
 
@@ -13,6 +14,7 @@ pub(crate) use live::Admission;
 pub(crate) use sent::Sent;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::account::{Principal, Role, Scope};
 use atelier_domain::id::{EntryId, JobId, KeyId, UsageId, UserId};
@@ -51,6 +53,8 @@ pub struct LedgerSettings {
     pub call_hold: MicroCredits,
     /// Set aside at once for a key's live calls, if there is as much.
     pub allowance: MicroCredits,
+    /// How long single usage records are kept. Sums are kept for good.
+    pub usage_kept_for: Duration,
 }
 
 impl Default for LedgerSettings {
@@ -62,6 +66,7 @@ impl Default for LedgerSettings {
             job_hold: amount(1_000_000),
             call_hold: amount(100_000),
             allowance: amount(100_000),
+            usage_kept_for: Duration::from_secs(90 * 24 * 60 * 60),
         }
     }
 }

@@ -4,9 +4,10 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atelier_domain::id::{EntryId, KeyId};
+use atelier_domain::id::{EntryId, KeyId, UsageId};
 use atelier_domain::money::{BudgetLimits, Dimension, MicroCredits, Periods, Refusal, Subject, TotalsQuery};
 use atelier_domain::store::StoreError;
+use atelier_domain::time::Timestamp;
 
 use super::ledger::steps::{Books, NOW, amount, grant, job_for, submit, used, user, wanted};
 
@@ -125,7 +126,7 @@ pub fn a_call_that_costs_nothing_needs_no_allowance(books: &dyn Books) {
     let mut free = used(&wanted(alice, key, 1, 1), 0);
     free.allowance = None;
     books.record(&free).expect("recorded");
-    free.record.id = atelier_domain::id::UsageId::new();
+    free.record.id = UsageId::new();
     free.record.cost = None;
     books.record(&free).expect("recorded");
     assert_eq!(books.fold().expect("folded").calls, 2);
@@ -148,5 +149,37 @@ pub fn a_probe_is_nobodys_call(books: &dyn Books) {
     books.probe().expect("it works");
     assert_eq!(books.fold().expect("folded").calls, 0);
     assert_eq!(books.return_allowance(taken.id).expect("returned"), amount(35));
+    assert_clean(books);
+}
+
+pub fn old_usage_is_forgotten_so_much_at_a_time_and_its_sums_stay(books: &dyn Books) {
+    let users = [user(books), user(books), user(books)];
+    let count = |owner| books.usage(owner, None, 1_000).expect("read").len();
+    for (n, owner) in users.into_iter().enumerate() {
+        // Of the third user everything is old.
+        let made = |call: u64| Timestamp(if n == 2 { call } else { 1_000 + call });
+        for call in 0..300 {
+            let mut free = used(&wanted(owner, KeyId::new(), 1, 1), 0);
+            free.allowance = None;
+            free.record.id = UsageId::derived(made(call), &[&call.to_be_bytes(), owner.as_bytes()]);
+            books.record(&free).expect("recorded");
+        }
+    }
+    books.fold().expect("folded");
+    assert_eq!(books.sweep_usage(Timestamp(0), 10_000).expect("swept"), 0, "nothing is older than the first");
+    assert_eq!(books.sweep_usage(Timestamp(1_100), 270).expect("swept"), 270, "no more than was asked for");
+    assert_eq!(books.sweep_usage(Timestamp(1_100), 10_000).expect("swept"), 500 - 270);
+    assert_eq!(users.map(count), [200, 200, 0]);
+    let oldest = books.usage(users[0], None, 1_000).expect("read").pop().expect("a record");
+    assert_eq!(oldest.id.made(), Timestamp(1_100), "what is as old as the bound stays");
+    assert_eq!(books.sweep_usage(Timestamp(1_100), 10_000).expect("swept"), 0);
+    let day = NOW.day();
+    for owner in users {
+        let query =
+            TotalsQuery { user: Some(owner), by: Dimension::Day, first_day: day, last_day: day, after: None };
+        let sums = books.totals(&query, 10).expect("read");
+        assert_eq!(sums.iter().map(|(_, sum)| sum.calls).sum::<u64>(), 300, "sums are kept");
+    }
+    assert_eq!(books.sweep_usage(Timestamp(u64::MAX), 10_000).expect("swept"), 400, "the far end of time");
     assert_clean(books);
 }

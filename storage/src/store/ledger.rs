@@ -4,6 +4,7 @@ mod audit;
 mod books;
 mod jobs;
 mod live;
+mod retention;
 mod sums;
 
 use std::ops::Bound;
@@ -16,6 +17,7 @@ use atelier_domain::money::{
     UsageRecord,
 };
 use atelier_domain::store::{Audit, LedgerStore, StoreError};
+use atelier_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::Store;
@@ -177,6 +179,10 @@ impl LedgerStore for Store {
         let back = live::give_back(self.engine(), id)?;
         self.engine().make_durable()?;
         Ok(back)
+    }
+
+    fn sweep_usage(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError> {
+        retention::sweep(self.engine(), before, limit)
     }
 
     fn audit(&self) -> Result<Audit, StoreError> {

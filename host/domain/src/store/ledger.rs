@@ -9,6 +9,7 @@ use crate::money::{
     AllowanceWanted, Balance, BudgetLimits, Entry, Folded, Grant, Hold, LiveUse, MicroCredits, Periods,
     Refund, Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
 };
+use crate::time::Timestamp;
 
 /// What the books say as a whole.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -96,6 +97,10 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// Folds, then gives back what is left of an allowance, durably; nothing if it is not there. No call may use it any more. Opening the
     /// store does this with all of them.
     fn return_allowance(&self, id: EntryId) -> Result<MicroCredits, StoreError>;
+
+    /// Forgets the records of calls and jobs that ended before a time, of all users, `limit` at most; gives how many. What was added up
+    /// of them stays. Recorded, not durable.
+    fn sweep_usage(&self, before: Timestamp, limit: usize) -> Result<usize, StoreError>;
 
     /// Adds all books up. Reads all of them: for operators and tests.
     fn audit(&self) -> Result<Audit, StoreError>;

@@ -83,6 +83,7 @@ impl Running {
         };
         let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
+        let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
         let tasks = vec![
@@ -95,6 +96,7 @@ impl Running {
             tokio::spawn(async move { webhooks.run(telling).await }),
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
+            tokio::spawn(async move { usage.run_sweeps(pruning).await }),
         ];
         let accounting = tokio::spawn(accounting);
         tracing::info!(%address, %admin_address, "listening");

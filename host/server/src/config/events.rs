@@ -8,7 +8,7 @@ use atelier_service::callbacks::Network;
 
 use super::Section;
 
-const DAY: Duration = Duration::from_secs(86_400);
+pub(super) const DAY: Duration = Duration::from_secs(86_400);
 
 /// Events of jobs.
 #[derive(Clone, Copy, Debug)]

@@ -1,12 +1,14 @@
 //! `[money]` and `[[price]]`.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::money::{MicroCredits, ModelPrice, PriceBook, PriceLine, PriceSnapshot};
 use atelier_service::ledger::{Accounting, LedgerSettings};
 use figment::value::Value;
 
 use super::Section;
+use super::events::DAY;
 
 /// Meters in one price.
 const LINES_MAX: usize = 64;
@@ -18,6 +20,7 @@ pub struct Money {
     job_hold: MicroCredits,
     call_hold: MicroCredits,
     allowance: MicroCredits,
+    usage_kept_for: Duration,
 }
 
 impl Money {
@@ -36,12 +39,13 @@ impl Money {
             let found = section.number(key, usual.get(), 1..=MicroCredits::MAX.get());
             MicroCredits::new(found).unwrap_or(usual)
         };
-        Self {
-            accounting,
-            job_hold: amount("job_hold", usual.job_hold),
-            call_hold: amount("call_hold", usual.call_hold),
-            allowance: amount("allowance", usual.allowance),
-        }
+        let (job_hold, call_hold, allowance) = (
+            amount("job_hold", usual.job_hold),
+            amount("call_hold", usual.call_hold),
+            amount("allowance", usual.allowance),
+        );
+        let usage_kept_for = DAY * section.number("usage_days", 90, 1..=3650) as u32;
+        Self { accounting, job_hold, call_hold, allowance, usage_kept_for }
     }
 
     /// With the prices. Credits that nothing could be bought with are a mistake.
@@ -59,8 +63,8 @@ impl Money {
                  for instance model = \"local/*\" with free = true",
             );
         }
-        let Self { accounting, job_hold, call_hold, allowance } = self;
-        LedgerSettings { accounting, prices: book, job_hold, call_hold, allowance }
+        let Self { accounting, job_hold, call_hold, allowance, usage_kept_for } = self;
+        LedgerSettings { accounting, prices: book, job_hold, call_hold, allowance, usage_kept_for }
     }
 }
 

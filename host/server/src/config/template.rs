@@ -56,6 +56,7 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
                         # afterwards what it used
 # call_hold = 100000    # the same for a live call
 # allowance = 100000    # set aside at once for a key's live calls, so that few of them wait for the disk
+# usage_days = 90       # how long single calls are listed by GET /api/v1/usage; sums by day are kept for good
 # Prices are for a million units of a meter, rounded up once for each line of usage. The best match wins: a model's own
 # before "openai/gpt-4o*" before "openai/*" before "*".
 # [[price]]

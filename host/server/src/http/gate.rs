@@ -15,7 +15,7 @@ use http::{HeaderMap, StatusCode, Uri};
 
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Route};
-use super::{ApiError, Dialect, idempotency};
+use super::{ApiError, Dialect, idempotency, sharing};
 use crate::app::App;
 
 /// A request may come back to this host once: an instance may point at the host's own API.
@@ -88,6 +88,8 @@ where
             let request_max = app.config.server.request_max;
             let answered = if idempotency::wants_key(&call) {
                 tokio::time::timeout(request_max, Box::pin(idempotency::answer(call, handler))).await
+            } else if sharing::is_wanted(&call) {
+                tokio::time::timeout(request_max, Box::pin(sharing::answer(call, handler))).await
             } else {
                 tokio::time::timeout(request_max, handler(call)).await
             };

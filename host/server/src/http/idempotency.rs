@@ -5,7 +5,7 @@
 //! follows the payment APIs (Stripe, Adyen): a success always; a failure where something was created or may have been paid for;
 //! nothing where the request was refused before, so that the same key may be tried again.
 
-mod payload;
+pub(super) mod payload;
 mod recording;
 
 use atelier_domain::idempotency::KeptAnswer;

@@ -102,6 +102,24 @@ pub fn last(store: &Store, caller: &Caller) -> UsageRecord {
 }
 
 #[tokio::test]
+async fn usage_is_listed_as_long_as_the_operator_says() {
+    let (_folder, store, _) = stores();
+    let provider = Scripted::new([]);
+    *provider.chat.lock().expect("no panic") = answer(Some([6, 2]));
+    let kept = |usage_kept_for| LedgerSettings { usage_kept_for, ..settings() };
+    let alice = rich(&store, 5_000).await;
+    let desk_of_a_day = desk(&store, &provider, kept(Duration::from_secs(86_400))).await;
+    desk_of_a_day.whole(&alice).await.expect("answered");
+    store.fold().expect("folded");
+    assert_eq!(desk_of_a_day.ledger.sweep_usage().await.expect("swept"), 0, "it is from today");
+    let forgetful = desk(&store, &provider, kept(Duration::ZERO)).await;
+    while forgetful.ledger.sweep_usage().await.expect("swept") == 0 {
+        tokio::task::yield_now().await;
+    }
+    assert!(store.usage(alice.user(), None, 10).expect("read").is_empty());
+}
+
+#[tokio::test]
 async fn a_live_call_is_charged_what_it_used_and_the_allowance_comes_back() {
     let (_folder, store, _) = stores();
     let provider = Scripted::new([]);

@@ -10,7 +10,7 @@ use crate::http::ApiError;
 const INLINE_BYTES_MAX: usize = 64 * 1024;
 
 /// Digest of a request's method, path and query, kind of content and body.
-pub(super) async fn digest(parts: &Parts, body: Bytes) -> Result<String, ApiError> {
+pub(in crate::http) async fn digest(parts: &Parts, body: Bytes) -> Result<String, ApiError> {
     let mut hasher = blake3::Hasher::new_derive_key("atelier 2026-11 idempotency payload v1");
     let content_type = parts.headers.get(CONTENT_TYPE).and_then(|value| value.to_str().ok()).unwrap_or("");
     let kind = content_type.split(';').next().unwrap_or("").trim().to_ascii_lowercase();

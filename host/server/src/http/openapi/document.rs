@@ -17,8 +17,8 @@ use utoipa::openapi::{
 
 use super::refusal;
 use super::{Operation, Tag};
-use crate::http::Dialect;
 use crate::http::route::{Access, Route, table};
+use crate::http::{Dialect, sharing};
 
 const ABOUT: &str = "\
 One API for text, images, video, speech, transcripts and embeddings from any provider, and from models on the server itself.
@@ -131,6 +131,9 @@ fn add(paths: &mut Paths, route: &Route, operation: Operation) {
     }
     if route.idempotency.takes_key() {
         built = built.parameter(super::operation::idempotency_key());
+    }
+    if sharing::is_possible(route) {
+        built = built.parameter(super::operation::share());
     }
     for (status, answer) in operation.answers {
         let id = HeaderBuilder::new()

@@ -11,6 +11,8 @@ use utoipa::openapi::response::ResponseBuilder;
 use utoipa::openapi::schema::{AdditionalProperties, ObjectBuilder, Type};
 use utoipa::openapi::{Ref, RefOr, Required, Schema};
 
+use crate::http::sharing;
+
 /// A chapter of the reference, in its order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Tag {
@@ -271,6 +273,14 @@ impl Operation {
     }
 }
 
+/// The header that operations take whose answers can be shared.
+pub(super) fn share() -> Parameter {
+    const ABOUT: &str = "`identical`: a request that says the same with the same key while this one is handled gets this one's answer, marked \
+        `Atelier-Shared: true`, instead of one of its own, and only one is paid for. Not for streams, nor beside an Idempotency-Key.";
+    let schema = ObjectBuilder::new().schema_type(Type::String).enum_values(Some([sharing::IDENTICAL]));
+    header("Atelier-Share", schema.build(), ABOUT)
+}
+
 /// The header that every operation takes which creates or costs.
 pub(super) fn idempotency_key() -> Parameter {
     const ABOUT: &str = "Makes the request safe to repeat for 24 hours: the same key with the same request has one effect, and its answer comes \
@@ -280,10 +290,11 @@ pub(super) fn idempotency_key() -> Parameter {
         .min_length(Some(1))
         .max_length(Some(255))
         .pattern(Some("^[\\x21-\\x7e]+$"));
-    parameter("Idempotency-Key", key.build(), ABOUT)
-        .parameter_in(ParameterIn::Header)
-        .required(Required::False)
-        .build()
+    header("Idempotency-Key", key.build(), ABOUT)
+}
+
+fn header(name: &str, schema: impl Into<RefOr<Schema>>, about: &str) -> Parameter {
+    parameter(name, schema, about).parameter_in(ParameterIn::Header).required(Required::False).build()
 }
 
 fn parameter(name: &str, schema: impl Into<RefOr<Schema>>, about: &str) -> ParameterBuilder {

@@ -218,7 +218,7 @@ async fn nobody_but_an_administrator_is_given_a_backup() {
 }
 
 #[tokio::test]
-async fn a_killed_backup_leaves_no_file_that_looks_like_one() {
+async fn a_killed_backup_or_restore_leaves_nothing_that_looks_like_one() {
     let installed = Installed::new();
     let server = installed.serve();
     server.upload(vec![b'x'; 60_000_000]).await;
@@ -248,6 +248,21 @@ async fn a_killed_backup_leaves_no_file_that_looks_like_one() {
     }
     let check = Command::new(env!("CARGO_BIN_EXE_atelier")).arg("restore").arg(&file).arg("--check").output();
     assert!(check.expect("it runs").status.success());
+    // A restore that is killed leaves nothing under its folder's name, and the next begins anew.
+    let (into, aside) = (installed.path("restored"), installed.path(".restored.restoring"));
+    let restore = || {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
+        command.arg("restore").arg(&file).arg("--into").arg(&into);
+        command
+    };
+    let mut child = restore().spawn().expect("it starts");
+    while !aside.exists() && child.try_wait().expect("asked").is_none() {
+        std::thread::yield_now();
+    }
+    child.kill().expect("killed");
+    assert!(!child.wait().expect("waited").success() && !into.exists());
+    assert!(restore().status().expect("it runs").success());
+    assert!(into.join("atelier.toml").exists() && !aside.exists());
 }
 
 #[test]

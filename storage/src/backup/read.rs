@@ -297,7 +297,7 @@ fn file(entry: &mut impl Read, name: &str, staging: Option<&Staging>) -> Result<
             }
             staging.map(|staging| staging.root.join(path))
         }
-        (None, staging) if name == JOURNAL => staging.map(|staging| staging.data.join("store").join(JOURNAL)),
+        (None, staging) if is_journal(name) => staging.map(|staging| staging.data.join("store").join(name)),
         (None, _) => {
             return Err(BackupError::Newer(format!(
                 "{name} is not known to this program: restore with a newer one"

@@ -62,7 +62,7 @@ fn adopt_older(parent: &Path) -> io::Result<()> {
     };
     match bytes.split_first_chunk::<8>() {
         Some((MAGIC, number)) if number.len() == 8 => {
-            let generation = number.iter().fold(0, |number, byte| number << 8 | u64::from(*byte));
+            let generation = number.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
             std::fs::rename(&older, path(parent, generation))?;
         }
         // It was being made, and had no record yet.

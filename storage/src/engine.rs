@@ -10,6 +10,7 @@
 //! - sled panics on some damage: every call is guarded, and after a panic the engine stays shut.
 
 mod checks;
+mod errors;
 mod filling;
 mod group_commit;
 mod state;
@@ -30,15 +31,17 @@ use sled::transaction::{ConflictableTransactionError, TransactionError, Transact
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::folder;
 use crate::mark::{Mark, Reached};
-use crate::room::{ROWS_RESERVE_BYTES, Room, is_full};
+use crate::room::{ROWS_RESERVE_BYTES, Room};
 use crate::schema::{self, Table};
 pub use checks::Check;
 use checks::Checks;
 pub(crate) use checks::is_in_doubt;
+pub(crate) use errors::unavailable;
+use errors::{from_panic, from_sled, guard, no_trees};
 pub(crate) use filling::Filling;
 use group_commit::GroupCommit;
+use state::Found;
 pub(crate) use state::State;
-use state::{Found, Sums};
 use txn::Stored;
 pub(crate) use txn::{Txn, TxnError};
 use walk::Walk;
@@ -262,21 +265,6 @@ impl Engine {
         self.make_durable()
     }
 
-    /// Reads the tables that are as large as what is open, and compares with their sums.
-    pub(crate) fn verify_open_work(&self) -> Result<(), StoreError> {
-        let committed = self.state()?.sums.group(schema::OPEN_WORK);
-        let found = self.guarded(|| self.sums_of(&Table::OPEN_WORK))?.group(schema::OPEN_WORK);
-        if found == committed {
-            return Ok(());
-        }
-        let error = StoreError::Damaged(format!(
-            "open jobs, holds, allowances and plugins are {} rows where {} were committed, or their contents differ: restore the newest backup",
-            found.rows, committed.rows
-        ));
-        self.checks.found_damage(&error);
-        Err(error)
-    }
-
     /// The number of the last commit.
     pub(crate) fn commit(&self) -> u64 {
         self.committed.load(Ordering::Acquire)
@@ -285,22 +273,6 @@ impl Engine {
     /// Rows in all tables.
     pub(crate) fn rows(&self) -> Result<u64, StoreError> {
         Ok(self.state()?.sums.rows())
-    }
-
-    /// How the last reading of all rows ended, and how many were read since it began.
-    pub(crate) fn check(&self) -> (Check, u64) {
-        (self.checks.last(), self.checks.read())
-    }
-
-    fn sums_of(&self, tables: &[Table]) -> Result<Sums, StoreError> {
-        let mut sums = Sums::default();
-        for table in tables {
-            for row in self.tree(*table).iter() {
-                let (key, value) = row.map_err(from_sled)?;
-                sums.add(*table, &key, &value);
-            }
-        }
-        Ok(sums)
     }
 
     /// Writes a state as it is, durably.
@@ -409,51 +381,6 @@ fn read_state(meta: &sled::Tree) -> Result<Found, StoreError> {
         schema::check(u32::from_be_bytes(*found))?;
     }
     Found::parse(&bytes)
-}
-
-fn guard<T>(body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)))
-}
-
-fn from_panic(panic: &(dyn std::any::Any + Send)) -> StoreError {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    StoreError::Damaged(format!("the database engine stopped: {}", text.unwrap_or("it gave no reason")))
-}
-
-fn from_sled(error: sled::Error) -> StoreError {
-    match error {
-        sled::Error::Corruption { at, .. } => {
-            StoreError::Damaged(format!("unreadable at {at:?}: restore the newest backup"))
-        }
-        // A page lies where the file has ended, or is none.
-        sled::Error::Io(error)
-            if matches!(
-                error.kind(),
-                std::io::ErrorKind::UnexpectedEof | std::io::ErrorKind::InvalidData
-            ) =>
-        {
-            StoreError::Damaged(format!("its file is cut or changed ({error}): restore the newest backup"))
-        }
-        sled::Error::Io(error) => unavailable(error),
-        sled::Error::Unsupported(why) => StoreError::Unavailable(why),
-        sled::Error::ReportableBug(why) => StoreError::Damaged(why),
-        sled::Error::CollectionNotFound(name) => {
-            StoreError::Damaged(format!("table {} is gone", String::from_utf8_lossy(&name)))
-        }
-    }
-}
-
-fn no_trees() -> StoreError {
-    StoreError::Damaged("the database has no tables".to_owned())
-}
-
-pub(crate) fn unavailable(error: std::io::Error) -> StoreError {
-    if is_full(&error) {
-        StoreError::Full(error.to_string())
-    } else {
-        StoreError::Unavailable(error.to_string())
-    }
 }
 
 #[cfg(test)]

@@ -7,9 +7,11 @@ use std::time::{Duration, SystemTime};
 
 use atelier_domain::store::StoreError;
 
+use super::state::Sums;
 use super::walk::{Change, Walker};
-use super::{Engine, State};
+use super::{Engine, State, from_sled};
 use crate::folder;
+use crate::schema::{self, Table};
 
 /// A file beside the database that tells what was found: the next opening then reads every row before anything is given out.
 const NAME: &str = "damage";
@@ -132,5 +134,36 @@ impl Engine {
             self.checks.found_whole(state);
         }
         Ok(state)
+    }
+
+    /// Reads the tables that are as large as what is open, and compares with their sums.
+    pub(crate) fn verify_open_work(&self) -> Result<(), StoreError> {
+        let committed = self.state()?.sums.group(schema::OPEN_WORK);
+        let found = self.guarded(|| self.sums_of(&Table::OPEN_WORK))?.group(schema::OPEN_WORK);
+        if found == committed {
+            return Ok(());
+        }
+        let error = StoreError::Damaged(format!(
+            "open jobs, holds, allowances and plugins are {} rows where {} were committed, or their contents differ: restore the newest backup",
+            found.rows, committed.rows
+        ));
+        self.checks.found_damage(&error);
+        Err(error)
+    }
+
+    /// How the last reading of all rows ended, and how many were read since it began.
+    pub(crate) fn check(&self) -> (Check, u64) {
+        (self.checks.last(), self.checks.read())
+    }
+
+    pub(super) fn sums_of(&self, tables: &[Table]) -> Result<Sums, StoreError> {
+        let mut sums = Sums::default();
+        for table in tables {
+            for row in self.tree(*table).iter() {
+                let (key, value) = row.map_err(from_sled)?;
+                sums.add(*table, &key, &value);
+            }
+        }
+        Ok(sums)
     }
 }

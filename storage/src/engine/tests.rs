@@ -1,5 +1,6 @@
 use std::sync::atomic::AtomicBool;
 
+use super::state::Sums;
 use super::walk::{Change, Walker};
 use super::*;
 

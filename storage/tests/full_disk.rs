@@ -195,7 +195,9 @@ fn with_a_limit_on_files(test: &str) {
     for line in BufReader::new(child.stdout.take().expect("piped")).lines() {
         let line = line.expect("text");
         match line.split_once(' ') {
-            Some(("created", id)) => drop(acknowledged.insert(id.parse().expect("an id"))),
+            Some(("created", id)) => {
+                acknowledged.insert(id.parse().expect("an id"));
+            }
             Some(("told", text)) => told.push(text.to_owned()),
             _ => {}
         }

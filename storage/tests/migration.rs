@@ -26,7 +26,11 @@ fn copy(from: &Path, to: &Path) {
             let entry = entry.expect("listed");
             (entry.path(), to.join(entry.file_name()))
         };
-        if path.is_dir() { copy(&path, &to) } else { drop(fs::copy(&path, &to).expect("copied")) }
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).expect("copied");
+        }
     }
 }
 

@@ -14,10 +14,10 @@ use atelier_domain::id::{JobId, KeyId};
 use atelier_domain::job::JobState;
 use atelier_domain::store::{AccountStore as _, FileStore as _, JobStore as _, LedgerStore as _, StoreError};
 use atelier_storage::backup::{self, BackupError, Manifest, Source};
-use atelier_storage::contract::ledger::steps::{end, grant, job_for, submit, used, user, wanted};
+use atelier_storage::contract::ledger::steps::{NOW, end, grant, job_for, submit, used, user, wanted};
 use atelier_storage::contract::sample;
 use atelier_storage::{Blobs, Store};
-use filled::{Filled, blob, without_blobs};
+use filled::{Filled, PLENTY, blob, without_blobs};
 
 fn write(filled: &Filled) -> Vec<u8> {
     let mut bytes = Vec::new();
@@ -223,10 +223,10 @@ fn a_backup_under_load_holds_what_was_acknowledged_before_it_began_and_adds_up()
                         size: content.len() as u64,
                         ..sample::file(owner)
                     };
-                    store.create_file(&named, u64::MAX).expect("created");
+                    store.create_file(&named, &PLENTY).expect("created");
                     end(store, &job, if round % 3 == 0 { JobState::Failed } else { JobState::Succeeded }, 2);
                     if round % 5 == 0 {
-                        assert!(store.remove_file(owner, named.id).expect("removed"));
+                        assert!(store.remove_file(owner, named.id, NOW).expect("removed"));
                     }
                     let taken = wanted(owner, KeyId::new(), 1, 100);
                     store.take_allowance(&taken).expect("taken");

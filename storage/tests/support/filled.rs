@@ -1,13 +1,15 @@
 //! A store with something of everything.
 
 use atelier_domain::blob::{BlobId, BlobStore as _};
-use atelier_domain::file::StoredFile;
+use atelier_domain::file::{FileQuota, StoredFile};
 use atelier_domain::id::{JobId, KeyId, UserId};
 use atelier_domain::job::{Job, JobState, StoredRequest};
 use atelier_domain::store::{AccountStore as _, FileStore as _, LedgerStore as _, PluginStore as _};
 use atelier_storage::contract::ledger::steps::{end, grant, job_for, submit, used, user, wanted};
 use atelier_storage::contract::sample;
 use atelier_storage::{Blobs, Store};
+
+pub const PLENTY: FileQuota = FileQuota { bytes: u64::MAX, files: u64::MAX };
 
 pub struct Filled {
     pub store: Store,
@@ -48,7 +50,7 @@ impl Filled {
         let named = vec![blob(&blobs, b"small"), blob(&blobs, &vec![7; 600_000])];
         for id in &named {
             let file = StoredFile { blob: *id, ..sample::file(user) };
-            store.create_file(&file, u64::MAX).expect("created");
+            store.create_file(&file, &PLENTY).expect("created");
         }
         let unnamed = blob(&blobs, b"nobody wants it");
         let mut jobs = Vec::new();

@@ -17,6 +17,7 @@ use bytes::Bytes;
 
 use crate::engine::unavailable;
 use crate::folder;
+use crate::room::{BLOBS_RESERVE_BYTES, Room};
 
 /// Content up to this size, in bytes, is read into memory as a whole, and checked then.
 pub const BLOB_MEMORY_BYTES_MAX: u64 = 256 * 1024;
@@ -37,6 +38,9 @@ struct Folder {
     next: AtomicU64,
     /// By the first byte of the id: whoever publishes, claims or removes a blob holds its lock.
     changing: [Mutex<()>; 256],
+    /// Whoever wants none to be removed for a while.
+    keepers: AtomicU64,
+    room: Room,
     /// Keeps other processes out, who would take our unfinished files for leftovers.
     _lock: File,
 }
@@ -59,6 +63,8 @@ impl Blobs {
             path: path.to_owned(),
             next: AtomicU64::new(0),
             changing: std::array::from_fn(|_| Mutex::default()),
+            keepers: AtomicU64::new(0),
+            room: Room::new(path, BLOBS_RESERVE_BYTES),
             _lock: lock,
         };
         Ok(Self { folder: Arc::new(folder) })
@@ -74,6 +80,29 @@ impl Blobs {
         let mut hasher = blake3::Hasher::new();
         hasher.update_reader(file)?;
         check(id, &path, hasher.finalize()).map(|()| true)
+    }
+
+    /// No blob is removed until what this gives is dropped.
+    pub(crate) fn keep_all(&self) -> Kept {
+        self.folder.keepers.fetch_add(1, Ordering::SeqCst);
+        Kept { folder: Arc::clone(&self.folder) }
+    }
+
+    /// The file of a blob.
+    pub(crate) fn file(&self, id: &BlobId) -> io::Result<File> {
+        File::open(self.folder.path_of(id))
+    }
+}
+
+/// See [`Blobs::keep_all`].
+#[derive(Debug)]
+pub(crate) struct Kept {
+    folder: Arc<Folder>,
+}
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        self.folder.keepers.fetch_sub(1, Ordering::SeqCst);
     }
 }
 
@@ -122,6 +151,9 @@ impl BlobStore for Blobs {
     ) -> io::Result<bool> {
         let path = self.folder.path_of(id);
         let _held = self.folder.hold(id);
+        if self.folder.keepers.load(Ordering::SeqCst) > 0 {
+            return Ok(false);
+        }
         let Some(facts) = existing(fs::metadata(&path))? else { return Ok(false) };
         if !collect::is_older(facts.modified()?, before) || is_used()? {
             return Ok(false);
@@ -196,7 +228,8 @@ impl fmt::Debug for Writer {
 impl BlobWriter for Writer {
     fn append(&mut self, bytes: &[u8]) -> io::Result<()> {
         let Some(file) = self.file.as_mut().filter(|_| !self.failed) else { return Err(failed_before()) };
-        if let Err(error) = file.write_all(bytes) {
+        let room = self.folder.room.check(bytes.len() as u64);
+        if let Err(error) = room.and_then(|()| file.write_all(bytes)) {
             self.failed = true;
             return Err(error);
         }

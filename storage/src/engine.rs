@@ -2,32 +2,50 @@
 //!
 //! - Values over [`INLINE_BYTES_MAX`] are cut into chunks, because sled moves larger pages to files that it never
 //!   syncs.
-//! - Every commit updates one row with its own number, the number of rows and a checksum over all rows, in the same
-//!   transaction. sled's recovery drops log records that it cannot read without a word; the sums then disagree.
+//! - Every commit updates one row with its own number, the number of rows and checksums over them, in the same
+//!   transaction. sled's recovery drops log records that it cannot read without a word; the sums then disagree (`walk`).
+//! - A page that was changed on disk fails sled's own checksum when it is read. What sled drops without a word is written since
+//!   it was last opened, so that it is opened once more when it is closed: then a clean start has nothing to drop.
 //! - A flush ends with an `fsync`: on Linux sled itself only asks for write-back.
 //! - sled panics on some damage: every call is guarded, and after a panic the engine stays shut.
 
+mod checks;
+mod errors;
+mod filling;
 mod group_commit;
 mod state;
 mod txn;
+mod walk;
 
 use std::fs::{File, OpenOptions};
 use std::ops::Bound;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::OnceLock;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use atelier_domain::store::StoreError;
 use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
 
 use crate::codec::{ROW_BYTES_MAX, damaged};
-use crate::mark::Mark;
-use crate::schema::Table;
+use crate::folder;
+use crate::mark::{Mark, Reached};
+use crate::room::{ROWS_RESERVE_BYTES, Room};
+use crate::schema::{self, Table};
+pub use checks::Check;
+use checks::Checks;
+pub(crate) use checks::is_in_doubt;
+pub(crate) use errors::unavailable;
+use errors::{from_panic, from_sled, guard, no_trees};
+pub(crate) use filling::Filling;
 use group_commit::GroupCommit;
+use state::Found;
 pub(crate) use state::State;
 use txn::Stored;
 pub(crate) use txn::{Txn, TxnError};
+use walk::Walk;
+pub(crate) use walk::{Change, Walker};
 
 /// The most bytes of a value, or of a chunk of one, in a tree. A leaf has 20 rows at most and must stay below a
 /// quarter of a segment.
@@ -40,6 +58,8 @@ const CACHE_BYTES: u64 = 8 * 1024 * 1024;
 const FLUSH_EVERY_MS: u64 = 50;
 /// How long sled's background threads may take to let go of the files of a closed database.
 const RELEASE_WAIT_MAX: Duration = Duration::from_secs(10);
+/// What a commit is taken to write, in bytes, when room is looked for.
+const COMMIT_BYTES: u64 = 64 * 1024;
 /// How often a reader looks again at a row that is rewritten under its eyes.
 const REREADS_MAX: usize = 1000;
 
@@ -60,41 +80,54 @@ pub(crate) struct Engine {
     /// Number of the last commit that is known to be on disk.
     durable: AtomicU64,
     commits: GroupCommit,
-    /// Set after a panic of sled: its state in memory can no longer be trusted.
-    shut: AtomicBool,
+    walk: Walk,
+    checks: Checks,
+    room: Room,
+    /// Why nothing is served any more: damage was found, or sled panicked, whose state in memory can no longer be trusted.
+    shut: OnceLock<StoreError>,
 }
 
 impl Engine {
-    /// Opens or creates the database in a folder that only this process uses.
+    /// Opens or creates the database in a folder that only this process uses. `mark` is given the number of the last commit.
     pub(crate) fn open(
         path: &Path,
-        mark: impl FnOnce(&State) -> Result<Mark, StoreError>,
+        mark: impl FnOnce(u64) -> Result<Mark, StoreError>,
     ) -> Result<Self, StoreError> {
-        guard(|| {
-            let db = sled::Config::default()
-                .path(path)
-                .segment_size(SEGMENT_BYTES)
-                .cache_capacity(CACHE_BYTES)
-                .flush_every_ms(Some(FLUSH_EVERY_MS))
-                .open()
-                .map_err(from_sled)?;
+        let (engine, found) = guard(|| {
+            let db = config(path).open().map_err(from_sled)?;
             let names = Table::ALL.iter().map(|table| table.name()).chain([META]);
             let trees =
                 names.map(|name| db.open_tree(name)).collect::<sled::Result<Vec<_>>>().map_err(from_sled)?;
-            let state = read_state(&trees[Table::ALL.len()])?;
+            let found = read_state(&trees[Table::ALL.len()])?;
             let file = OpenOptions::new().write(true).open(path.join("db")).map_err(unavailable)?;
-            Ok(Self {
-                mark: mark(&state)?,
+            let engine = Self {
+                mark: mark(found.commit())?,
                 db,
                 trees,
                 path: path.to_owned(),
                 file,
-                committed: AtomicU64::new(state.commit),
+                committed: AtomicU64::new(found.commit()),
                 durable: AtomicU64::new(0),
                 commits: GroupCommit::default(),
-                shut: AtomicBool::new(false),
-            })
-        })
+                walk: Walk::default(),
+                checks: Checks::new(path.parent().unwrap_or(path)),
+                room: Room::new(path, ROWS_RESERVE_BYTES),
+                shut: OnceLock::new(),
+            };
+            Ok((engine, found))
+        })?;
+        if let Found::Single { schema, commit, all } = found {
+            let sums = engine.guarded(|| engine.sums_of(&Table::ALL))?;
+            if sums.total() != all {
+                return Err(StoreError::Damaged(format!(
+                    "{} rows were read where {} were committed, or their contents differ: restore the newest backup",
+                    sums.rows(),
+                    all.rows
+                )));
+            }
+            engine.put_state(&State { schema, commit, sums })?;
+        }
+        Ok(engine)
     }
 
     /// The value of a key.
@@ -160,6 +193,10 @@ impl Engine {
     /// The closure does nothing but read and write through its argument.
     pub(crate) fn write<T>(&self, body: impl Fn(&Txn<'_>) -> Result<T, TxnError>) -> Result<T, StoreError> {
         self.guarded(|| {
+            // What is committed and cannot be made durable would be seen by all, and gone after the next start.
+            self.commits.check()?;
+            self.room.check(COMMIT_BYTES).map_err(unavailable)?;
+            let front = self.walk.enter();
             let outcome = self.trees[..].transaction(|trees| {
                 let (meta, tables) =
                     trees.split_last().ok_or(ConflictableTransactionError::Abort(no_trees()))?;
@@ -167,19 +204,22 @@ impl Engine {
                     Some(bytes) => State::parse(&bytes).map_err(ConflictableTransactionError::Abort)?,
                     None => State::default(),
                 };
-                let txn = Txn::new(tables, before);
+                let txn = Txn::new(tables, before, front.as_ref());
                 let value = body(&txn).map_err(TxnError::into_sled)?;
-                let after = txn.finish();
+                let (after, told) = txn.finish();
                 if let Some(after) = after {
-                    meta.insert(STATE_KEY, &after.to_bytes()[..])?;
+                    meta.insert(STATE_KEY, after.to_bytes())?;
                 }
-                Ok((value, after))
+                Ok((value, after, told))
             });
-            let (value, after) = outcome.map_err(|error| match error {
+            let (value, after, told) = outcome.map_err(|error| match error {
                 TransactionError::Abort(error) => error,
                 TransactionError::Storage(error) => from_sled(error),
             })?;
             if let Some(after) = after {
+                if front.is_some() {
+                    self.walk.hear(after.commit, told);
+                }
                 self.committed.fetch_max(after.commit, Ordering::AcqRel);
             }
             Ok(value)
@@ -187,14 +227,15 @@ impl Engine {
     }
 
     /// Returns when all commits made before this call are on disk. Concurrent callers share one flush.
-    /// After a failed flush every later one fails too: what reached the disk is then unknown.
+    /// After a failed flush every later one fails too, and nothing is committed any more: what reached the disk is then unknown.
     pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
         self.commits.wait(|| {
             self.guarded(|| {
                 let committed = self.committed.load(Ordering::Acquire);
                 self.db.flush().map_err(from_sled)?;
                 self.file.sync_data().map_err(unavailable)?;
-                self.mark.advance(committed).map_err(unavailable)?;
+                let length = self.file.metadata().map_err(unavailable)?.len();
+                self.mark.advance(Reached { commit: committed, length }).map_err(unavailable)?;
                 self.durable.fetch_max(committed, Ordering::AcqRel);
                 Ok(())
             })
@@ -224,57 +265,48 @@ impl Engine {
         self.make_durable()
     }
 
-    /// Reads every row and compares with the sums of the last commit; gives the number of rows.
-    pub(crate) fn verify(&self) -> Result<u64, StoreError> {
-        let expected = self.state()?;
-        let found = self.guarded(|| {
-            let mut found = State { rows: 0, sum: 0, ..expected };
-            for table in Table::ALL {
-                for row in self.tree(table).iter() {
-                    let (key, value) = row.map_err(from_sled)?;
-                    // A look-up takes another way through the index than a scan: both must lead here. It also makes
-                    // sled look after its cache, which it does only after thousands of accesses.
-                    if self.tree(table).get(&key).map_err(from_sled)?.as_ref() != Some(&value) {
-                        return Err(damaged(table, &key, "the index does not lead to it"));
-                    }
-                    found.add(table, &key, &value);
-                }
-            }
-            Ok(found)
-        })?;
-        if found == expected {
-            return Ok(found.rows);
-        }
-        Err(StoreError::Damaged(format!(
-            "{} rows were read where {} were committed, or their contents differ: restore the newest backup",
-            found.rows, expected.rows
-        )))
+    /// The number of the last commit.
+    pub(crate) fn commit(&self) -> u64 {
+        self.committed.load(Ordering::Acquire)
     }
 
-    /// Closes the database and waits until nothing writes to its files any more. `Ok` if all is on disk.
-    pub(crate) fn close(self) -> Result<(), StoreError> {
+    /// Rows in all tables.
+    pub(crate) fn rows(&self) -> Result<u64, StoreError> {
+        Ok(self.state()?.sums.rows())
+    }
+
+    /// Writes a state as it is, durably.
+    fn put_state(&self, state: &State) -> Result<(), StoreError> {
+        self.guarded(|| {
+            self.trees[Table::ALL.len()].insert(STATE_KEY, state.to_bytes()).map(|_| ()).map_err(from_sled)
+        })?;
+        self.make_durable()
+    }
+
+    /// Closes the database and waits until nothing writes to its files any more. `Ok` if all is on disk. Gives the number of the last
+    /// commit.
+    pub(crate) fn close(self) -> Result<u64, StoreError> {
         self.make_durable()?;
         self.mark.sync().map_err(unavailable)?;
-        let Self { db, trees, path, .. } = self;
+        let Self { db, trees, path, committed, .. } = self;
         guard(move || {
             drop(trees);
             drop(db);
             Ok(())
         })?;
-        // sled holds its lock until its last background task has ended.
-        let file = File::open(path.join("db")).map_err(unavailable)?;
-        let since = Instant::now();
-        while file.try_lock().is_err() {
-            if since.elapsed() > RELEASE_WAIT_MAX {
-                return Err(StoreError::Unavailable("the database's threads did not end".to_owned()));
-            }
-            std::thread::sleep(Duration::from_millis(1));
-        }
-        file.sync_all().map_err(unavailable)
+        await_release(&path)?;
+        // Opening is when sled writes down where each page lies: whoever opens next need not read the log for it.
+        guard(|| config(&path).open().map(drop).map_err(from_sled))?;
+        await_release(&path)?.sync_all().map_err(unavailable)?;
+        folder::sync(&path).map_err(unavailable)?;
+        Ok(committed.into_inner())
     }
 
     fn state(&self) -> Result<State, StoreError> {
-        self.guarded(|| read_state(&self.trees[Table::ALL.len()]))
+        match self.guarded(|| read_state(&self.trees[Table::ALL.len()]))? {
+            Found::Current(state) => Ok(state),
+            Found::Single { .. } => Err(StoreError::Unavailable("the database is being opened".to_owned())),
+        }
     }
 
     fn tree(&self, table: Table) -> &sled::Tree {
@@ -304,53 +336,52 @@ impl Engine {
     }
 
     fn guarded<T>(&self, body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-        if self.shut.load(Ordering::Acquire) {
-            return Err(StoreError::Unavailable(
-                "the database failed before: restart, which checks it".to_owned(),
-            ));
+        if let Some(error) = self.shut.get() {
+            return Err(error.clone());
         }
-        catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| {
-            self.shut.store(true, Ordering::Release);
-            Err(from_panic(&*panic))
-        })
+        let outcome = catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)));
+        if let Err(error @ StoreError::Damaged(_)) = &outcome {
+            // What is damaged in one place is served in none. The first reason stands.
+            if self.shut.set(error.clone()).is_ok() {
+                self.checks.found_damage(error);
+            }
+        }
+        outcome
     }
 }
 
-fn read_state(meta: &sled::Tree) -> Result<State, StoreError> {
-    match meta.get(STATE_KEY).map_err(from_sled)? {
-        Some(bytes) => State::parse(&bytes),
-        None => Ok(State::default()),
-    }
+fn config(path: &Path) -> sled::Config {
+    sled::Config::default()
+        .path(path)
+        .segment_size(SEGMENT_BYTES)
+        .cache_capacity(CACHE_BYTES)
+        .flush_every_ms(Some(FLUSH_EVERY_MS))
 }
 
-fn guard<T>(body: impl FnOnce() -> Result<T, StoreError>) -> Result<T, StoreError> {
-    catch_unwind(AssertUnwindSafe(body)).unwrap_or_else(|panic| Err(from_panic(&*panic)))
-}
-
-fn from_panic(panic: &(dyn std::any::Any + Send)) -> StoreError {
-    let text =
-        panic.downcast_ref::<String>().map(String::as_str).or_else(|| panic.downcast_ref::<&str>().copied());
-    StoreError::Damaged(format!("the database engine stopped: {}", text.unwrap_or("it gave no reason")))
-}
-
-fn from_sled(error: sled::Error) -> StoreError {
-    match error {
-        sled::Error::Corruption { at, .. } => {
-            StoreError::Damaged(format!("unreadable at {at:?}: restore the newest backup"))
+/// sled holds its lock until its last background task has ended.
+fn await_release(path: &Path) -> Result<File, StoreError> {
+    let file = File::open(path.join("db")).map_err(unavailable)?;
+    let since = Instant::now();
+    while file.try_lock().is_err() {
+        if since.elapsed() > RELEASE_WAIT_MAX {
+            return Err(StoreError::Unavailable("the database's threads did not end".to_owned()));
         }
-        sled::Error::Io(error) => unavailable(error),
-        sled::Error::Unsupported(why) => StoreError::Unavailable(why),
-        sled::Error::ReportableBug(why) => StoreError::Damaged(why),
-        sled::Error::CollectionNotFound(name) => {
-            StoreError::Damaged(format!("table {} is gone", String::from_utf8_lossy(&name)))
-        }
+        std::thread::sleep(Duration::from_millis(1));
     }
+    file.unlock().map_err(unavailable)?;
+    Ok(file)
 }
 
-fn no_trees() -> StoreError {
-    StoreError::Damaged("the database has no tables".to_owned())
+fn read_state(meta: &sled::Tree) -> Result<Found, StoreError> {
+    let Some(bytes) = meta.get(STATE_KEY).map_err(from_sled)? else {
+        return Ok(Found::Current(State::default()));
+    };
+    // Its first four bytes are the schema in each of its forms, so that a newer one is not taken for a damaged one.
+    if let Some(found) = bytes.first_chunk() {
+        schema::check(u32::from_be_bytes(*found))?;
+    }
+    Found::parse(&bytes)
 }
 
-pub(crate) fn unavailable(error: std::io::Error) -> StoreError {
-    StoreError::Unavailable(error.to_string())
-}
+#[cfg(test)]
+mod tests;

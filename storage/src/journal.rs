@@ -13,7 +13,7 @@ mod file;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Seek as _, SeekFrom, Write as _};
+use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -30,6 +30,9 @@ use file::{FRAME_BYTES, Found, HEAD_BYTES};
 const BATCH_MAX: usize = 256;
 /// How long written records may wait for the disk, the writing itself not counted.
 const SYNC_AFTER: Duration = Duration::from_millis(20);
+
+/// Bytes of a tail that a backup takes.
+const TAIL_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// Bounds of a file. There are two files at most: one that is written, and one that enters the books.
 #[derive(Clone, Copy, Debug)]
@@ -164,6 +167,35 @@ impl Journal {
         self.append(&[])?;
         let file = lock(&self.writer).file.clone();
         sync(&file, &self.writer)
+    }
+
+    /// What lies behind `place`, as the one file of a journal for a database that has it, with its name. What lies before the place in it is
+    /// never read. Nothing may enter the books meanwhile.
+    pub(crate) fn tail(&self, place: Option<Place>) -> Result<(String, Vec<u8>), StoreError> {
+        let place = place.unwrap_or(Place { generation: 0, offset: HEAD_BYTES });
+        let too_much = || {
+            let why = format!(
+                "the journal of live calls has more than the {TAIL_BYTES_MAX} bytes that a backup takes"
+            );
+            StoreError::Unavailable(why)
+        };
+        let mut bytes = file::head(place.generation);
+        let before = usize::try_from(place.offset.min(TAIL_BYTES_MAX)).unwrap_or(usize::MAX);
+        bytes.resize(before.max(bytes.len()), 0);
+        // Held so that nothing is added, and no file gets a successor.
+        let writer = lock(&self.writer);
+        for generation in place.generation..=writer.generation {
+            let from = if generation == place.generation { place.offset } else { HEAD_BYTES };
+            let (mut file, end) = file::open(&self.parent, generation, from)?;
+            let end = if generation == writer.generation { writer.length } else { end };
+            let length = end.saturating_sub(from);
+            if bytes.len() as u64 + length > TAIL_BYTES_MAX {
+                return Err(too_much());
+            }
+            file.seek(SeekFrom::Start(from)).map_err(unavailable)?;
+            file.take(length).read_to_end(&mut bytes).map_err(unavailable)?;
+        }
+        Ok((file::name(place.generation), bytes))
     }
 
     /// Gives what was in the journal when this was called and is not in the books to `enter`, batch by batch, which puts it there together

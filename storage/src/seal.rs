@@ -1,29 +1,48 @@
-//! The seal: a hash of the database's files, left by a clean shutdown and broken before the next use. Files that do
-//! not match it were changed while nobody used them.
+//! The seal: which files a clean shutdown left, and how long they are, broken before the next use. Files that do not match it
+//! were changed while nobody used them. What they hold is checked when it is read, and as a whole after the start.
 
-use std::fs::{self, File};
+use std::fmt::Write as _;
+use std::fs;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::folder;
 
 const NAME: &str = "seal";
+const HEAD: &str = "atelier seal 2";
 
 /// What a seal says of the files.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum SealState {
-    /// No clean shutdown, or an unreadable seal: the content must be checked another way.
+    /// No clean shutdown, or an unreadable seal.
     Absent,
-    Intact,
-    /// The files are not those that were sealed.
-    Differs,
+    /// The files are those that were sealed. The last commit that they hold.
+    Intact { commit: u64 },
+    /// They are not; in words.
+    Differs(String),
 }
 
 /// Compares `database` with the seal in `parent`.
 pub(crate) fn check(parent: &Path, database: &Path) -> io::Result<SealState> {
-    let Ok(text) = fs::read_to_string(parent.join(NAME)) else { return Ok(SealState::Absent) };
-    let Ok(sealed) = blake3::Hash::from_hex(text.trim()) else { return Ok(SealState::Absent) };
-    Ok(if hash(database)? == sealed { SealState::Intact } else { SealState::Differs })
+    let text = match fs::read_to_string(parent.join(NAME)) {
+        Ok(text) => text,
+        Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::InvalidData) => {
+            return Ok(SealState::Absent);
+        }
+        Err(error) => return Err(error),
+    };
+    let Some((commit, sealed)) = parse(&text) else { return Ok(SealState::Absent) };
+    let found = list(database)?;
+    if found == sealed {
+        return Ok(SealState::Intact { commit });
+    }
+    let missing = sealed.lines().filter(|line| !found.lines().any(|other| other == *line));
+    let added = found.lines().filter(|line| !sealed.lines().any(|other| other == *line));
+    let what: Vec<_> = missing
+        .map(|line| format!("\"{line}\" is not there"))
+        .chain(added.map(|line| format!("\"{line}\" was not")))
+        .collect();
+    Ok(SealState::Differs(what.join(", ")))
 }
 
 /// Removes the seal: to be done before anything changes.
@@ -36,33 +55,38 @@ pub(crate) fn break_open(parent: &Path) -> io::Result<()> {
 }
 
 /// Seals the files: nothing may write to them any more.
-pub(crate) fn put(parent: &Path, database: &Path) -> io::Result<()> {
-    folder::replace(parent, NAME, hash(database)?.to_hex().as_bytes())
+pub(crate) fn put(parent: &Path, database: &Path, commit: u64) -> io::Result<()> {
+    let body = format!("{HEAD}\n{commit}\n{}", list(database)?);
+    let sum = blake3::hash(body.as_bytes()).to_hex();
+    folder::replace(parent, NAME, format!("{sum}\n{body}").as_bytes())
 }
 
-/// One hash of all files below a folder: names, sizes and contents.
-fn hash(folder: &Path) -> io::Result<blake3::Hash> {
-    let mut files = Vec::new();
-    list(folder, &mut files)?;
-    files.sort();
-    let mut all = blake3::Hasher::new();
-    for path in files {
-        let mut one = blake3::Hasher::new();
-        one.update_reader(File::open(&path)?)?;
-        let name = path.strip_prefix(folder).unwrap_or(&path).as_os_str().as_encoded_bytes();
-        all.update(&(name.len() as u64).to_be_bytes()).update(name).update(one.finalize().as_bytes());
+/// Commit and files, if the seal is whole.
+fn parse(text: &str) -> Option<(u64, &str)> {
+    let (sum, body) = text.split_once('\n')?;
+    if blake3::Hash::from_hex(sum).ok()? != blake3::hash(body.as_bytes()) {
+        return None;
     }
-    Ok(all.finalize())
+    let (head, rest) = body.split_once('\n')?;
+    let (commit, files) = rest.split_once('\n')?;
+    (head == HEAD).then_some((commit.parse().ok()?, files))
 }
 
-fn list(folder: &Path, files: &mut Vec<PathBuf>) -> io::Result<()> {
+/// Names and lengths of all files of a folder, a line each.
+fn list(folder: &Path) -> io::Result<String> {
+    let mut files = Vec::new();
     for entry in fs::read_dir(folder)? {
         let entry = entry?;
-        if entry.file_type()?.is_dir() {
-            list(&entry.path(), files)?;
-        } else {
-            files.push(entry.path());
+        let facts = entry.metadata()?;
+        if facts.is_file() {
+            files.push((entry.file_name().to_string_lossy().into_owned(), facts.len()));
         }
     }
-    Ok(())
+    files.sort();
+    let mut text = String::new();
+    for (name, length) in files {
+        // Writing to a text cannot fail.
+        let _written = writeln!(text, "{name} of {length} bytes");
+    }
+    Ok(text)
 }

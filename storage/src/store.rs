@@ -3,6 +3,7 @@
 mod accounts;
 mod blob_names;
 mod callbacks;
+mod check;
 mod claims;
 mod deliveries;
 mod events;
@@ -15,35 +16,37 @@ mod rows;
 mod webhooks;
 
 use std::fmt;
-use std::fs::File;
+use std::fs::{self, File};
+use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
 
 use atelier_domain::store::{EventWatcher, Noted, StoreError};
 
-use crate::engine::{Engine, State, unavailable};
+use crate::engine::{Engine, is_in_doubt, unavailable};
 use crate::journal::{Journal, JournalLimits};
-use crate::mark::{Mark, MarkState};
+use crate::mark::{Mark, MarkState, Reached};
 use crate::seal::SealState;
 use crate::{folder, schema, seal};
 
 pub(crate) use blob_names::name_blobs;
+pub use check::Health;
 
 /// How a store was found when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Opening {
     /// There was none.
     Created,
-    /// It had been shut down cleanly and its files are unchanged since.
+    /// It had been shut down cleanly, and its files are those of then.
     Clean,
-    /// It had not been shut down: all its rows were read and agree with what was committed.
+    /// It had not been shut down. No commit that was made durable is missing.
     Recovered {
-        /// How many there are.
+        /// How many rows it should have.
         rows: u64,
     },
 }
 
-/// The database. Dropping it shuts it down cleanly, which takes a flush and one reading of its files.
+/// The database. Dropping it shuts it down cleanly, which takes a flush and the reading of what was written since it was opened.
 pub struct Store {
     /// Taken when dropped.
     engine: Option<Engine>,
@@ -68,32 +71,58 @@ impl fmt::Debug for Store {
 impl Store {
     /// Opens the store in a folder, creating both if need be; migrates an older one.
     ///
+    /// The time that this takes goes by what is open and by what was written since the last clean shutdown, not by what there is: see
+    /// [`Store::verify_gently`] for the rest.
+    ///
     /// # Errors
     /// - [`StoreError::Damaged`] when the files were changed from outside or have lost a commit.
     /// - [`StoreError::Unavailable`] when another process has it open, it was written by a newer program, or the disk
     ///   fails.
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
+        let store = Self::open_as_it_is(path)?;
+        schema::migrate(store.engine())?;
+        store.settle_live_calls()?;
+        Ok(store)
+    }
+
+    /// Opens the store in a folder and leaves its schema as it is: to look at it or to copy it, no more.
+    ///
+    /// # Errors
+    /// As [`Store::open`].
+    pub fn open_as_it_is(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let path = path.as_ref();
         let lock = folder::lock(path).map_err(unavailable)?;
         let database = path.join("db");
-        let mark = find_mark(path, &database)?;
+        let reached = find_mark(path, &database)?;
         let sealed = seal::check(path, &database).map_err(unavailable)?;
-        if sealed == SealState::Differs {
+        if let SealState::Differs(what) = &sealed {
             return Err(StoreError::Damaged(format!(
-                "the files in {} were changed since the store was shut down: restore the newest backup",
+                "the files in {} were changed since the store was shut down ({what}): restore the newest backup",
                 database.display()
             )));
         }
-        // Without its seal the store is checked row by row: that stays so until the next clean shutdown.
+        let in_doubt = is_in_doubt(path) || is_shorter(&database, reached).map_err(unavailable)?;
+        // Only the next clean shutdown makes another.
         seal::break_open(path).map_err(unavailable)?;
-        let engine = Engine::open(&database, |state| open_mark(path, mark, state))?;
-        schema::check(&engine)?;
-        let opening = match (sealed, mark) {
-            (SealState::Intact, _) => Opening::Clean,
+        let engine = Engine::open(&database, |commit| open_mark(path, reached, commit))?;
+        if let SealState::Intact { commit } = sealed
+            && engine.commit() != commit
+        {
+            return Err(StoreError::Damaged(format!(
+                "the last commit in the database is {}, yet it was shut down after {commit}: restore the newest backup",
+                engine.commit()
+            )));
+        }
+        if in_doubt {
+            engine.verify()?;
+        } else {
+            engine.verify_open_work()?;
+        }
+        let opening = match (sealed, reached) {
+            (SealState::Intact { .. }, _) => Opening::Clean,
             (_, None) => Opening::Created,
-            (_, Some(_)) => Opening::Recovered { rows: engine.verify()? },
+            (_, Some(_)) => Opening::Recovered { rows: engine.rows()? },
         };
-        schema::migrate(&engine)?;
         for folder in [&database, path] {
             folder::sync(folder).map_err(unavailable)?;
         }
@@ -101,7 +130,7 @@ impl Store {
         let journal = Journal::open(path, ledger::journal_place(&engine)?, JournalLimits::default())?;
         let path = path.to_owned();
         let store = Self { engine: Some(engine), journal, path, opening, watcher, _lock: lock };
-        store.settle_live_calls()?;
+        store.verify_open_jobs()?;
         Ok(store)
     }
 
@@ -125,26 +154,26 @@ impl Store {
 impl Drop for Store {
     fn drop(&mut self) {
         let Some(engine) = self.engine.take() else { return };
-        // Without a seal the next opening reads all rows instead: slower, not less safe.
-        if engine.close().is_ok() {
-            let _sealed_or_checked_later = seal::put(&self.path, &self.path.join("db"));
+        // Without a seal the next opening knows less of what it should find.
+        if let Ok(commit) = engine.close() {
+            let _sealed_or_not = seal::put(&self.path, &self.path.join("db"), commit);
         }
     }
 }
 
 /// The high-water mark, `None` for a store that is yet to be created.
-fn find_mark(path: &Path, database: &Path) -> Result<Option<u64>, StoreError> {
+fn find_mark(path: &Path, database: &Path) -> Result<Option<Reached>, StoreError> {
     let exists = database.try_exists().map_err(unavailable)?;
     match Mark::read(path).map_err(unavailable)? {
         // The mark is written first, so a crash in between leaves a mark of zero.
-        MarkState::At(0) if !exists => Ok(None),
+        MarkState::At(Reached { commit: 0, .. }) if !exists => Ok(None),
         MarkState::Absent if !exists => {
-            Mark::open(path, 0).map_err(unavailable)?;
+            Mark::open(path, Reached::default()).map_err(unavailable)?;
             Ok(None)
         }
-        MarkState::At(number) if exists => Ok(Some(number)),
-        MarkState::At(number) => Err(StoreError::Damaged(format!(
-            "{} is gone, and {number} commits with it: restore the newest backup",
+        MarkState::At(reached) if exists => Ok(Some(reached)),
+        MarkState::At(Reached { commit, .. }) => Err(StoreError::Damaged(format!(
+            "{} is gone, and {commit} commits with it: restore the newest backup",
             database.display()
         ))),
         MarkState::Absent | MarkState::Unreadable => Err(StoreError::Damaged(format!(
@@ -154,15 +183,26 @@ fn find_mark(path: &Path, database: &Path) -> Result<Option<u64>, StoreError> {
     }
 }
 
-/// Compares the database with its mark, then makes the mark that of the database.
-fn open_mark(path: &Path, mark: Option<u64>, state: &State) -> Result<Mark, StoreError> {
-    let mark = mark.unwrap_or(0);
-    if state.commit < mark {
+/// Whether the database's file is shorter than when it was last flushed. The engine cuts it itself at times, so that this is no damage
+/// yet, but reason enough to read all of it.
+fn is_shorter(database: &Path, reached: Option<Reached>) -> io::Result<bool> {
+    let Some(Reached { length, .. }) = reached else { return Ok(false) };
+    match fs::metadata(database.join("db")) {
+        Ok(facts) => Ok(facts.len() < length),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(length > 0),
+        Err(error) => Err(error),
+    }
+}
+
+/// Compares the database's last commit with its mark, then makes the mark that of the database.
+fn open_mark(path: &Path, reached: Option<Reached>, commit: u64) -> Result<Mark, StoreError> {
+    let reached = reached.unwrap_or_default();
+    if commit < reached.commit {
         return Err(StoreError::Damaged(format!(
-            "the last commit in the database is {}, yet {mark} were made durable: restore the newest backup",
-            state.commit
+            "the last commit in the database is {commit}, yet {} were made durable: restore the newest backup",
+            reached.commit
         )));
     }
     // Not raised here: what the database has beyond the mark is not known to be durable before the next flush.
-    Mark::open(path, mark).map_err(unavailable)
+    Mark::open(path, reached).map_err(unavailable)
 }

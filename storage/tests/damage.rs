@@ -1,4 +1,5 @@
-//! Files that were changed from outside: the store says so, or still has every row. It never panics.
+//! Files that were changed from outside: the store says so, at once, when it reads them, or when it checks all rows; or it still has
+//! every row. It never panics.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -32,33 +33,114 @@ fn fill(store: &Store) {
     }
 }
 
-fn rows(store: &Store) -> Result<Vec<Job>, StoreError> {
+/// Everything that these tests put there, as far as it can be read.
+#[derive(Debug, PartialEq)]
+struct Rows {
+    jobs: Vec<Job>,
+    open: usize,
+    users: usize,
+}
+
+fn rows(store: &Store) -> Result<Rows, StoreError> {
     let jobs = store.jobs_of(UserId::from_bytes(OWNER), None, usize::MAX)?;
     let (open, users) = (store.open_jobs(usize::MAX)?.len(), store.users(None, usize::MAX)?.len());
-    assert_eq!((open, users), (jobs.len(), 1));
-    Ok(jobs)
+    Ok(Rows { jobs, open, users })
+}
+
+/// What became of a damaged store.
+#[derive(Clone, Copy, Debug, PartialEq)]
+enum Outcome {
+    RefusedAtOnce,
+    RefusedWhenRead,
+    FoundByTheCheck,
+    /// It lay where nothing is.
+    Harmless,
+}
+
+/// Opens a store, reads it, and has all of it checked.
+fn outcome(folder: &Path, expected: &Rows, what: &str) -> Outcome {
+    let is_typed = |error: &StoreError| matches!(error, StoreError::Damaged(_) | StoreError::Unavailable(_));
+    let store = match Store::open(folder) {
+        Ok(store) => store,
+        Err(error) => {
+            assert!(is_typed(&error), "{what}: {error}");
+            return Outcome::RefusedAtOnce;
+        }
+    };
+    let read = rows(&store);
+    match (store.verify(), read) {
+        (Ok(_), Ok(read)) => {
+            assert!(
+                &read == expected,
+                "{what}: {} jobs of {JOBS}, or others, and nobody notices",
+                read.jobs.len()
+            );
+            Outcome::Harmless
+        }
+        (Err(error), read) => {
+            assert!(is_typed(&error), "{what}: {error}");
+            let later = store.users(None, 1).expect_err("what is damaged is not served").to_string();
+            assert!(later.contains("damaged"), "{what}: {later}");
+            drop(store);
+            Store::open(folder).expect_err("and refused at the next start");
+            if read.is_ok() { Outcome::FoundByTheCheck } else { Outcome::RefusedWhenRead }
+        }
+        (Ok(_), Err(error)) => panic!("{what}: unreadable, and the check finds nothing: {error}"),
+    }
+}
+
+/// Damages copies of a store, one in each round. Counts the rounds that changed the database by what became of them.
+fn damage_and_open(original: &Path, rounds: u64, harm: fn(&Path, u64) -> (String, bool)) -> Vec<Outcome> {
+    let expected = {
+        let copy = copy(original);
+        rows(&Store::open(copy.path()).expect("the undamaged copy opens")).expect("read")
+    };
+    assert_eq!((expected.jobs.len(), expected.open, expected.users), (JOBS, JOBS, 1));
+    let mut outcomes = Vec::new();
+    for round in 0..rounds {
+        let copy = copy(original);
+        let (what, in_database) = harm(copy.path(), round);
+        let outcome = outcome(copy.path(), &expected, &what);
+        println!("{what}: {outcome:?}");
+        outcomes.extend(in_database.then_some(outcome));
+    }
+    outcomes
+}
+
+fn count(outcomes: &[Outcome], wanted: Outcome) -> usize {
+    outcomes.iter().filter(|outcome| **outcome == wanted).count()
+}
+
+#[test]
+fn a_file_cut_after_a_clean_shutdown_is_refused_at_once() {
+    let folder = tempfile::tempdir().expect("a folder");
+    fill(&Store::open(folder.path()).expect("opened"));
+    let outcomes = damage_and_open(folder.path(), 20, cut);
+    assert_eq!(count(&outcomes, Outcome::RefusedAtOnce), 20, "{outcomes:?}");
 }
 
 #[test]
 fn damage_after_a_clean_shutdown_is_noticed() {
     let folder = tempfile::tempdir().expect("a folder");
     fill(&Store::open(folder.path()).expect("opened"));
-    let (refused, changed) = damage_and_open(folder.path(), 40);
-    assert!(changed > 20, "{changed} rounds changed the database itself");
-    assert!(refused >= changed, "every change of a sealed file shows: {refused} of {changed}");
+    let outcomes = damage_and_open(folder.path(), 40, damage);
+    let harmless = count(&outcomes, Outcome::Harmless);
+    assert!(
+        outcomes.len() > 20 && harmless < outcomes.len(),
+        "some of these changes must matter: {outcomes:?}"
+    );
 }
 
-#[test]
-fn damage_after_a_kill_is_noticed_or_harmless() {
+/// As if killed: no shutdown, and nothing of the process that wrote is left.
+fn killed(test: &str) -> tempfile::TempDir {
     if let Some(folder) = std::env::var_os(CHILD_FOLDER) {
         let store = Store::open(Path::new(&folder)).expect("opened");
         fill(&store);
-        // As if killed: no shutdown, and nothing of this process is left.
         std::process::abort();
     }
     let folder = tempfile::tempdir().expect("a folder");
     let status = Command::new(std::env::current_exe().expect("the test's path"))
-        .args(["--exact", "damage_after_a_kill_is_noticed_or_harmless", "--nocapture"])
+        .args(["--exact", test, "--nocapture"])
         .env(CHILD_FOLDER, folder.path())
         .stdout(Stdio::null())
         .stderr(Stdio::null())
@@ -66,44 +148,43 @@ fn damage_after_a_kill_is_noticed_or_harmless() {
         .expect("run");
     assert!(!status.success());
     assert!(!folder.path().join("seal").exists());
-    let (refused, _) = damage_and_open(folder.path(), 40);
-    assert!(refused > 0, "some of these changes must matter");
+    folder
 }
 
-/// Changes a copy of the store in one place and opens it, again and again. Counts, of the rounds that changed a file
-/// of the database, the refusals and all.
-fn damage_and_open(original: &Path, rounds: u64) -> (usize, usize) {
-    let expected = {
-        let copy = copy(original);
-        rows(&Store::open(copy.path()).expect("the undamaged copy opens")).expect("read")
-    };
-    assert_eq!(expected.len(), JOBS);
-    let (mut refused, mut changed) = (0, 0);
-    for round in 0..rounds {
-        let copy = copy(original);
-        let (what, in_database) = damage(copy.path(), round);
-        changed += usize::from(in_database);
-        match Store::open(copy.path()).and_then(|store| rows(&store)) {
-            Ok(found) => assert!(found == expected, "{what}: {} rows of {JOBS}, or others", found.len()),
-            Err(error) => {
-                assert!(
-                    matches!(error, StoreError::Damaged(_) | StoreError::Unavailable(_)),
-                    "{what}: {error}"
-                );
-                refused += usize::from(in_database);
-            }
-        }
-    }
-    (refused, changed)
+#[test]
+fn a_file_cut_after_a_kill_is_always_noticed() {
+    let folder = killed("a_file_cut_after_a_kill_is_always_noticed");
+    let outcomes = damage_and_open(folder.path(), 20, cut);
+    assert_eq!(outcomes.len(), 20);
+    assert!(count(&outcomes, Outcome::RefusedAtOnce) >= 18, "{outcomes:?}");
+}
+
+#[test]
+fn damage_after_a_kill_is_noticed_or_harmless() {
+    let folder = killed("damage_after_a_kill_is_noticed_or_harmless");
+    let outcomes = damage_and_open(folder.path(), 40, damage);
+    assert!(count(&outcomes, Outcome::Harmless) < outcomes.len(), "some of these changes must matter");
+}
+
+/// Cuts the database's file at a length drawn from the round, within what is written.
+fn cut(folder: &Path, round: u64) -> (String, bool) {
+    let path = folder.join("db/db");
+    let bytes = fs::read(&path).expect("read");
+    let used = bytes.iter().rposition(|byte| *byte != 0).map_or(1, |last| last + 1);
+    let at = draw(round, "length", used as u64);
+    fs::write(&path, &bytes[..usize::try_from(at).expect("small")]).expect("written");
+    (format!("round {round}: cut to {at} of {used} bytes"), true)
+}
+
+fn draw(round: u64, what: &str, below: u64) -> u64 {
+    let hash = blake3::hash(format!("{round} {what}").as_bytes());
+    u64::from_be_bytes(*hash.as_bytes().first_chunk().expect("32 bytes")) % below.max(1)
 }
 
 /// Flips a bit, zeroes a page or cuts the end off, at a place drawn from the round. Says what it did, and whether that
 /// changed a file of the database.
 fn damage(folder: &Path, round: u64) -> (String, bool) {
-    let draw = |what: &str, below: u64| {
-        let hash = blake3::hash(format!("{round} {what}").as_bytes());
-        u64::from_be_bytes(*hash.as_bytes().first_chunk().expect("32 bytes")) % below.max(1)
-    };
+    let draw = |what: &str, below: u64| draw(round, what, below);
     // The database file four times in five, else the small files around it.
     let others: Vec<PathBuf> = files(folder).into_iter().filter(|path| !path.ends_with("db/db")).collect();
     let path = match draw("file", 5) {

@@ -59,6 +59,7 @@ fn acknowledged_writes_survive_a_killed_process() {
 fn check(folder: &Path, acknowledged: &HashMap<JobId, bool>, round: usize) {
     let store = Store::open(folder).expect("opened");
     assert!(matches!(store.opening(), Opening::Recovered { .. }), "{:?}", store.opening());
+    store.verify().expect("whole");
     for (id, ended) in acknowledged {
         let job = store.job(*id).expect("read").unwrap_or_else(|| panic!("round {round}: {id} is lost"));
         assert!(!ended || job.state == JobState::Succeeded, "round {round}: the end of {id} is lost");

@@ -47,6 +47,9 @@ pub enum StoreError {
     Damaged(String),
     #[error("the store cannot be used: {0}")]
     Unavailable(String),
+    /// The disk is full; nothing was changed.
+    #[error("there is no room left to write: {0}")]
+    Full(String),
     /// The ledger does not allow it; nothing was changed.
     #[error(transparent)]
     Refused(#[from] Refusal),

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::provider::{BreakerState, Readiness};
+use atelier_storage::Check;
 use axum::Router;
 use axum::extract::State;
 use axum::response::{IntoResponse, Response};
@@ -11,7 +12,7 @@ use http::StatusCode;
 use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
-use crate::app::App;
+use crate::app::{App, Checking};
 
 #[derive(Serialize)]
 struct Report {
@@ -19,6 +20,23 @@ struct Report {
     /// Why not.
     reasons: Vec<String>,
     instances: Vec<InstanceReport>,
+    storage: StorageReport,
+}
+
+/// What is known of what is stored. `atelier doctor` reads it.
+#[derive(Serialize)]
+struct StorageReport {
+    /// `pending`, `whole` or `damaged`.
+    check: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    damage: Option<String>,
+    rows: Option<u64>,
+    rows_checked: u64,
+    blobs_checked: u64,
+    blobs_missing: u64,
+    /// Of the first that are missing.
+    missing: Vec<String>,
+    free_bytes: Option<u64>,
 }
 
 #[derive(Serialize)]
@@ -56,9 +74,37 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         };
         InstanceReport { name, state, reason }
     });
-    let report = Report { ready: reasons.is_empty(), reasons, instances: instances.collect() };
+    let instances = instances.collect();
+    let checking = app.checking.clone();
+    let storage = match tokio::task::spawn_blocking(move || storage(&checking)).await {
+        Ok(storage) => storage,
+        Err(error) => {
+            tracing::error!(%error, "the state of what is stored cannot be told");
+            return StatusCode::INTERNAL_SERVER_ERROR.into_response();
+        }
+    };
+    let report = Report { ready: reasons.is_empty(), reasons, instances, storage };
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(report)).into_response()
+}
+
+fn storage(checking: &Checking) -> StorageReport {
+    let (health, blobs) = (checking.store.health(), checking.blobs());
+    let (check, damage) = match health.check {
+        Check::Pending => ("pending", None),
+        Check::Whole { .. } => ("whole", None),
+        Check::Damaged(what) => ("damaged", Some(what)),
+    };
+    StorageReport {
+        check,
+        damage,
+        rows: health.rows,
+        rows_checked: health.rows_read,
+        blobs_checked: blobs.looked_for,
+        blobs_missing: blobs.bad,
+        missing: blobs.reasons,
+        free_bytes: checking.store.free_bytes().ok(),
+    }
 }
 
 async fn metrics(State(app): State<Arc<App>>) -> Response {

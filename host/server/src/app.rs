@@ -1,5 +1,6 @@
 //! The composition root: the only place where concrete types are built.
 
+mod checking;
 mod running;
 mod telling;
 
@@ -30,6 +31,9 @@ use atelier_storage::{Blobs, Disk, Store};
 
 pub use running::Running;
 
+pub(crate) use checking::{Checking, is_bad};
+
+use crate::backup::Backups;
 use crate::config::{Config, Local};
 use crate::http::route;
 use crate::http::sharing::Sharing;
@@ -62,6 +66,9 @@ pub struct App {
     pub metrics: Arc<Metrics>,
     pub plugins: Arc<Plugins>,
     pub instances: Arc<Instances>,
+    pub(crate) backups: Backups,
+    /// What is known of what is stored.
+    pub(crate) checking: Arc<Checking>,
     /// This host's name in `via`, so that requests that come back are known.
     pub host_token: String,
     stopping: AtomicBool,
@@ -87,6 +94,9 @@ impl App {
         }
         let office = PluginOffice::open(&config, store.clone(), clock.clone(), metrics.clone()).await?;
         let plugins = office.plugins;
+        let checking = Arc::new(Checking::new(store.clone(), office.blobs.clone()));
+        metrics.watch_stored(checking.clone(), config.storage.path.clone())?;
+        let backups = Backups::new(config.clone(), store.clone(), office.blob_folder);
         let instances = Arc::new(Instances::new(
             office.sandbox,
             plugins.clone(),
@@ -198,6 +208,8 @@ impl App {
             metrics,
             plugins,
             instances,
+            backups,
+            checking,
             host_token: office.host_token,
             stopping: AtomicBool::new(false),
             config,
@@ -215,6 +227,8 @@ impl App {
 pub struct PluginOffice {
     pub sandbox: Arc<Sandbox>,
     pub blobs: Arc<dyn BlobStore>,
+    /// The same, as the store that it is.
+    pub blob_folder: Blobs,
     pub plugins: Arc<Plugins>,
     /// This host's name in `via`.
     pub host_token: String,
@@ -236,7 +250,8 @@ impl PluginOffice {
         let blobs = tokio::task::spawn_blocking(move || Blobs::open(folder))
             .await
             .context("opening the blob store")?;
-        let blobs: Arc<dyn BlobStore> = Arc::new(blobs.context("the blob store cannot be opened")?);
+        let blob_folder = blobs.context("the blob store cannot be opened")?;
+        let blobs: Arc<dyn BlobStore> = Arc::new(blob_folder.clone());
         let host_token = format!("atelier-{}", uuid::Uuid::now_v7().simple());
         let sandbox = plugin_host::sandbox(
             &config.sandbox,
@@ -254,7 +269,7 @@ impl PluginOffice {
             plugin_host::trust_policy(&config.plugins)?,
             clock,
         ));
-        Ok(Self { sandbox, blobs, plugins, host_token })
+        Ok(Self { sandbox, blobs, blob_folder, plugins, host_token })
     }
 }
 

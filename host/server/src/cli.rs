@@ -1,6 +1,7 @@
 //! The command line.
 
 mod author;
+mod backup;
 mod budget;
 mod compile;
 mod credit;
@@ -8,8 +9,10 @@ mod desk;
 mod doctor;
 mod init;
 mod key;
+mod migrate;
 mod office;
 mod plugin;
+mod restore;
 mod serve;
 mod user;
 
@@ -40,6 +43,12 @@ enum Verb {
     Serve(Configured),
     /// Check configuration, storage, plugins, secrets and local models, and say what to fix
     Doctor(Configured),
+    /// Copy everything that is stored into one file, while the server runs or without it
+    Backup(backup::Backup),
+    /// Make a server's folder of a backup, or see whether a backup is whole
+    Restore(restore::Restore),
+    /// Bring what an older version stored to the form of this one
+    Migrate(migrate::Migrate),
     /// Create, list and revoke API keys
     #[command(subcommand)]
     Key(key::Key),
@@ -83,6 +92,9 @@ pub fn run() -> ExitCode {
         Verb::Init(init) => in_runtime(init.run()),
         Verb::Serve(configured) => serve::run(&configured),
         Verb::Doctor(configured) => in_runtime(doctor::run(configured)),
+        Verb::Backup(backup) => in_runtime(backup.run()),
+        Verb::Restore(restore) => restore.run(),
+        Verb::Migrate(migrate) => in_runtime(migrate.run()),
         Verb::Key(key) => in_runtime(key.run()),
         Verb::User(user) => in_runtime(user.run()),
         Verb::Credit(credit) => in_runtime(credit.run()),

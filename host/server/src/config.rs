@@ -36,6 +36,8 @@ pub const EXIT_BAD_CONFIGURATION: u8 = 64;
 /// Everything that the operator decides.
 #[derive(Clone, Debug)]
 pub struct Config {
+    /// Where it was read from; `None` for what is shipped.
+    pub file: Option<PathBuf>,
     pub server: Server,
     pub admin: Admin,
     pub upstream: Upstream,
@@ -97,7 +99,8 @@ impl Config {
             one("(file)", format!("{error}; make one with `atelier init DIR`, or name it with --config"))
         })?;
         let environment = Env::prefixed("ATELIER_").filter(|key| key.as_str().contains("__")).split("__");
-        Self::merged(&Figment::from(Toml::string(&text)).merge(environment), path)
+        let config = Self::merged(&Figment::from(Toml::string(&text)).merge(environment), path)?;
+        Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
     /// What `atelier init` writes, as it is: for commands that need the shipped limits and no installation.
@@ -148,6 +151,7 @@ impl Config {
             return Err(mistakes);
         }
         Ok(Self {
+            file: None,
             server,
             admin,
             upstream,

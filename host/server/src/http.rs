@@ -2,6 +2,7 @@
 
 mod answer;
 mod audio;
+mod backup;
 mod body;
 mod budgets;
 mod chat_completions;

@@ -16,10 +16,13 @@ pub enum KeyFile {
 }
 
 impl KeyFile {
+    /// The files of all of them.
+    pub const NAMES: [&'static str; 2] = ["callbacks.key", "links.key"];
+
     fn in_folder(self, data: &Path) -> PathBuf {
         data.join(match self {
-            KeyFile::Callbacks => "callbacks.key",
-            KeyFile::Links => "links.key",
+            KeyFile::Callbacks => Self::NAMES[0],
+            KeyFile::Links => Self::NAMES[1],
         })
     }
 

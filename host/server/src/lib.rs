@@ -2,6 +2,7 @@
 
 mod admin;
 pub mod app;
+pub(crate) mod backup;
 pub mod cli;
 pub mod config;
 pub mod http;

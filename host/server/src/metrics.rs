@@ -1,10 +1,12 @@
 //! Prometheus metrics. What a request touches is resolved beforehand.
 
+mod checking;
 mod events;
 mod process;
 mod queue;
 mod storage;
 
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -25,6 +27,7 @@ use prometheus::{
     Registry, TextEncoder,
 };
 
+use crate::app::Checking;
 use crate::http::route::Route;
 use crate::listener::Counts;
 
@@ -235,6 +238,18 @@ impl Metrics {
     /// It is told already: a bug of ours.
     pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(storage::Storage::new(pool)?))
+    }
+
+    /// Tells what is known of what is stored, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_stored(
+        &self,
+        checking: Arc<Checking>,
+        data: PathBuf,
+    ) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(checking::Stored::new(checking, data)?))
     }
 
     /// Tells of feeds and outgoing webhooks, from now on.

@@ -119,7 +119,13 @@ impl From<StoreError> for ServiceError {
 
 impl From<std::io::Error> for ServiceError {
     fn from(error: std::io::Error) -> Self {
-        Self::Blobs(error.to_string())
+        use std::io::ErrorKind;
+        match error.kind() {
+            ErrorKind::StorageFull | ErrorKind::QuotaExceeded | ErrorKind::FileTooLarge => {
+                Self::Store(StoreError::Full(error.to_string()))
+            }
+            _ => Self::Blobs(error.to_string()),
+        }
     }
 }
 

@@ -22,6 +22,13 @@ struct Flushes {
 }
 
 impl GroupCommit {
+    /// # Errors
+    /// A flush has failed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failed.clone().map_or(Ok(()), Err)
+    }
+
     /// Returns when a flush that began after this call has succeeded, or once any has failed.
     pub(super) fn wait(&self, flush: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -51,10 +58,24 @@ impl GroupCommit {
             state.running = false;
             match outcome {
                 Ok(()) => state.succeeded = number,
-                Err(error) => state.failed = Some(error),
+                Err(error) => {
+                    state.failed = Some(for_later(&error));
+                    self.ended.notify_all();
+                    return Err(error);
+                }
             }
             self.ended.notify_all();
         }
+    }
+}
+
+/// What is told to whoever comes after a flush that failed.
+fn for_later(error: &StoreError) -> StoreError {
+    let why = "a write has failed; nothing that was acknowledged is lost: mend what it says, then restart the server";
+    match error {
+        StoreError::Full(text) => StoreError::Full(format!("{why} ({text})")),
+        StoreError::Damaged(text) => StoreError::Damaged(text.clone()),
+        other => StoreError::Unavailable(format!("{why} ({other})")),
     }
 }
 

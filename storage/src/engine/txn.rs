@@ -1,10 +1,11 @@
 //! Reading and writing inside one transaction.
 
-use std::cell::Cell;
+use std::cell::{Cell, RefCell};
 
 use atelier_domain::store::StoreError;
 use sled::transaction::{ConflictableTransactionError, TransactionalTree, UnabortableTransactionError};
 
+use super::walk::{Change, Front, Told};
 use super::{INLINE_BYTES_MAX, State};
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::schema::Table;
@@ -86,17 +87,22 @@ pub(crate) struct Txn<'a> {
     trees: &'a [TransactionalTree],
     before: State,
     after: Cell<State>,
+    /// Up to where somebody reads all rows.
+    front: Option<&'a Front>,
+    /// What it changes of the rows that were read.
+    told: RefCell<Told>,
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(trees: &'a [TransactionalTree], before: State) -> Self {
-        Self { trees, before, after: Cell::new(before) }
+    pub(super) fn new(trees: &'a [TransactionalTree], before: State, front: Option<&'a Front>) -> Self {
+        Self { trees, before, after: Cell::new(before), front, told: RefCell::default() }
     }
 
-    /// The state to commit, if anything changed.
-    pub(super) fn finish(self) -> Option<State> {
+    /// The state to commit, if anything changed, and what a reader is to be told.
+    pub(super) fn finish(self) -> (Option<State>, Told) {
         let after = self.after.get();
-        (after != self.before).then(|| State { commit: self.generation(), ..after })
+        let changed = after != self.before;
+        (changed.then(|| State { commit: self.generation(), ..after }), self.told.into_inner())
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, TxnError> {
@@ -159,21 +165,37 @@ impl<'a> Txn<'a> {
 
     fn put_row(&self, table: Table, key: &[u8], row: &[u8]) -> Result<(), TxnError> {
         let old = self.tree(table).insert(key, row)?;
-        let mut after = self.after.get();
-        if let Some(old) = old {
-            after.subtract(table, key, &old);
-        }
-        after.add(table, key, row);
-        self.after.set(after);
+        self.changed(table, key, old.as_deref(), Some(row));
         Ok(())
     }
 
     fn remove_row(&self, table: Table, key: &[u8]) -> Result<bool, TxnError> {
         let Some(old) = self.tree(table).remove(key)? else { return Ok(false) };
-        let mut after = self.after.get();
-        after.subtract(table, key, &old);
-        self.after.set(after);
+        self.changed(table, key, Some(&old), None);
         Ok(true)
+    }
+
+    /// Keeps the sums, and notes what a reader has to hear of.
+    fn changed(&self, table: Table, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
+        let mut after = self.after.get();
+        let mut told = self.told.borrow_mut();
+        let front = self.front.filter(|front| front.is_past(table, key));
+        if let Some(old) = old {
+            after.sums.subtract(table, key, old);
+            if front.is_some() {
+                told.sums.subtract(table, key, old);
+            }
+        }
+        if let Some(new) = new {
+            after.sums.add(table, key, new);
+            if front.is_some() {
+                told.sums.add(table, key, new);
+            }
+        }
+        if front.is_some_and(|front| front.wants_rows) {
+            told.changes.push(Change { table, key: key.to_vec(), value: new.map(<[u8]>::to_vec) });
+        }
+        self.after.set(after);
     }
 
     fn remove_chunks(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {

@@ -1,7 +1,7 @@
 //! One file of the journal: a head with its number, then records, each behind its frame.
 
 use std::fs::{File, OpenOptions};
-use std::io::{Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read as _, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use atelier_domain::store::StoreError;
@@ -10,6 +10,7 @@ use crate::engine::unavailable;
 use crate::folder;
 
 const PREFIX: &str = "journal.";
+const OLDER_NAME: &str = "journal";
 const MAGIC: &[u8; 8] = b"atelierj";
 pub(super) const HEAD_BYTES: u64 = 16;
 /// Before each record: its length, a checksum of that, and one of the record.
@@ -17,8 +18,14 @@ pub(super) const FRAME_BYTES: usize = 16;
 /// Bytes of a record.
 pub(super) const RECORD_BYTES_MAX: usize = 64 * 1024;
 
-fn name(generation: u64) -> String {
+/// A file's name, and with it its number.
+pub(super) fn name(generation: u64) -> String {
     format!("{PREFIX}{generation}")
+}
+
+/// How a file begins.
+pub(super) fn head(generation: u64) -> Vec<u8> {
+    [&MAGIC[..], &generation.to_be_bytes()].concat()
 }
 
 pub(super) fn path(parent: &Path, generation: u64) -> PathBuf {
@@ -27,6 +34,7 @@ pub(super) fn path(parent: &Path, generation: u64) -> PathBuf {
 
 /// The numbers of the files in a folder, in order. What a creation left behind that was not ended is removed.
 pub(super) fn list(parent: &Path) -> Result<Vec<u64>, StoreError> {
+    adopt_older(parent).map_err(unavailable)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(parent).map_err(unavailable)? {
         let name = entry.map_err(unavailable)?.file_name();
@@ -43,10 +51,29 @@ pub(super) fn list(parent: &Path) -> Result<Vec<u64>, StoreError> {
     Ok(found)
 }
 
+/// Gives the one file of the older form, whose number stood in its head alone, its name.
+fn adopt_older(parent: &Path) -> io::Result<()> {
+    let older = parent.join(OLDER_NAME);
+    let mut bytes = Vec::new();
+    match File::open(&older) {
+        Ok(file) => file.take(HEAD_BYTES).read_to_end(&mut bytes)?,
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error),
+    };
+    match bytes.split_first_chunk::<8>() {
+        Some((MAGIC, number)) if number.len() == 8 => {
+            let generation = number.iter().fold(0, |number, byte| (number << 8) | u64::from(*byte));
+            std::fs::rename(&older, path(parent, generation))?;
+        }
+        // It was being made, and had no record yet.
+        _ => std::fs::remove_file(&older)?,
+    }
+    folder::sync(parent)
+}
+
 /// Makes a file, durably: it is there with its head, or not at all. Gives it with its end as the place to write to.
 pub(super) fn create(parent: &Path, generation: u64) -> Result<File, StoreError> {
-    let head = [&MAGIC[..], &generation.to_be_bytes()].concat();
-    folder::replace(parent, &name(generation), &head).map_err(unavailable)?;
+    folder::replace(parent, &name(generation), &head(generation)).map_err(unavailable)?;
     let mut file =
         OpenOptions::new().read(true).write(true).open(path(parent, generation)).map_err(unavailable)?;
     file.seek(SeekFrom::End(0)).map_err(unavailable)?;

@@ -11,7 +11,7 @@ use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
-use super::App;
+use super::{App, checking};
 use crate::config::Config;
 use crate::http::route;
 use crate::listener::Bounds;
@@ -37,6 +37,7 @@ pub struct Running {
     settle: watch::Sender<bool>,
     /// Ends after the others: their calls are recorded until then.
     accounting: JoinHandle<()>,
+    checking: checking::Stop,
 }
 
 impl Running {
@@ -99,8 +100,9 @@ impl Running {
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
         ];
         let accounting = tokio::spawn(accounting);
+        let checking = app.checking.start().context("no thread to check the store")?;
         tracing::info!(%address, %admin_address, "listening");
-        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting })
+        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting, checking })
     }
 
     /// Stops accepting, and waits for what runs, within the configured deadline.
@@ -114,6 +116,8 @@ impl Running {
         }
         self.settle.send_replace(true);
         ended(self.accounting).await;
+        // It ends within a batch.
+        ended(tokio::task::spawn_blocking(move || self.checking.stop())).await;
     }
 }
 

@@ -1,13 +1,15 @@
 //! `atelier doctor`: what works, what does not, and what to do about it.
 
+mod stored;
+
 use std::process::ExitCode;
 
 use atelier_domain::manifest::Manifest;
 use atelier_domain::plugin::InstanceConfig;
-use atelier_domain::store::{PluginStore, StoreError};
+use atelier_domain::store::PluginStore;
 use atelier_inference::weights;
 use atelier_service::callbacks::{CallbackAddresses, Target};
-use atelier_storage::{Blobs, Store};
+use atelier_storage::Store;
 
 use super::Configured;
 use crate::config::{Config, TrustMode};
@@ -32,7 +34,8 @@ impl Findings {
 
 pub(super) async fn run(configured: Configured) -> anyhow::Result<ExitCode> {
     let config = configured.load()?;
-    let findings = tokio::task::spawn_blocking(move || examine(&config)).await?;
+    let told = stored::ask(&config).await;
+    let findings = tokio::task::spawn_blocking(move || examine(&config, told)).await?;
     match findings.problems {
         0 => println!("\nEverything needed is in place."),
         1 => println!("\n1 problem."),
@@ -41,7 +44,7 @@ pub(super) async fn run(configured: Configured) -> anyhow::Result<ExitCode> {
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
 }
 
-fn examine(config: &Config) -> Findings {
+fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findings {
     let mut findings = Findings { problems: 0 };
     findings.good("the configuration is valid");
     if let Some(word) = &config.plugins.unknown_trust {
@@ -51,44 +54,13 @@ fn examine(config: &Config) -> Findings {
     if config.plugins.trust == TrustMode::Off {
         findings.note("[plugins] trust = \"off\": plugins that nobody signed are let in");
     }
-    storage(config, &mut findings);
+    stored::examine(config, told, &mut findings);
     for missing in &config.missing_secrets {
         let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);
         findings.problem(&format!("{instance}: its secret {secret} is missing: {reason}"));
     }
     local_model(config, &mut findings);
     findings
-}
-
-fn storage(config: &Config, findings: &mut Findings) {
-    let folder = config.storage.database();
-    if !folder.exists() {
-        let shown = config.storage.path.display();
-        findings.problem(&format!(
-            "there is no store in {shown}: make one with `atelier init DIR`, or set [storage] path"
-        ));
-        return;
-    }
-    match Store::open(&folder) {
-        Ok(store) => {
-            findings.good(&format!("the store in {} opens", folder.display()));
-            plugins(config, &store, findings);
-        }
-        Err(StoreError::Unavailable(reason)) if is_running(config) => {
-            findings
-                .note(&format!("the server runs and holds the store; stop it to have it checked ({reason})"));
-        }
-        Err(error) => findings.problem(&format!("the store in {}: {error}", folder.display())),
-    }
-    match Blobs::open(config.storage.blobs()) {
-        Ok(_) => findings.good("the blob store opens"),
-        Err(_) if is_running(config) => {}
-        Err(error) => findings.problem(&format!("the blob store: {error}")),
-    }
-}
-
-fn is_running(config: &Config) -> bool {
-    std::net::TcpStream::connect_timeout(&config.server.listen, std::time::Duration::from_secs(1)).is_ok()
 }
 
 fn plugins(config: &Config, store: &Store, findings: &mut Findings) {

@@ -14,9 +14,9 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, budgets, chat_completions, credits, embeddings, events, favicon, files, fine_tuning,
-    gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage,
-    users, webhook_endpoints,
+    Dialect, audio, backup, budgets, chat_completions, credits, embeddings, events, favicon, files,
+    fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins,
+    responses, usage, users, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -164,6 +164,9 @@ fn entries() -> Vec<Entry> {
         get("/api/v1/admin/generations", Administration, Problem, generations::failed::handle)
             .access(ADMIN)
             .described(generations::failed::describe),
+        get("/api/v1/admin/backup", Administration, Problem, backup::handle)
+            .access(ADMIN)
+            .described(backup::describe),
         get("/api/v1/generations/{id}", Status, Problem, generations::get::handle)
             .described(generations::get::describe),
         post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)

@@ -1,5 +1,6 @@
 //! The running server's own API, for the command line.
 
+use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
 
@@ -22,6 +23,8 @@ use super::{BalanceRow, BudgetRow, KeyRow, UserRow};
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(15);
+/// Between two pieces of an answer.
+const PIECE_PATIENCE: Duration = Duration::from_secs(60);
 const ANSWER_BYTES_MAX: usize = 4 << 20;
 
 /// A server that answers.
@@ -104,6 +107,45 @@ impl Server {
         }
         let told: Value = serde_json::from_slice(&body).unwrap_or_default();
         bail!("the server refused: {}", told["detail"].as_str().unwrap_or("it gave no reason"))
+    }
+
+    /// Writes an answer of any size to a file; `told` is given the bytes so far. Waits for each piece for as long as for an answer.
+    ///
+    /// # Errors
+    /// The server refuses, stops in the middle, or the file cannot be written.
+    pub(in crate::cli) async fn download(
+        &self,
+        path: &str,
+        mut out: &std::fs::File,
+        told: &mut dyn FnMut(u64),
+    ) -> anyhow::Result<()> {
+        let request = Request::builder()
+            .uri(format!("http://{}{path}", self.address))
+            .header(AUTHORIZATION, format!("Bearer {}", self.key))
+            .body(Full::default())?;
+        let late =
+            || format!("the server at {} says nothing for {} s", self.address, PIECE_PATIENCE.as_secs());
+        let response = tokio::time::timeout(PIECE_PATIENCE, self.client.request(request)).await;
+        let response = response.with_context(late)??;
+        let status = response.status();
+        let mut body = response.into_body();
+        if !status.is_success() {
+            let read = Limited::new(body, ANSWER_BYTES_MAX).collect().await;
+            let told: Value =
+                read.ok().and_then(|body| serde_json::from_slice(&body.to_bytes()).ok()).unwrap_or_default();
+            bail!("the server refused: {}", told["detail"].as_str().unwrap_or("it gave no reason"))
+        }
+        let mut bytes = 0;
+        loop {
+            let frame = tokio::time::timeout(PIECE_PATIENCE, body.frame()).await.with_context(late)?;
+            let Some(frame) = frame else { return Ok(()) };
+            let frame = frame.context("the server broke off: its log says why")?;
+            let Ok(piece) = frame.into_data() else { continue };
+            // The disk is the only thing that this command waits for meanwhile.
+            out.write_all(&piece)?;
+            bytes += piece.len() as u64;
+            told(bytes);
+        }
     }
 
     pub(in crate::cli) async fn ask_for<T: DeserializeOwned>(

@@ -71,11 +71,11 @@ pub(super) fn told(error: &ServiceError) -> Told {
         }
         ServiceError::DiskLow => Told::new(StatusCode::INSUFFICIENT_STORAGE, "storage_full", text)
             .retry(Some(Duration::from_secs(60))),
-        ServiceError::ContentMissing { what, .. } => Told::new(
+        ServiceError::ContentMissing { what, blob, state } => Told::new(
             StatusCode::INTERNAL_SERVER_ERROR,
             "content_missing",
             format!(
-                "the content of {what} is gone from this server's storage; the operator finds it in the log by the request id"
+                "the content of {what}, blob {blob}, is {state} in this server's storage; the operator can restore it from a backup"
             ),
         ),
         ServiceError::NotPriced { .. } => {
@@ -96,6 +96,12 @@ pub(super) fn told(error: &ServiceError) -> Told {
             Told::new(StatusCode::CONFLICT, "already_exists", text)
         }
         ServiceError::Store(StoreError::Refused(why)) => refused(why, text),
+        ServiceError::Store(StoreError::Full(_)) => Told::new(
+            StatusCode::INSUFFICIENT_STORAGE,
+            "storage_full",
+            "the disk of this server is full: nothing new is stored until its operator has made room",
+        )
+        .retry(Some(Duration::from_secs(60))),
         ServiceError::Store(StoreError::Damaged(_) | StoreError::Unavailable(_)) | ServiceError::Blobs(_) => {
             Told::new(
                 StatusCode::SERVICE_UNAVAILABLE,

@@ -32,13 +32,14 @@ pub enum Tag {
     Keys,
     Users,
     Plugins,
+    Backups,
     Callbacks,
     Reference,
 }
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 18] = [
+    pub const ALL: [(Tag, &'static str); 19] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -79,6 +80,7 @@ impl Tag {
             Tag::Plugins,
             "Sandboxed providers: looked at, installed, switched and removed while the server runs. For keys with `plugin-admin`.",
         ),
+        (Tag::Backups, "Everything that is stored, taken while the server goes on. For administrators."),
         (Tag::Callbacks, "Where providers tell that a job has moved on."),
         (Tag::Reference, "This description itself. Open to anybody."),
     ];
@@ -101,6 +103,7 @@ impl Tag {
             Tag::Keys => "Keys",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
+            Tag::Backups => "Backups",
             Tag::Callbacks => "Callbacks",
             Tag::Reference => "Reference",
         }

@@ -1,0 +1,76 @@
+//! Databases that older versions wrote, as they were (`tests/fixtures`), become current ones.
+
+use std::fs;
+use std::path::Path;
+
+use atelier_domain::job::JobState;
+use atelier_domain::store::{
+    AccountStore as _, FileStore as _, JobStore as _, LedgerStore as _, PluginStore as _,
+};
+use atelier_storage::{Opening, SCHEMA_VERSION, Store};
+
+/// A copy of a store that a version of that schema wrote and shut down. Its file is kept without the zeroes at its end.
+fn written_by(schema: u32) -> tempfile::TempDir {
+    let folder = tempfile::tempdir().expect("a folder");
+    let fixture = Path::new(env!("CARGO_MANIFEST_DIR")).join(format!("tests/fixtures/schema-{schema}"));
+    copy(&fixture, folder.path());
+    // An empty folder, which is kept in no repository.
+    fs::create_dir_all(folder.path().join("db/blobs")).expect("created");
+    folder
+}
+
+fn copy(from: &Path, to: &Path) {
+    fs::create_dir_all(to).expect("created");
+    for entry in fs::read_dir(from).expect("the fixture") {
+        let (path, to) = {
+            let entry = entry.expect("listed");
+            (entry.path(), to.join(entry.file_name()))
+        };
+        if path.is_dir() {
+            copy(&path, &to);
+        } else {
+            fs::copy(&path, &to).expect("copied");
+        }
+    }
+}
+
+/// What both fixtures hold.
+fn check(store: &Store, jobs: usize) {
+    assert_eq!(store.schema_version().expect("read"), SCHEMA_VERSION);
+    store.verify().expect("whole");
+    let user = store.user_by_name("fixture").expect("read").expect("there");
+    assert_eq!(store.keys(user.id, None, 9).expect("read").len(), 1);
+    assert_eq!(store.plugins().expect("read").len(), 1);
+    let found = store.jobs_of(user.id, None, 9).expect("read");
+    assert_eq!(found.len(), jobs);
+    assert_eq!(found.iter().filter(|job| job.state == JobState::Succeeded).count(), 1);
+    assert!(found.iter().any(|job| job.request.prompt.as_ref().is_some_and(|prompt| prompt.len() == 6_000)));
+    for blob in found.iter().flat_map(|job| job.blobs()) {
+        assert!(store.is_blob_named(&blob).expect("read"), "migration 2 names blobs");
+    }
+    assert!(store.audit().expect("read").is_clean());
+}
+
+#[test]
+fn a_database_of_schema_1_becomes_a_current_one() {
+    let folder = written_by(1);
+    let found = Store::open_as_it_is(folder.path()).expect("opened").schema_version();
+    assert_eq!(found.expect("read"), 1, "looking changes nothing");
+    for opening in 0..2 {
+        let store = Store::open(folder.path()).expect("opened");
+        // The fixture has a seal of the older form, which says nothing.
+        assert_eq!(store.opening() == Opening::Clean, opening > 0, "{opening}");
+        check(&store, 3);
+    }
+}
+
+#[test]
+fn a_database_of_schema_2_with_one_sum_of_all_rows_is_read_and_its_books_add_up() {
+    let folder = written_by(2);
+    let store = Store::open(folder.path()).expect("opened");
+    check(&store, 3);
+    let user = store.user_by_name("fixture").expect("read").expect("there").id;
+    // A grant of 1,000; a job of 20; a live call of 7 that was in the journal, and its allowance.
+    let balance = store.balance(user).expect("read");
+    assert_eq!((balance.available.get(), balance.allowance.get()), (1_000 - 20 - 7, 0));
+}

@@ -2,6 +2,7 @@
 
 mod answer;
 mod audio;
+pub mod batches;
 mod body;
 mod budgets;
 mod chat_completions;
@@ -24,6 +25,7 @@ mod input;
 mod keys;
 mod links;
 mod messages;
+mod metadata;
 mod models;
 mod moderations;
 mod observe;
@@ -36,6 +38,7 @@ pub mod route;
 mod sse;
 mod usage;
 mod users;
+mod videos;
 mod webhook_endpoints;
 
 pub use error::{ApiError, Dialect};

@@ -20,8 +20,7 @@ async fn host(provider: &Arc<Scripted>) -> TestHost {
         let text = text.replace("status = { requests = 120,", "status = { requests = 100000,");
         let more_often =
             ["upload", "analytics"].map(|class| format!("{class} = {{ requests = 100000, seconds = 60 }}\n"));
-        let text = text.replace("[limits]\n", &format!("[limits]\n{}", more_often.concat()));
-        text
+        text.replace("[limits]\n", &format!("[limits]\n{}", more_often.concat()))
     })
     .await;
     host.put("scripted", provider.clone()).await;

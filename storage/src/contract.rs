@@ -5,6 +5,7 @@
 //! [`blob_contract!`]: crate::blob_contract
 
 pub mod accounts;
+pub mod batches;
 pub mod blobs;
 pub mod callbacks;
 pub mod claims;
@@ -54,6 +55,8 @@ macro_rules! store_contract {
             a_large_job_is_kept_whole
             failed_jobs_are_listed_by_their_code_newest_first
             trainings_are_listed_apart_from_other_jobs
+            videos_are_listed_either_way_in_pages
+            a_job_is_deleted_by_its_owner_once_it_is_final
         );
         $crate::contract_tests!($open, claims:
             a_claim_is_read_as_it_was_put_and_replaced
@@ -77,6 +80,12 @@ macro_rules! store_contract {
             expired_files_come_in_the_order_of_their_end
             a_blob_is_named_as_long_as_a_row_names_it
             a_refused_file_names_nothing
+        );
+        $crate::contract_tests!($open, batches:
+            a_batch_is_read_as_it_was_created_by_its_owner_alone
+            a_batch_that_has_ended_is_open_no_more_and_lets_its_input_go
+            a_line_ends_once_and_is_counted_once
+            lines_that_end_at_once_are_all_counted
         );
         $crate::contract_tests!($open, links:
             a_link_is_read_as_it_was_created

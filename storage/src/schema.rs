@@ -88,6 +88,16 @@ pub(crate) enum Table {
     LinksExpiring = 58,
     /// Owner, inverted job id → nothing; trainings.
     TrainingsByOwner = 59,
+    /// Owner, inverted job id → nothing; videos.
+    VideosByOwner = 60,
+    /// Batch id → batch.
+    Batches = 61,
+    /// Owner, inverted batch id → nothing.
+    BatchesByOwner = 62,
+    /// Batch id → nothing; batches that are not final.
+    BatchesOpen = 63,
+    /// Batch id, line → how its request ended.
+    BatchLines = 64,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -128,7 +138,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 45] = [
+    pub(crate) const ALL: [Table; 50] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -166,6 +176,11 @@ impl Table {
         Table::LinksByOwner,
         Table::LinksExpiring,
         Table::TrainingsByOwner,
+        Table::VideosByOwner,
+        Table::Batches,
+        Table::BatchesByOwner,
+        Table::BatchesOpen,
+        Table::BatchLines,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -229,6 +244,11 @@ impl Table {
             Table::LinksByOwner => "links_by_owner",
             Table::LinksExpiring => "links_expiring",
             Table::TrainingsByOwner => "trainings_by_owner",
+            Table::VideosByOwner => "videos_by_owner",
+            Table::Batches => "batches",
+            Table::BatchesByOwner => "batches_by_owner",
+            Table::BatchesOpen => "batches_open",
+            Table::BatchLines => "batch_lines",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

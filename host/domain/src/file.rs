@@ -19,17 +19,20 @@ pub enum Purpose {
     Vision,
     UserData,
     Evals,
+    /// What a batch made.
+    BatchOutput,
 }
 
 impl Purpose {
     /// All of them.
-    pub const ALL: [Purpose; 6] = [
+    pub const ALL: [Purpose; 7] = [
         Purpose::Assistants,
         Purpose::Batch,
         Purpose::FineTune,
         Purpose::Vision,
         Purpose::UserData,
         Purpose::Evals,
+        Purpose::BatchOutput,
     ];
 
     /// The API's word.
@@ -41,6 +44,7 @@ impl Purpose {
             Purpose::Vision => "vision",
             Purpose::UserData => "user_data",
             Purpose::Evals => "evals",
+            Purpose::BatchOutput => "batch_output",
         }
     }
 
@@ -58,7 +62,7 @@ impl fmt::Display for Purpose {
 
 /// A word that names no purpose.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("must be one of assistants, batch, fine-tune, vision, user_data, evals")]
+#[error("must be one of assistants, batch, fine-tune, vision, user_data, evals, batch_output")]
 pub struct UnknownPurpose;
 
 impl FromStr for Purpose {

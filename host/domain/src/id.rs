@@ -97,6 +97,8 @@ uuid_id!(/// A job.
     JobId, "job id");
 uuid_id!(/// A file that a user keeps here.
     FileId, "file id");
+uuid_id!(/// Many requests in one file.
+    BatchId, "batch id");
 uuid_id!(/// A link to an artifact.
     LinkId, "link id");
 uuid_id!(/// One call into a provider.

@@ -8,6 +8,7 @@ use crate::blob::BlobId;
 use crate::generation::media::Ticket;
 use crate::generation::usage::UsageLine;
 use crate::id::{FileId, JobId, UserId};
+use crate::model::Task;
 use crate::money::Bill;
 use crate::time::Timestamp;
 
@@ -107,6 +108,11 @@ impl StoredRequest {
         self.model.split_once('/').map_or(self.model.as_str(), |(_, model)| model)
     }
 
+    /// Whether a film is made.
+    pub fn is_video(&self) -> bool {
+        [Task::VideoGeneration, Task::VideoRemix].iter().any(|task| task.as_str() == self.task)
+    }
+
     /// The instance that serves it.
     pub fn instance(&self) -> &str {
         self.model.split('/').next().unwrap_or_default()
@@ -138,6 +144,25 @@ pub struct JobError {
     pub message: String,
 }
 
+/// Which of an owner's jobs to list.
+#[derive(Clone, Copy, Debug)]
+pub struct JobPage {
+    /// Begin behind this one.
+    pub after: Option<JobId>,
+    pub limit: usize,
+    pub newest_first: bool,
+}
+
+/// What became of a wish to delete a job.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Erasure {
+    Erased,
+    /// It goes on.
+    Open,
+    /// Its owner has none such.
+    Absent,
+}
+
 /// A job: the single source of truth about one generation.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct Job {
@@ -166,6 +191,9 @@ pub struct Job {
     /// What it costs.
     #[serde(default)]
     pub bill: Bill,
+    /// Its owner has deleted it: what is left is what the books need.
+    #[serde(default)]
+    pub is_erased: bool,
 }
 
 impl Job {
@@ -187,6 +215,20 @@ impl Job {
             bill: Bill { cost: None, is_estimated: false, ..self.bill },
             ..self
         }
+    }
+
+    /// What stays of it once its owner has deleted it: neither what they put in nor what was made.
+    pub fn erased(self) -> Self {
+        let request = StoredRequest {
+            prompt: None,
+            negative_prompt: None,
+            inputs: Vec::new(),
+            end_user: None,
+            options: "{}".to_owned(),
+            training: None,
+            ..self.request
+        };
+        Self { request, ticket: None, outputs: Vec::new(), is_erased: true, ..self }
     }
 
     /// The blobs that its row names.

@@ -1,5 +1,6 @@
 //! The ports of the database. Their methods block: call them off the async threads.
 
+mod batches;
 mod callbacks;
 mod events;
 mod ledger;
@@ -13,12 +14,13 @@ use crate::blob::BlobId;
 use crate::file::{FilePage, FileQuota, FileUse, LeavingFile, StoredFile};
 use crate::id::{FileId, JobId, KeyId, LinkId, UserId};
 use crate::idempotency::{Claim, ClaimKey};
-use crate::job::Job;
+use crate::job::{Erasure, Job, JobPage};
 use crate::link::Link;
 use crate::money::{Hold, Refusal};
 use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
 
+pub use batches::BatchStore;
 pub use callbacks::{CallbackMark, CallbackStore};
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
@@ -130,6 +132,11 @@ pub trait JobStore: Send + Sync + fmt::Debug {
         before: Option<JobId>,
         limit: usize,
     ) -> Result<Vec<Job>, StoreError>;
+    /// A page of the owner's videos. Takes time by the page.
+    fn videos_of(&self, owner: UserId, page: &JobPage) -> Result<Vec<Job>, StoreError>;
+    /// Deletes the owner's job if it is final, durably: it is listed and found no more, and names no blob. What the books and
+    /// the operator's list of failures need stays.
+    fn erase_job(&self, owner: UserId, id: JobId) -> Result<Erasure, StoreError>;
     /// Reads, changes and writes one job in a transaction, durably. `change` may run again and must do nothing else; it returns
     /// whether to write. A change that makes the job final settles or releases its hold, and sets its cost. Gives the job as it then is,
     /// or `None` if there is none.

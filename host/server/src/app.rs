@@ -13,6 +13,7 @@ use atelier_domain::time::{Clock, SystemClock};
 use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
+use atelier_service::batches::{BatchPorts, Batches};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::disk::Room;
 use atelier_service::events::{Events, Hub};
@@ -48,7 +49,7 @@ use crate::webhook_sender::EgressSender;
 pub struct App {
     pub config: Config,
     pub clock: Arc<dyn Clock>,
-    pub accounts: Accounts,
+    pub accounts: Arc<Accounts>,
     pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
     pub generations: Generations,
@@ -56,6 +57,7 @@ pub struct App {
     pub idempotency: Idempotency,
     pub sharing: Arc<Sharing>,
     pub files: Files,
+    pub batches: Batches,
     pub links: Links,
     pub ledger: Arc<Ledger>,
     pub callbacks: Callbacks,
@@ -86,7 +88,7 @@ impl App {
         let pool =
             StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
         metrics.watch_storage(pool.clone())?;
-        let accounts = Accounts::new(store.clone(), pool.clone(), clock.clone());
+        let accounts = Arc::new(Accounts::new(store.clone(), pool.clone(), clock.clone()));
         let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
@@ -125,6 +127,17 @@ impl App {
         let limits = IdempotencyLimits::default();
         let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
         let room = Room::new(Arc::new(Disk::of(&config.storage.path)), config.storage.min_free_bytes);
+        let batches = BatchPorts {
+            store: store.clone(),
+            files: store.clone(),
+            blobs: office.blobs.clone(),
+            pool: pool.clone(),
+            accounts: accounts.clone(),
+            idempotency: idempotency.clone(),
+            room: room.clone(),
+            clock: clock.clone(),
+        };
+        let batches = Batches::new(batches, config.batches);
         let files = FilePorts {
             store: store.clone(),
             links: store.clone(),
@@ -198,6 +211,7 @@ impl App {
             idempotency,
             sharing: Arc::default(),
             files,
+            batches,
             links,
             ledger,
             callbacks,

@@ -1,6 +1,7 @@
 //! The configuration: `atelier.toml`, then the environment (`ATELIER_SECTION__KEY`), checked as a whole before anything
 //! is opened.
 
+mod batches;
 mod events;
 mod jobs;
 mod limits;
@@ -27,6 +28,7 @@ pub use sandbox::Sandbox;
 pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage, Upstream};
 
 use atelier_domain::plugin::InstanceConfig;
+use atelier_service::batches::BatchLimits;
 use atelier_service::ledger::LedgerSettings;
 use money::{Money, Price};
 
@@ -51,6 +53,7 @@ pub struct Config {
     pub webhooks: Webhooks,
     pub callbacks: Callbacks,
     pub jobs: Jobs,
+    pub batches: BatchLimits,
     pub sandbox: Sandbox,
     pub models: Models,
     pub local: Local,
@@ -138,6 +141,7 @@ impl Config {
         let webhooks = root.section("webhooks", Webhooks::read);
         let callbacks = root.section("callbacks", Callbacks::read);
         let jobs = root.section("jobs", Jobs::read);
+        let batches = root.section("batches", |section| batches::read(section, server.drain_max));
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
         let local = root.section("local", |section| Local::read(section, folder));
@@ -164,6 +168,7 @@ impl Config {
             webhooks,
             callbacks,
             jobs,
+            batches,
             sandbox,
             models,
             local,

@@ -3,6 +3,7 @@
 mod answer;
 mod audio;
 mod backup;
+pub mod batches;
 mod body;
 mod budgets;
 mod chat_completions;
@@ -25,6 +26,7 @@ mod input;
 mod keys;
 mod links;
 mod messages;
+mod metadata;
 mod models;
 mod moderations;
 mod observe;
@@ -38,6 +40,7 @@ pub mod sharing;
 mod sse;
 mod usage;
 mod users;
+mod videos;
 mod webhook_endpoints;
 
 pub use error::{ApiError, Dialect};

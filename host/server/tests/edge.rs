@@ -3,6 +3,8 @@
 #[path = "support/binary.rs"]
 mod binary;
 
+#[path = "edge/batches.rs"]
+mod batches;
 #[path = "edge/limits.rs"]
 mod limits;
 #[path = "edge/log.rs"]

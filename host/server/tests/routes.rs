@@ -10,6 +10,8 @@ mod scripted;
 mod access;
 #[path = "routes/bad_input.rs"]
 mod bad_input;
+#[path = "routes/batches.rs"]
+mod batches;
 #[path = "routes/chat_completions.rs"]
 mod chat_completions;
 #[path = "routes/content.rs"]
@@ -36,3 +38,5 @@ mod sharing;
 mod table;
 #[path = "routes/unread.rs"]
 mod unread;
+#[path = "routes/videos.rs"]
+mod videos;

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use atelier_domain::account::{ApiKey, KeyDigest, KeySecret, Principal, Role, Scope, User};
 use atelier_domain::id::{KeyId, UserId};
-use atelier_domain::store::AccountStore;
+use atelier_domain::store::{AccountStore, StoreError};
 use atelier_domain::time::{Clock, Timestamp};
 use moka::future::Cache;
 
@@ -128,6 +128,32 @@ impl Accounts {
         let who = Authenticated { principal: Arc::new(principal), scope: scope_of(user.id) };
         let touched_minute = AtomicU64::new(key.last_used.map_or(0, minute));
         Ok(Arc::new(Known { who, owner: user.id, key: key.id, epoch, touched_minute }))
+    }
+
+    /// Who a key speaks for, without its secret: for what was begun with it and goes on without its owner.
+    ///
+    /// # Errors
+    /// The key is gone, expired or revoked, may not generate, or its user is disabled.
+    pub async fn principal(&self, owner: UserId, key: KeyId) -> Result<Principal, ServiceError> {
+        let store = self.store.clone();
+        let (key, user) =
+            self.pool.run(move || Ok::<_, StoreError>((store.key(owner, key)?, store.user(owner)?))).await?;
+        let (Some(key), Some(user)) = (key, user) else { return Err(ServiceError::KeyUnknown) };
+        if key.revoked.is_some() {
+            return Err(ServiceError::KeyRevoked);
+        }
+        if user.disabled {
+            return Err(ServiceError::UserDisabled);
+        }
+        if key.expires.is_some_and(|expires| expires <= self.clock.now()) {
+            return Err(ServiceError::KeyExpired);
+        }
+        let ApiKey { id, scopes, expires, .. } = key;
+        let principal = Principal { user: user.id, role: user.role, key: id, scopes, expires };
+        match principal.may(Scope::Generate) {
+            true => Ok(principal),
+            false => Err(ServiceError::ScopeMissing(Scope::Generate)),
+        }
     }
 
     /// Notes the use of a key once a minute, beside the request.

@@ -42,6 +42,8 @@ pub enum ServiceError {
     Invalid { param: String, message: String },
     #[error("there is no {what}")]
     NotFound { what: &'static str },
+    #[error("the {what} has not ended: cancel it, or wait")]
+    NotEnded { what: &'static str },
     #[error("{what} already exists")]
     Exists { what: String },
     #[error(transparent)]

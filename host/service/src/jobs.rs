@@ -12,6 +12,7 @@ mod recording;
 mod schedule;
 mod step;
 mod training;
+mod videos;
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -41,6 +42,7 @@ pub use schedule::{QueueCounts, QueueLimits};
 
 pub(crate) use callback::Woken;
 pub use training::NewTraining;
+pub use videos::{is_video, made_by};
 
 /// Bounds of the job engine.
 #[derive(Clone, Copy, Debug)]

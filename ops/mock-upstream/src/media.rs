@@ -17,12 +17,18 @@ const SIDE_MAX: u32 = 4096;
 /// Samples per second of uncompressed sound.
 pub(crate) const SAMPLE_RATE: u32 = 24_000;
 
-/// `GET /files/{WIDTHxHEIGHT-SEED.png}`: the images that answers link to. The name is all there is to them.
+/// Where the one film lies that answers link to.
+pub(crate) const FILM: &str = "/files/film.mp4";
+
+/// `GET /files/{WIDTHxHEIGHT-SEED.png}`: the images that answers link to. The name is all there is to them. Beside them the film.
 pub(crate) fn routes() -> Router<Arc<Shared>> {
     Router::new().route("/files/{name}", get(file))
 }
 
 async fn file(Path(name): Path<String>) -> Answer {
+    if FILM.ends_with(&["/", &name].concat()) {
+        return Ok(Reply::bytes(StatusCode::OK, "video/mp4", Bytes::from(mp4())));
+    }
     let picture = Picture::named(&name);
     let lost = || Dialect::Replicate.refuse(StatusCode::NOT_FOUND, "The requested file does not exist.");
     Ok(Reply::bytes(StatusCode::OK, "image/png", picture.ok_or_else(lost)?.png()))

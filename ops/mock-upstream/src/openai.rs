@@ -71,6 +71,7 @@ pub(crate) fn routes() -> Router<Arc<Shared>> {
         .route("/v1/videos", post(videos::create).get(videos::list))
         .route("/v1/videos/{id}", get(videos::get).delete(videos::delete))
         .route("/v1/videos/{id}/content", get(videos::content))
+        .route("/v1/videos/{id}/remix", post(videos::remix))
         .route("/v1/fine_tuning/jobs", post(fine_tuning::create).get(fine_tuning::list))
         .route("/v1/fine_tuning/jobs/{id}", get(fine_tuning::get))
         .route("/v1/fine_tuning/jobs/{id}/cancel", post(fine_tuning::cancel))

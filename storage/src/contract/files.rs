@@ -91,7 +91,9 @@ pub fn files_are_listed_either_way_in_pages(store: &dyn FileStore) {
 pub fn files_are_listed_by_their_purpose(store: &dyn FileStore) {
     let owner = UserId::new();
     let made: Vec<_> = (0..30)
-        .map(|n| create(store, StoredFile { purpose: Purpose::ALL[n % 6], ..sample::file(owner) }))
+        .map(|n| {
+            create(store, StoredFile { purpose: Purpose::ALL[n % Purpose::ALL.len()], ..sample::file(owner) })
+        })
         .collect();
     for purpose in Purpose::ALL {
         let mut expected: Vec<_> = made.iter().filter(|file| file.purpose == purpose).cloned().collect();

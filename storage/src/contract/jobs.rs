@@ -1,8 +1,8 @@
 //! The contract of [`JobStore`].
 
 use atelier_domain::id::{JobId, UserId};
-use atelier_domain::job::{Job, JobError, JobState};
-use atelier_domain::store::{JobStore, StoreError};
+use atelier_domain::job::{Erasure, Job, JobError, JobPage, JobState};
+use atelier_domain::store::{FileStore, JobStore, StoreError};
 use atelier_domain::time::Timestamp;
 
 use super::sample;
@@ -240,4 +240,57 @@ pub fn trainings_are_listed_apart_from_other_jobs(store: &dyn JobStore) {
     assert_eq!(first, trainings[..3]);
     assert_eq!(store.trainings_of(owner, Some(first[2].id), 3).expect("read"), trainings[3..]);
     assert_eq!(store.jobs_of(owner, None, 100).expect("read").len(), 20);
+}
+
+pub fn videos_are_listed_either_way_in_pages(store: &dyn JobStore) {
+    let owner = UserId::new();
+    let mut videos = Vec::new();
+    for task in ["video-generation", "video-remix", "video-generation", "video-remix", "video-generation"] {
+        create(store, owner, 2);
+        let mut video = sample::job(owner);
+        video.request.task = task.to_owned();
+        store.create_job(&(&video).into()).expect("created");
+        videos.push(video);
+    }
+    let mut others = sample::job(UserId::new());
+    others.request.task = "video-generation".to_owned();
+    store.create_job(&(&others).into()).expect("another's");
+    let list = |after, limit, newest_first| {
+        store.videos_of(owner, &JobPage { after, limit, newest_first }).expect("read")
+    };
+    assert_eq!(list(None, 3, false), videos[..3]);
+    assert_eq!(list(Some(videos[2].id), 3, false), videos[3..]);
+    videos.reverse();
+    assert_eq!(list(None, 3, true), videos[..3]);
+    assert_eq!(list(Some(videos[2].id), 3, true), videos[3..]);
+    assert!(list(Some(videos[4].id), 3, true).is_empty());
+}
+
+pub fn a_job_is_deleted_by_its_owner_once_it_is_final<S: JobStore + FileStore>(store: &S) {
+    let owner = UserId::new();
+    let mut video = sample::job(owner);
+    video.request.task = "video-generation".to_owned();
+    store.create_job(&(&video).into()).expect("created");
+    let blobs = video.blobs();
+    assert_eq!(store.erase_job(owner, video.id).expect("asked"), Erasure::Open);
+    let done = store.change_job(video.id, &|job| {
+        job.state = JobState::Failed;
+        true
+    });
+    let done = done.expect("changed").expect("there");
+    assert_eq!(store.erase_job(UserId::new(), video.id).expect("asked"), Erasure::Absent, "another's");
+    assert_eq!(store.job_of(owner, video.id).expect("read"), Some(done.clone()));
+    assert_eq!(store.erase_job(owner, video.id).expect("asked"), Erasure::Erased);
+    assert_eq!(store.erase_job(owner, video.id).expect("asked"), Erasure::Absent, "once");
+    assert_eq!(store.job_of(owner, video.id).expect("read"), None);
+    let page = JobPage { after: None, limit: 10, newest_first: true };
+    assert!(store.videos_of(owner, &page).expect("read").is_empty());
+    assert!(store.jobs_of(owner, None, 10).expect("read").is_empty());
+    for blob in blobs {
+        assert!(!store.is_blob_named(&blob).expect("asked"), "nothing needs {blob}");
+    }
+    let left = store.job(video.id).expect("read").expect("the books need it");
+    assert_eq!((left.bill, left.error), (done.bill, done.error));
+    assert_eq!((left.request.prompt, left.outputs.len(), left.request.inputs.len()), (None, 0, 0));
+    assert_eq!(store.failed_jobs("timeout", None, 10).expect("read").len(), 1, "the operator's list stays");
 }

@@ -151,6 +151,7 @@ pub fn job(owner: UserId) -> Job {
         usage: vec![UsageLine::new("images", 1)],
         error: Some(JobError { code: "timeout".to_owned(), message: "late".to_owned() }),
         bill: Bill { key: Some(KeyId::new()), price: Some(price(40_000)), ..Bill::default() },
+        is_erased: false,
     }
 }
 

@@ -250,6 +250,7 @@ mod tests {
             usage: Vec::new(),
             error: None,
             bill: Bill::default(),
+            is_erased: false,
         }
     }
 

@@ -1,7 +1,7 @@
 use std::ops::Bound;
 
 use atelier_domain::id::{JobId, UserId};
-use atelier_domain::job::Job;
+use atelier_domain::job::{Erasure, Job, JobPage};
 use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
@@ -28,8 +28,8 @@ impl JobStore for Store {
                 ledger::place_hold(txn, job, hold)?;
             }
             index_failed(txn, None, job)?;
-            if job.request.training.is_some() {
-                txn.put(Table::TrainingsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            if let Some(table) = list_of(job) {
+                txn.put(table, &keys::owned_job(job.owner, job.id), &[])?;
             }
             index_open(txn, None, job)?;
             blob_names::follow(txn, None, job)?;
@@ -41,7 +41,7 @@ impl JobStore for Store {
     }
 
     fn job_of(&self, owner: UserId, id: JobId) -> Result<Option<Job>, StoreError> {
-        let job = self.job(id)?.filter(|job| job.owner == owner);
+        let job = self.job(id)?.filter(|job| job.owner == owner && !job.is_erased);
         // Its owner is about to be told.
         self.engine().settle()?;
         Ok(job)
@@ -53,7 +53,7 @@ impl JobStore for Store {
     }
 
     fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
-        self.listed(Table::JobsByOwner, owner, before, limit)
+        self.listed(Table::JobsByOwner, owner, &JobPage { after: before, limit, newest_first: true })
     }
 
     fn trainings_of(
@@ -62,7 +62,34 @@ impl JobStore for Store {
         before: Option<JobId>,
         limit: usize,
     ) -> Result<Vec<Job>, StoreError> {
-        self.listed(Table::TrainingsByOwner, owner, before, limit)
+        self.listed(Table::TrainingsByOwner, owner, &JobPage { after: before, limit, newest_first: true })
+    }
+
+    fn videos_of(&self, owner: UserId, page: &JobPage) -> Result<Vec<Job>, StoreError> {
+        self.listed(Table::VideosByOwner, owner, page)
+    }
+
+    fn erase_job(&self, owner: UserId, id: JobId) -> Result<Erasure, StoreError> {
+        let key = id.as_bytes();
+        let erasure = self.engine().write(|txn| {
+            let row =
+                txn.get(Table::Jobs, key)?.map(|row| decode::<Job>(Table::Jobs, key, &row)).transpose()?;
+            let old = match row.filter(|job| job.owner == owner && !job.is_erased) {
+                None => return Ok(Erasure::Absent),
+                Some(job) if !job.state.is_final() => return Ok(Erasure::Open),
+                Some(job) => job,
+            };
+            let (listed, new) = (keys::owned_job(owner, id), old.clone().erased());
+            txn.put(Table::Jobs, key, &encode(Table::Jobs, &new)?)?;
+            txn.remove(Table::JobsByOwner, &listed)?;
+            if let Some(table) = list_of(&old) {
+                txn.remove(table, &listed)?;
+            }
+            blob_names::follow(txn, Some(&old), &new)?;
+            Ok(Erasure::Erased)
+        })?;
+        self.engine().make_durable()?;
+        Ok(erasure)
     }
 
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError> {
@@ -133,24 +160,23 @@ impl JobStore for Store {
 
 impl Store {
     /// A page of an owner's jobs, by one of the tables that list them.
-    fn listed(
-        &self,
-        table: Table,
-        owner: UserId,
-        before: Option<JobId>,
-        limit: usize,
-    ) -> Result<Vec<Job>, StoreError> {
-        let first = match before {
-            Some(id) => Bound::Excluded(keys::owned_job(owner, id).to_vec()),
-            None => Bound::Included(owner.as_bytes().to_vec()),
-        };
+    fn listed(&self, table: Table, owner: UserId, page: &JobPage) -> Result<Vec<Job>, StoreError> {
+        let position = page.after.map(|id| Bound::Excluded(keys::owned_job(owner, id).to_vec()));
+        let first = Bound::Included(owner.as_bytes().to_vec());
         let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
-        let keys = self.engine().keys(table, (first, last), limit)?;
+        // Keys sort newest first.
+        let keys = if page.newest_first {
+            self.engine().keys(table, (position.unwrap_or(first), last), page.limit)?
+        } else {
+            self.engine().keys_back(table, (first, position.unwrap_or(last)), page.limit)?
+        };
         let mut jobs = Vec::with_capacity(keys.len());
         for key in keys {
-            let id = keys::job_of_owned(&key)?;
-            let job = self.job(id)?.filter(|job| job.owner == owner);
-            jobs.push(job.ok_or_else(|| damaged(table, &key, "its job is gone"))?);
+            let job = self.job(keys::job_of_owned(&key)?)?;
+            let job = job.filter(|job| job.owner == owner);
+            let job = job.ok_or_else(|| damaged(table, &key, "its job is gone"))?;
+            // One that was deleted since its key was read is left out.
+            jobs.extend(Some(job).filter(|job| !job.is_erased));
         }
         self.engine().settle()?;
         Ok(jobs)
@@ -169,6 +195,15 @@ pub(super) fn wake(txn: &Txn<'_>, id: JobId, now: Timestamp) -> Result<Option<Jo
     txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
     index_open(txn, Some(&old), &job)?;
     Ok(Some(job))
+}
+
+/// The list that a job is in beside that of all jobs.
+fn list_of(job: &Job) -> Option<Table> {
+    match (&job.request.training, job.request.is_video()) {
+        (Some(_), _) => Some(Table::TrainingsByOwner),
+        (None, true) => Some(Table::VideosByOwner),
+        (None, false) => None,
+    }
 }
 
 /// Keeps the two tables of open jobs in step with a job's row.

@@ -1,8 +1,9 @@
 //! Images, video, music and sounds: work that runs as a job.
 
 use super::usage::UsageLine;
-use super::{Json, Media, Other};
+use super::{Json, Media, Other, empty_object};
 use crate::blob::Blob;
+use crate::model::Task;
 
 #[derive(Clone, Debug)]
 pub struct MediaInput {
@@ -33,6 +34,30 @@ pub struct MediaRequest {
     pub previews: u32,
     pub end_user: Option<String>,
     pub options: Json,
+}
+
+impl MediaRequest {
+    /// A request for one result, with nothing but a model and a task.
+    pub fn new(model: String, task: Task) -> Self {
+        Self {
+            model,
+            task: task.as_str().to_owned(),
+            prompt: None,
+            negative_prompt: None,
+            inputs: Vec::new(),
+            count: 1,
+            size: None,
+            aspect_ratio: None,
+            duration_ms: None,
+            seed: None,
+            quality: None,
+            format: None,
+            background: None,
+            previews: 0,
+            end_user: None,
+            options: empty_object(),
+        }
+    }
 }
 
 /// Where a job stands at the provider.

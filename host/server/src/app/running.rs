@@ -13,6 +13,7 @@ use tokio::task::JoinHandle;
 
 use super::{App, checking};
 use crate::config::Config;
+use crate::http::batches::Runner;
 use crate::http::route;
 use crate::listener::Bounds;
 use crate::workers::Workers;
@@ -74,6 +75,8 @@ impl Running {
             listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
+        let (batches, ending, runner) =
+            (app.batches.clone(), stop.subscribe(), Arc::new(Runner::new(app.clone())));
         let (files, collecting) = (app.files.clone(), stop.subscribe());
         let jobs = app.jobs.clone();
         let working = async move {
@@ -92,6 +95,7 @@ impl Running {
             tokio::spawn(watching),
             tokio::spawn(renewing),
             tokio::spawn(working),
+            tokio::spawn(async move { batches.run(runner, ending).await }),
             tokio::spawn(async move { files.run(collecting).await }),
             tokio::spawn(async move { idempotency.run(expiring).await }),
             tokio::spawn(async move { webhooks.run(telling).await }),

@@ -102,6 +102,12 @@ status = { requests = 120, seconds = 60 }
 # running_per_instance = 48
 # workers = 64                # jobs that take a step at once
 
+# Files of requests that are run in the background, few at a time.
+# [batches]
+# running = 8             # requests at once, of all batches
+# running_per_batch = 4
+# open_per_user = 16      # batches that have not ended
+
 [plugins]
 trust = "strict"   # only plugins signed by a key below; "warn" or "off" let others in
 # [[plugins.trusted_keys]]

@@ -15,6 +15,9 @@ use utoipa::openapi::{RefOr, Schema};
 use super::query::path;
 use super::{ApiError, Call, prefix};
 
+/// How long a file may stay that goes by itself, as in OpenAI's API.
+pub(super) const EXPIRES_SECONDS: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
+
 /// The caller's file that the path names.
 async fn named(call: &mut Call) -> Result<StoredFile, ApiError> {
     let id: String = path(call, "id").await?;

@@ -13,6 +13,12 @@ pub(super) const FILE: &str = "file-";
 /// Of trainings.
 pub(super) const FINE_TUNING_JOB: &str = "ftjob-";
 
+/// Of batches.
+pub(super) const BATCH: &str = "batch_";
+
+/// Of videos.
+pub(super) const VIDEO: &str = "video_";
+
 /// A new id: the prefix and 32 hexadecimal digits that sort by time.
 pub(super) fn id(prefix: &str) -> String {
     of(prefix, &CallId::new().simple())

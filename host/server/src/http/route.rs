@@ -14,9 +14,7 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, backup, budgets, chat_completions, credits, embeddings, events, favicon, files,
-    fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins,
-    responses, usage, users, webhook_endpoints,
+    Dialect, audio, backup, batches, budgets, chat_completions, credits, embeddings, events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage, users, videos, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -56,6 +54,8 @@ pub enum Media {
     None,
     Json,
     Form,
+    /// Either, as its content type says.
+    JsonOrForm,
 }
 
 /// A route's rules.
@@ -134,6 +134,18 @@ fn entries() -> Vec<Entry> {
             .body(Media::Form, IMAGES)
             .idempotency(Idempotency::Generates)
             .described(images::variations::describe),
+        post("/v1/videos", Generation, OpenAi, videos::create::handle)
+            .body(Media::JsonOrForm, WITH_MEDIA)
+            .idempotency(Idempotency::Generates)
+            .described(videos::create::describe),
+        get("/v1/videos", Status, OpenAi, videos::list::handle).described(videos::list::describe),
+        get("/v1/videos/{id}", Status, OpenAi, videos::get::handle).described(videos::get::describe),
+        delete("/v1/videos/{id}", Status, OpenAi, videos::delete::handle).described(videos::delete::describe),
+        get("/v1/videos/{id}/content", Status, OpenAi, videos::content::handle)
+            .described(videos::content::describe),
+        post("/v1/videos/{id}/remix", Generation, OpenAi, videos::remix::handle)
+            .idempotency(Idempotency::Generates)
+            .described(videos::remix::describe),
         post("/v1/files", Upload, OpenAi, files::create::handle)
             .body(Media::Form, FILE)
             .described(files::create::describe),
@@ -142,6 +154,13 @@ fn entries() -> Vec<Entry> {
         delete("/v1/files/{id}", Status, OpenAi, files::delete::handle).described(files::delete::describe),
         get("/v1/files/{id}/content", Status, OpenAi, files::content::handle)
             .described(files::content::describe),
+        post("/v1/batches", Generation, OpenAi, batches::create::handle).described(batches::create::describe),
+        get("/v1/batches", Status, OpenAi, batches::list::handle).described(batches::list::describe),
+        get("/v1/batches/{id}", Status, OpenAi, batches::get::handle).described(batches::get::describe),
+        post("/v1/batches/{id}/cancel", Status, OpenAi, batches::cancel::handle)
+            .idempotency(Idempotency::Harmless)
+            .body(Media::None, 0)
+            .described(batches::cancel::describe),
         post("/v1/fine_tuning/jobs", Generation, OpenAi, fine_tuning::create::handle)
             .idempotency(Idempotency::Generates)
             .described(fine_tuning::create::describe),

@@ -82,6 +82,18 @@ fn creations() -> Vec<Creation> {
             &["prompt"],
         ),
         creation("/api/v1/generations", generation, &["model", "task"]),
+        creation(
+            "/v1/videos",
+            json!({"model": "scripted/filmer", "prompt": "a cat", "seconds": "4", "size": "1280x720", "seed": 1,
+                "negative_prompt": "a dog", "aspect_ratio": "16:9", "input_reference": {"file_id": no_file}}),
+            &["prompt"],
+        ),
+        creation(
+            "/v1/batches",
+            json!({"input_file_id": no_file, "endpoint": "/v1/embeddings", "completion_window": "24h", "metadata": {"a": "b"},
+                "output_expires_after": {"anchor": "created_at", "seconds": 3600}}),
+            &["input_file_id", "endpoint", "completion_window"],
+        ),
         training,
         creation("/api/v1/webhook-endpoints", endpoint, &["url"]),
         creation("/api/v1/links", json!({"file_id": no_file, "kind": "share", "title": "x"}), &["file_id"]),

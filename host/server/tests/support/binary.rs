@@ -17,6 +17,7 @@ pub const SECRET: &str = "sk-test-0123456789";
 
 pub struct Binary {
     child: Child,
+    config: PathBuf,
     /// `http://ADDRESS` of the callers' listener and of the operators'.
     pub base: String,
     pub admin: String,
@@ -63,31 +64,23 @@ impl Binary {
             .output()
             .expect("it runs");
         assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
-        let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
-            .args(["serve", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let mut first = Vec::new();
-        let told = errors.by_ref().map(|line| line.expect("text")).inspect(|line| first.push(line.clone()));
-        let line =
-            { told }.find(|line| line.contains("atelier listens on")).expect("it says where it listens");
-        let mut addresses = line.split(['(', ')', ' ']).filter(|word| word.starts_with("http://"));
-        let mut address = || addresses.next().expect("two addresses").to_owned();
-        let (base, admin) = (address(), address());
-        let log = Arc::new(Mutex::new(first));
-        let lines = log.clone();
-        // What it says later is read, so that it never waits for a reader.
-        let reader = std::thread::spawn(move || {
-            for line in errors.map_while(Result::ok) {
-                lines.lock().expect("no reader panics").push(line);
-            }
-        });
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
-        Self { child, base, admin, key, client, log, reader: Some(reader), _folder: folder }
+        let Served { child, base, admin, log, reader } = Served::start(&config);
+        Self { child, config, base, admin, key, client, log, reader: Some(reader), _folder: folder }
+    }
+
+    /// Kills it in the middle of whatever it does, and starts it again over what it left.
+    #[allow(dead_code, reason = "not every test binary kills its server")]
+    pub fn kill_and_restart(&mut self) {
+        kill_process(Pid::from_child(&self.child), Signal::KILL).expect("it runs");
+        self.child.wait().expect("it can be waited for");
+        self.reader.take().expect("one reader").join().expect("it read to the end");
+        let Served { child, base, admin, log, reader } = Served::start(&self.config);
+        (self.child, self.base, self.admin, self.log, self.reader) = (child, base, admin, log, Some(reader));
+    }
+
+    pub fn get(&self, path: &str) -> RequestBuilder {
+        self.client.get(format!("{}{path}", self.base)).bearer_auth(&self.key)
     }
 
     pub fn post(&self, path: &str) -> RequestBuilder {
@@ -124,6 +117,44 @@ impl Binary {
         self.reader.take().expect("one reader").join().expect("it read to the end");
         let log = self.log.lock().expect("no reader panics").clone();
         (status, log)
+    }
+}
+
+/// The process, and what it says.
+struct Served {
+    child: Child,
+    base: String,
+    admin: String,
+    log: Arc<Mutex<Vec<String>>>,
+    reader: JoinHandle<()>,
+}
+
+impl Served {
+    fn start(config: &Path) -> Self {
+        let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
+            .args(["serve", "--config"])
+            .arg(config)
+            .stdout(Stdio::null())
+            .stderr(Stdio::piped())
+            .spawn()
+            .expect("it starts");
+        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
+        let mut first = Vec::new();
+        let told = errors.by_ref().map(|line| line.expect("text")).inspect(|line| first.push(line.clone()));
+        let line =
+            { told }.find(|line| line.contains("atelier listens on")).expect("it says where it listens");
+        let mut addresses = line.split(['(', ')', ' ']).filter(|word| word.starts_with("http://"));
+        let mut address = || addresses.next().expect("two addresses").to_owned();
+        let (base, admin) = (address(), address());
+        let log = Arc::new(Mutex::new(first));
+        let lines = log.clone();
+        // What it says later is read, so that it never waits for a reader.
+        let reader = std::thread::spawn(move || {
+            for line in errors.map_while(Result::ok) {
+                lines.lock().expect("no reader panics").push(line);
+            }
+        });
+        Self { child, base, admin, log, reader }
     }
 }
 

@@ -88,7 +88,7 @@ impl Jobs {
     /// The job that an earlier attempt with the caller's idempotency key became, as it was then admitted.
     ///
     /// # Errors
-    /// Storage is failing or busy.
+    /// It was deleted since, or storage is failing or busy.
     pub async fn admitted_before(&self, caller: &Caller) -> Result<Option<Job>, ServiceError> {
         let Some(id) = caller.keyed.as_ref().and_then(|keyed| keyed.earlier_job()) else { return Ok(None) };
         match self.get(caller, id).await {
@@ -259,6 +259,7 @@ impl Inner {
             usage: Vec::new(),
             error: None,
             bill: Bill::default(),
+            is_erased: false,
         }
     }
 

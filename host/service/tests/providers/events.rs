@@ -79,6 +79,7 @@ pub fn job(owner: UserId) -> Job {
         usage: Vec::new(),
         error: None,
         bill: atelier_domain::money::Bill::default(),
+        is_erased: false,
     }
 }
 

@@ -106,6 +106,7 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
         usage: Vec::new(),
         error: None,
         bill: atelier_domain::money::Bill::default(),
+        is_erased: false,
     }
 }
 

@@ -11,8 +11,8 @@ use atelier_domain::generation::chat::{ChatEvent, ChatRequest, FinishReason};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Outcome, Output,
-    Step, Ticket, TrainingRequest, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, MediaOutput,
+    MediaRequest, Outcome, Output, OutputSource, Step, Ticket, TrainingRequest, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
@@ -28,6 +28,8 @@ pub enum Act {
     Done(&'static str),
     /// Done, with a model.
     Model(&'static str),
+    /// Done, with a film.
+    Film(&'static [u8]),
     /// Done, with this usage reported.
     DoneUsing(Vec<UsageLine>),
     Pending,
@@ -84,6 +86,7 @@ pub struct Seen {
     pub wakes: Vec<String>,
     pub callback_urls: Vec<Option<String>>,
     pub trainings: Vec<TrainingRequest>,
+    pub media: Vec<MediaRequest>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
 }
@@ -179,6 +182,16 @@ impl Scripted {
             Act::Model(id) => {
                 let outputs = vec![Output::Model(id.to_owned())];
                 Ok(Step::Done(Outcome { outputs, usage: Vec::new() }))
+            }
+            Act::Film(bytes) => {
+                let film = MediaOutput {
+                    source: OutputSource::Blob(Blob::in_memory("video/mp4", bytes.into())),
+                    content_type: None,
+                    revised_prompt: None,
+                    seed: None,
+                    attributes: vec![("video-id".to_owned(), "film-1".to_owned())],
+                };
+                Ok(Step::Done(Outcome { outputs: vec![Output::Media(film)], usage: Vec::new() }))
             }
             Act::DoneUsing(usage) => {
                 Ok(Step::Done(Outcome { outputs: vec![Output::Text("made".to_owned())], usage }))
@@ -287,6 +300,9 @@ impl Provider for Scripted {
         let mut soon = model("soon", Task::ImageGeneration);
         soon.status = ModelStatus::ComingSoon;
         let trainer = model("trainer", Task::Training);
+        let filmer = model("filmer", Task::VideoGeneration);
+        let mut cutter = model("cutter", Task::VideoGeneration);
+        cutter.tasks.push(Task::VideoRemix);
         let items = vec![
             model("painter", Task::ImageGeneration),
             model("found", Task::Chat),
@@ -294,6 +310,8 @@ impl Provider for Scripted {
             trainer,
             private,
             soon,
+            filmer,
+            cutter,
         ];
         Ok(Page { items, next: None })
     }
@@ -358,8 +376,9 @@ impl Provider for Scripted {
     async fn submit(&self, context: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
         {
             let mut seen = self.seen.lock().expect("no panic");
-            if let JobRequest::Training(training) = request {
-                seen.trainings.push(training);
+            match request {
+                JobRequest::Training(training) => seen.trainings.push(training),
+                JobRequest::Media(media) => seen.media.push(*media),
             }
             seen.submissions += 1;
             seen.submitted_as.push(context.idempotency_key.clone());

@@ -76,6 +76,32 @@ pub(super) async fn create(
     Ok(Reply::json(&body).charged())
 }
 
+/// Another version of a video, as long and as large.
+pub(super) async fn remix(
+    State(shared): State<Arc<Shared>>,
+    Extension(call): Extension<Arc<Call>>,
+    Path(source): Path<String>,
+) -> Answer {
+    let prompt = required(&call, "prompt")?;
+    let Video { body, .. } = shared.openai.videos.get(&source).ok_or_else(|| not_found("video", &source))?;
+    let id = call.id("video_");
+    let mut made = body.clone();
+    for (name, value) in [
+        ("id", json!(id)),
+        ("status", json!("queued")),
+        ("progress", json!(0)),
+        ("prompt", json!(prompt)),
+        ("completed_at", json!(null)),
+        ("expires_at", json!(null)),
+        ("remixed_from_video_id", json!(source)),
+    ] {
+        made[name] = value;
+    }
+    let video = Video { body: made.clone(), polls: 0, fails: call.has_fault(FaultKind::Fail) };
+    shared.openai.videos.put(&id, call.body.len(), video);
+    Ok(Reply::json(&made).charged())
+}
+
 pub(super) async fn get(State(shared): State<Arc<Shared>>, Path(id): Path<String>) -> Answer {
     let polls = shared.config.polls_to_finish;
     let seen = shared.openai.videos.with(&id, |video| {

@@ -10,7 +10,7 @@ use super::not_found;
 use crate::call::Call;
 use crate::reply::{Answer, Reply};
 
-const MODELS: [(&str, &str); 2] = [("mock", "image"), ("mock", "upscaler")];
+const MODELS: [(&str, &str); 3] = [("mock", "image"), ("mock", "upscaler"), ("mock", "video")];
 /// The one version that every model has.
 pub(super) const VERSION: &str = "5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa";
 const CREATED_AT: &str = "2026-01-01T00:00:00.000000Z";
@@ -48,7 +48,7 @@ fn model(call: &Call, owner: &str, name: &str) -> Value {
         "url": format!("{}/{owner}/{name}", call.base_url),
         "owner": owner,
         "name": name,
-        "description": "Paints one colour.",
+        "description": if films(name) { "Films nothing at all: a video." } else { "Paints one colour." },
         "visibility": "public",
         "github_url": null,
         "paper_url": null,
@@ -60,15 +60,26 @@ fn model(call: &Call, owner: &str, name: &str) -> Value {
     })
 }
 
+/// Whether a model makes films: those whose name has the word.
+pub(super) fn films(name: &str) -> bool {
+    name.contains("video")
+}
+
 /// The version of a model; one whose name ends with `trainer` can be trained.
 fn version(name: &str) -> Value {
     let prompt = json!({"type": "string", "title": "Prompt", "x-order": 0, "description": "What to paint"});
     let count = json!({"type": "integer", "title": "Num Outputs", "x-order": 1, "default": 1, "minimum": 1, "maximum": 4});
+    let address = |title: &str| json!({"type": "string", "format": "uri", "title": title});
+    let properties = match films(name) {
+        false => json!({"prompt": prompt, "num_outputs": count}),
+        true => json!({"prompt": prompt, "image": address("Image"), "video": address("Video"),
+            "duration": {"type": "integer", "title": "Duration"}, "size": {"type": "string", "title": "Size"}}),
+    };
     let input = json!({
         "type": "object",
         "title": "Input",
         "required": ["prompt"],
-        "properties": {"prompt": prompt, "num_outputs": count},
+        "properties": properties,
     });
     let output = json!({"type": "array", "title": "Output", "items": {"type": "string", "format": "uri"}});
     let mut schemas = json!({"Input": input, "Output": output});

@@ -9,13 +9,13 @@ use axum::http::StatusCode;
 use serde_json::{Value, json};
 
 use super::lifetime::{Run, now, span};
-use super::models::{VERSION, known};
+use super::models::{VERSION, films, known};
 use super::webhook::{Event, Subscription};
 use super::{invalid, not_found};
 use crate::answer;
 use crate::call::Call;
 use crate::fault::FaultKind;
-use crate::media::Picture;
+use crate::media::{FILM, Picture};
 use crate::reply::{Answer, Reply};
 use crate::server::Shared;
 
@@ -45,7 +45,10 @@ pub(super) async fn create_for_model(
 fn begin(shared: &Arc<Shared>, call: &Call, model: &str, version: &str) -> Answer {
     known(model.split_once('/').map_or(model, |(_, name)| name))?;
     let input = call.json["input"].as_object().ok_or_else(|| invalid("input: must be an object"))?;
-    let output = outputs(call, &Value::Object(input.clone()));
+    let output = match films(model) {
+        true => json!(format!("{}{FILM}", call.base_url)),
+        false => outputs(call, &Value::Object(input.clone())),
+    };
     let mut run = new_run(call, "predictions", model, version, output)?;
     let waits = call.header("prefer").is_some_and(|prefer| prefer.trim().starts_with("wait"));
     Ok(admit(shared, call, &mut run, waits))

@@ -96,6 +96,9 @@ async fn a_video_is_made_by_being_polled_and_can_then_be_fetched_and_deleted() {
     assert_eq!(json_of(bench.get(&path).send().await.unwrap()).await["status"], "completed");
     let film = bench.get(&content).send().await.unwrap().bytes().await.unwrap();
     assert_eq!(&film[4..8], b"ftyp");
+    let remix = bench.post(&format!("{path}/remix"), &json!({"prompt": "y"}));
+    let remixed = json_of(remix.send().await.unwrap()).await;
+    assert_eq!((&remixed["remixed_from_video_id"], &remixed["status"]), (&video["id"], &json!("queued")));
     let url = format!("{}{path}", bench.upstream.url());
     let deleted = json_of(bench.client.delete(&url).bearer_auth("k").send().await.unwrap()).await;
     assert_eq!(deleted["deleted"], true);

@@ -84,7 +84,7 @@ fn guessed(id: &str, official: bool) -> Model {
     } else if has("tts") {
         &["speech"]
     } else if has("sora") {
-        &["video-generation"]
+        &["video-generation", "video-remix"]
     } else if has("gpt-image") || has("chatgpt-image") {
         &["image-generation", "image-edit"]
     } else if has("dall-e-2") {

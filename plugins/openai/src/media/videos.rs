@@ -19,6 +19,8 @@ const STATE_VERSION: u32 = 1;
 const POLL_MS: u64 = 5_000;
 /// When the provider calls back, polling is the safety net.
 const POLL_MS_WITH_CALLBACK: u64 = 60_000;
+/// The attribute of a result, and of an input that was one, with the provider's id of the video.
+const VIDEO_ID: &str = "video-id";
 /// What the provider makes when neither size nor length is asked for.
 const SIZE_DEFAULT: &str = "720x1280";
 const SECONDS_DEFAULT: u64 = 4;
@@ -69,19 +71,28 @@ pub fn generate(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
     step(api, &body)
 }
 
-/// Another version of a video that the provider made: `options.video_id` names it.
+/// Another version of a video that the provider made: its input has the provider's id of it, or `options.video_id` names it.
 pub fn remix(api: &Api<'_>, request: &Request) -> Result<Step, Failure> {
-    #[derive(Deserialize)]
-    struct Options {
-        video_id: String,
-    }
-    let options: Options = serde_json::from_str(&request.options)
-        .map_err(|_| Failure::invalid("options.video_id", "a remix needs the provider's id of the video"))?;
+    let id = remixed(request)?;
     let mut body = json::Text::new();
     body.begin_object().field("prompt", prompt(request)?).end_object();
-    let path = ["/videos/", &escape(&options.video_id), "/remix"].concat();
+    let path = ["/videos/", &escape(&id), "/remix"].concat();
     let body = api.send(api.post(&path).json_text(body)?.charging())?.bytes(ANSWER_BYTES_MAX)?;
     step(api, &body)
+}
+
+/// The provider's id of the video that is made anew.
+fn remixed(request: &Request) -> Result<String, Failure> {
+    #[derive(Deserialize)]
+    struct Options {
+        video_id: Option<String>,
+    }
+    let attributes = request.inputs.iter().flat_map(|input| &input.media.attributes);
+    let known = attributes.into_iter().find(|pair| pair.name == VIDEO_ID).map(|pair| pair.value.clone());
+    let named = || serde_json::from_str::<Options>(&request.options).ok()?.video_id;
+    known
+        .or_else(named)
+        .ok_or_else(|| Failure::invalid("inputs", "only a video that this provider made can be made anew"))
 }
 
 pub fn resume(api: &Api<'_>, state: &[u8]) -> Result<Step, Failure> {
@@ -167,7 +178,7 @@ fn ticket(api: &Api<'_>, video: Video<'_>) -> Result<Ticket, Failure> {
 }
 
 fn attributes(video: &Video<'_>) -> Vec<atelier_plugin_sdk::Pair> {
-    let mut attributes = vec![pair("video-id", &*video.id)];
+    let mut attributes = vec![pair(VIDEO_ID, &*video.id)];
     attributes.extend(video.size.as_deref().map(|size| pair("size", size)));
     attributes.extend(video.seconds.as_deref().map(|seconds| pair("seconds", seconds)));
     attributes
@@ -205,6 +216,8 @@ mod tests {
     use super::*;
     use crate::api::tests::context;
     use crate::media::tests::request;
+    use atelier_plugin_sdk::media::Input;
+    use atelier_plugin_sdk::{Media, MediaSource};
 
     fn stepped(body: &str, settings: &str) -> Result<Step, Failure> {
         let context = context("https://api.openai.com/v1", settings);
@@ -233,6 +246,18 @@ mod tests {
         assert_eq!((failure.code.as_str(), failure.message.as_str()), ("content-refused", "blocked"));
         assert_eq!(stepped(r#"{"id":"v","status":"failed"}"#, "{}").err().unwrap().code, "unavailable");
         assert_eq!(stepped(r#"{"id":"v","status":"paused"}"#, "{}").err().unwrap().code, "bad-response");
+    }
+
+    #[test]
+    fn a_remix_is_of_a_video_that_the_provider_knows() {
+        let mut request = request("sora-2", "video-remix");
+        assert_eq!(remixed(&request).unwrap_err().param.as_deref(), Some("inputs"));
+        request.options = r#"{"video_id":"video_1"}"#.to_owned();
+        assert_eq!(remixed(&request).unwrap(), "video_1");
+        let mut media = Media::new(MediaSource::Url("https://x.example".into()), None);
+        media.attributes = vec![pair(VIDEO_ID, "video_2")];
+        request.inputs = vec![Input { role: "video".to_owned(), media }];
+        assert_eq!(remixed(&request).unwrap(), "video_2");
     }
 
     #[test]

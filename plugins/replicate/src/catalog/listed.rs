@@ -103,7 +103,11 @@ fn described(entry: Entry) -> Model {
     let description = entry.description.unwrap_or_default();
     let words = [&entry.name, " ", &description].concat().to_ascii_lowercase();
     let has = |name: &str| inputs.is_some_and(|inputs| inputs.keys().any(|input| input.contains(name)));
-    let makes = if makes_files { tasks(&words, has("prompt"), has("image")) } else { &[] };
+    // The names under which `media` writes a video.
+    let takes_video = ["video", "input_video", "video_url", "video_path"]
+        .into_iter()
+        .any(|name| inputs.is_some_and(|inputs| inputs.contains_key(name)));
+    let makes = if makes_files { tasks(&words, has("prompt"), has("image"), takes_video) } else { &[] };
     let trains = schemas.is_some_and(|schemas| schemas.contains_key("TrainingInput"));
     let tasks = makes.iter().copied().chain(trains.then_some("training"));
     let name = [&entry.owner, "/", &entry.name].concat();
@@ -145,12 +149,12 @@ fn makes_files(output: &Value) -> bool {
 }
 
 /// What a model that makes files is for, as far as its words and inputs tell.
-fn tasks(words: &str, has_prompt: bool, has_image: bool) -> &'static [&'static str] {
+fn tasks(words: &str, has_prompt: bool, has_image: bool, has_video: bool) -> &'static [&'static str] {
     let says = |list: &[&str]| list.iter().any(|word| words.contains(word));
     if says(&["upscal", "super-resolution", "super resolution", "esrgan"]) {
         &["image-upscale"]
     } else if says(&["video"]) {
-        &["video-generation"]
+        if has_prompt && has_video { &["video-generation", "video-remix"] } else { &["video-generation"] }
     } else if says(&["music", "song"]) {
         &["music"]
     } else if says(&["sound", "audio", "speech", "voice", "tts"]) {
@@ -238,11 +242,12 @@ mod tests {
 
     #[test]
     fn tasks_follow_the_words_and_the_inputs() {
-        assert_eq!(tasks("real-esrgan", false, true), ["image-upscale"]);
-        assert_eq!(tasks("makes a video from an image", true, true), ["video-generation"]);
-        assert_eq!(tasks("music of any kind", true, false), ["music"]);
-        assert_eq!(tasks("removes backgrounds", false, true), ["image-edit"]);
-        assert!(tasks("counts", false, false).is_empty());
+        assert_eq!(tasks("real-esrgan", false, true, false), ["image-upscale"]);
+        assert_eq!(tasks("makes a video from an image", true, true, false), ["video-generation"]);
+        assert_eq!(tasks("edits a video", true, false, true), ["video-generation", "video-remix"]);
+        assert_eq!(tasks("music of any kind", true, false, false), ["music"]);
+        assert_eq!(tasks("removes backgrounds", false, true, false), ["image-edit"]);
+        assert!(tasks("counts", false, false, false).is_empty());
     }
 
     #[test]

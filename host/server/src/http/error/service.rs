@@ -46,6 +46,9 @@ pub(super) fn told(error: &ServiceError) -> Told {
             Told::new(StatusCode::BAD_REQUEST, "invalid_value", text).at(param)
         }
         ServiceError::NotFound { .. } => Told::new(StatusCode::NOT_FOUND, "not_found", text),
+        ServiceError::NotEnded { .. } => {
+            Told::new(StatusCode::CONFLICT, "not_ended", text).retry(Some(Duration::from_secs(1)))
+        }
         ServiceError::Exists { .. } => Told::new(StatusCode::CONFLICT, "already_exists", text),
         ServiceError::Provider(error) => provider::told(error),
         ServiceError::AnswerBrokenOff { .. } => {
@@ -160,6 +163,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::Prompt { .. }
         | ServiceError::Invalid { .. }
         | ServiceError::NotFound { .. }
+        | ServiceError::NotEnded { .. }
         | ServiceError::Exists { .. }
         | ServiceError::TimedOut { .. }
         | ServiceError::JobFailed { .. }

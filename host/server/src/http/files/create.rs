@@ -7,15 +7,13 @@ use atelier_service::caller::Caller;
 use atelier_service::files::{NewFile, Upload};
 use utoipa::ToSchema;
 
-use super::view::{FileView, PurposeWord, sample};
+use super::EXPIRES_SECONDS;
+use super::view::{FileView, sample};
 use crate::app::App;
 use crate::http::form::{Field, Form, Part};
 use crate::http::input::sniff;
 use crate::http::openapi::{Operation, Tag, form_file, words};
 use crate::http::{ApiError, Call, Reply, answer};
-
-/// How long a file may stay that goes by itself, as in OpenAI's API.
-const EXPIRES_SECONDS: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
 
 #[derive(ToSchema)]
 #[schema(as = NewFile)]
@@ -23,7 +21,7 @@ const EXPIRES_SECONDS: std::ops::RangeInclusive<u64> = 3_600..=2_592_000;
 struct FileForm {
     #[schema(schema_with = form_file)]
     file: Vec<u8>,
-    #[schema(inline, value_type = PurposeWord)]
+    #[schema(inline, value_type = UploadPurposeWord)]
     purpose: String,
     #[schema(rename = "expires_after[anchor]", inline, value_type = AnchorWord)]
     anchor: Option<String>,
@@ -33,6 +31,7 @@ struct FileForm {
 }
 
 words! {
+    UploadPurposeWord: "assistants" | "batch" | "fine-tune" | "vision" | "user_data" | "evals";
     AnchorWord: "created_at";
 }
 
@@ -105,6 +104,9 @@ impl Asked {
             "purpose" => {
                 let word = field.text()?.parse::<Purpose>();
                 let purpose = word.map_err(|error| ApiError::invalid("purpose", error.to_string()))?;
+                if purpose == Purpose::BatchOutput {
+                    return Err(ApiError::invalid("purpose", "batches alone make such files"));
+                }
                 self.purpose = Some(purpose);
             }
             "expires_after[anchor]" if field.text()? == "created_at" => self.anchor = true,

@@ -32,7 +32,7 @@ pub(super) struct FileView<'a> {
 
 words! {
     FileWord: "file";
-    PurposeWord: "assistants" | "batch" | "fine-tune" | "vision" | "user_data" | "evals";
+    PurposeWord: "assistants" | "batch" | "fine-tune" | "vision" | "user_data" | "evals" | "batch_output";
     StatusWord: "processed";
 }
 

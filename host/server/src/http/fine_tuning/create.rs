@@ -15,12 +15,9 @@ use super::view::{TrainingView, sample, view};
 use crate::app::App;
 use crate::http::files::file_id;
 use crate::http::openapi::{Operation, Tag, any_object};
-use crate::http::{ApiError, Call, Reply, answer, body, prefix};
+use crate::http::{ApiError, Call, Reply, answer, body, metadata, prefix};
 
 const SUFFIX_CHARACTERS_MAX: usize = 64;
-const METADATA_MAX: usize = 16;
-const METADATA_NAME_CHARACTERS_MAX: usize = 64;
-const METADATA_VALUE_CHARACTERS_MAX: usize = 512;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -96,18 +93,7 @@ fn check(body: &Body) -> Result<(), ApiError> {
     if body.integrations.as_ref().is_some_and(|integrations| !integrations.is_empty()) {
         return Err(ApiError::invalid("integrations", "no integration is known here"));
     }
-    let metadata = body.metadata.as_ref();
-    if metadata.is_some_and(|metadata| metadata.len() > METADATA_MAX) {
-        return Err(ApiError::invalid("metadata", format!("at most {METADATA_MAX} members")));
-    }
-    for (name, value) in metadata.into_iter().flatten() {
-        if name.chars().count() > METADATA_NAME_CHARACTERS_MAX
-            || value.chars().count() > METADATA_VALUE_CHARACTERS_MAX
-        {
-            return Err(ApiError::invalid(format!("metadata.{name}"), "its name or text is too long"));
-        }
-    }
-    Ok(())
+    metadata::check(body.metadata.as_ref())
 }
 
 /// A file of the caller's that can be trained with.

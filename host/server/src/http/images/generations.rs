@@ -3,13 +3,14 @@
 use std::num::NonZeroU32;
 
 use atelier_domain::generation::Json;
+use atelier_domain::generation::media::MediaRequest;
 use atelier_domain::model::Task;
 use serde::Deserialize;
 use serde_json::json;
 use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
-use super::request::{Asked, blank, count, form};
+use super::request::{Asked, count, form};
 use super::stream;
 use crate::http::chat_completions::options::Options;
 use crate::http::openapi::{Operation, Tag};
@@ -91,7 +92,7 @@ fn read(body: Body<'_>) -> Result<Asked, ApiError> {
     ] {
         options.want(name, value);
     }
-    let mut request = blank(body.model, Task::ImageGeneration);
+    let mut request = MediaRequest::new(body.model, Task::ImageGeneration);
     request.prompt = Some(body.prompt);
     request.negative_prompt = body.negative_prompt;
     request.count = count(body.n)?;

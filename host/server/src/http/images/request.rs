@@ -3,7 +3,7 @@
 use std::num::NonZeroU32;
 
 use atelier_domain::generation::media::{MediaInput, MediaRequest};
-use atelier_domain::generation::{Json, Media, empty_object};
+use atelier_domain::generation::{Json, Media};
 use atelier_domain::model::Task;
 use atelier_service::generation::options::OptionsSchema;
 use bytes::Bytes;
@@ -89,32 +89,10 @@ pub(super) fn count(n: Option<u32>) -> Result<u32, ApiError> {
     }
 }
 
-/// A request with nothing but a model and a task.
-pub(super) fn blank(model: String, task: Task) -> MediaRequest {
-    MediaRequest {
-        model,
-        task: task.as_str().to_owned(),
-        prompt: None,
-        negative_prompt: None,
-        inputs: Vec::new(),
-        count: 1,
-        size: None,
-        aspect_ratio: None,
-        duration_ms: None,
-        seed: None,
-        quality: None,
-        format: None,
-        background: None,
-        previews: 0,
-        end_user: None,
-        options: empty_object(),
-    }
-}
-
 /// Reads the form of an edit or a variation.
 pub(super) async fn read_form(call: &mut Call, task: Task) -> Result<Asked, ApiError> {
     let mut form = Multipart::open(call)?;
-    let mut asked = Asked::new(blank(String::new(), task));
+    let mut asked = Asked::new(MediaRequest::new(String::new(), task));
     while let Some(field) = form.next(&["image", "mask", "markup"]).await? {
         add(&mut asked, field, task).await?;
     }

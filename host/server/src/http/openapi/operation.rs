@@ -22,7 +22,9 @@ pub enum Tag {
     Moderations,
     Audio,
     Images,
+    Videos,
     Files,
+    Batches,
     FineTuning,
     Generations,
     Events,
@@ -39,7 +41,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 19] = [
+    pub const ALL: [(Tag, &'static str); 21] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -53,9 +55,14 @@ impl Tag {
         (Tag::Audio, "Speech from text, and text from speech."),
         (Tag::Images, "Images in the dialect of OpenAI: the answer waits until they are made."),
         (
+            Tag::Videos,
+            "Videos in the dialect of OpenAI: jobs that go on in the background, watched by their id.",
+        ),
+        (
             Tag::Files,
             "Files that are kept here until they are deleted, to be named by other requests; within a quota for each user.",
         ),
+        (Tag::Batches, "Many requests in one file, answered in files within 24 hours."),
         (Tag::FineTuning, "Models made from a model and a file of yours: jobs that go on in the background."),
         (
             Tag::Generations,
@@ -93,7 +100,9 @@ impl Tag {
             Tag::Moderations => "Moderations",
             Tag::Audio => "Audio",
             Tag::Images => "Images",
+            Tag::Videos => "Videos",
             Tag::Files => "Files",
+            Tag::Batches => "Batches",
             Tag::FineTuning => "Fine-tuning",
             Tag::Generations => "Generations",
             Tag::Events => "Events",
@@ -189,6 +198,16 @@ impl Operation {
             {
                 form.additional_properties = Some(Box::new(AdditionalProperties::FreeForm(false)));
             }
+        }
+        self
+    }
+
+    /// The JSON body may also come as this form.
+    pub(in crate::http) fn or_takes_form<T: ToSchema>(mut self) -> Self {
+        let json = self.body.take();
+        self = self.takes_form::<T>();
+        if let (Some(body), Some(json)) = (&mut self.body, json) {
+            body.content.extend(json.content);
         }
         self
     }

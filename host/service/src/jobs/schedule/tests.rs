@@ -45,6 +45,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
         usage: Vec::new(),
         error: None,
         bill: atelier_domain::money::Bill::default(),
+        is_erased: false,
     }
 }
 

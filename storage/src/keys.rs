@@ -1,5 +1,6 @@
 //! Keys: fixed-width big-endian parts, so that bytes sort as the values do.
 
+pub(crate) mod conversations;
 mod events;
 pub(crate) mod files;
 

@@ -88,6 +88,22 @@ pub(crate) enum Table {
     LinksExpiring = 58,
     /// Owner, inverted job id → nothing; trainings.
     TrainingsByOwner = 59,
+    /// Conversation id → conversation.
+    Conversations = 80,
+    /// Owner, archived or not, inverted time of its last message, inverted conversation id → nothing.
+    ConversationsByActivity = 81,
+    /// Conversation id, message id → message.
+    ChatMessages = 82,
+    /// Conversation id, the message that it follows, message id → nothing.
+    ChatMessagesByParent = 83,
+    /// Conversation id, message id → owner; answers that are being made.
+    AnswersPending = 84,
+    /// Owner → how much their conversations are.
+    ConversationShelves = 85,
+    /// Conversation id → owner; conversations whose messages are to go.
+    ConversationsRemoved = 86,
+    /// Owner, word, inverted id of a text, its conversation, how often → nothing: see `store::conversations::postings`.
+    Postings = 87,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -107,7 +123,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 45] = [
+    pub(crate) const ALL: [Table; 53] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -145,6 +161,14 @@ impl Table {
         Table::LinksByOwner,
         Table::LinksExpiring,
         Table::TrainingsByOwner,
+        Table::Conversations,
+        Table::ConversationsByActivity,
+        Table::ChatMessages,
+        Table::ChatMessagesByParent,
+        Table::AnswersPending,
+        Table::ConversationShelves,
+        Table::ConversationsRemoved,
+        Table::Postings,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -208,6 +232,14 @@ impl Table {
             Table::LinksByOwner => "links_by_owner",
             Table::LinksExpiring => "links_expiring",
             Table::TrainingsByOwner => "trainings_by_owner",
+            Table::Conversations => "conversations",
+            Table::ConversationsByActivity => "conversations_by_activity",
+            Table::ChatMessages => "chat_messages",
+            Table::ChatMessagesByParent => "chat_messages_by_parent",
+            Table::AnswersPending => "answers_pending",
+            Table::ConversationShelves => "conversation_shelves",
+            Table::ConversationsRemoved => "conversations_removed",
+            Table::Postings => "postings",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

@@ -4,6 +4,7 @@ mod accounts;
 mod blob_names;
 mod callbacks;
 mod claims;
+mod conversations;
 mod deliveries;
 mod events;
 mod files;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod blob;
+pub mod conversation;
 pub mod disk;
 pub mod event;
 pub mod failure;

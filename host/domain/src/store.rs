@@ -1,6 +1,7 @@
 //! The ports of the database. Their methods block: call them off the async threads.
 
 mod callbacks;
+mod conversations;
 mod events;
 mod ledger;
 mod sweep;
@@ -20,6 +21,7 @@ use crate::plugin::InstalledPlugin;
 use crate::time::Timestamp;
 
 pub use callbacks::{CallbackMark, CallbackStore};
+pub use conversations::ConversationStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use sweep::{Overdue, SweepPage, SweepPlace};
@@ -161,7 +163,7 @@ pub trait FileStore: Send + Sync + fmt::Debug {
     fn leaving_files(&self, before: Timestamp, page: &SweepPage) -> Result<Overdue<LeavingFile>, StoreError>;
     /// A removed file counts no more; `false` if it did not. Recorded, not durable.
     fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError>;
-    /// Whether any row names a blob: a file, or an input or output of a job.
+    /// Whether any row names a blob: a file, an input or output of a job, or a message.
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError>;
 }
 

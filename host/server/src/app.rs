@@ -13,6 +13,7 @@ use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
+use atelier_service::conversations::{ConversationPorts, Conversations};
 use atelier_service::disk::Room;
 use atelier_service::events::{Events, Hub};
 use atelier_service::files::{FileLimits, FilePorts, Files};
@@ -46,7 +47,8 @@ pub struct App {
     pub accounts: Accounts,
     pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
-    pub generations: Generations,
+    pub generations: Arc<Generations>,
+    pub conversations: Conversations,
     pub jobs: Jobs,
     pub idempotency: Idempotency,
     pub files: Files,
@@ -134,7 +136,7 @@ impl App {
             blobs: office.blobs.clone(),
             pool: pool.clone(),
             registry: registry.clone(),
-            fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs)),
+            fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs.clone())),
             clock: clock.clone(),
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
@@ -166,6 +168,18 @@ impl App {
             limiter: limiter.clone(),
             clock: clock.clone(),
         });
+        let generations = Arc::new(Generations::new(registry.clone(), ledger.clone(), budget));
+        let ports = ConversationPorts {
+            store: store.clone(),
+            blobs: office.blobs,
+            files: files.clone(),
+            generations: generations.clone(),
+            limiter: limiter.clone(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+        };
+        let conversations = Conversations::new(ports, config.conversations.0.clone());
+        conversations.recover().await.context("marking interrupted answers")?;
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
             jobs: jobs.clone(),
@@ -181,7 +195,8 @@ impl App {
             clock,
             accounts,
             limiter,
-            generations: Generations::new(registry.clone(), ledger.clone(), budget),
+            generations,
+            conversations,
             jobs,
             idempotency,
             files,

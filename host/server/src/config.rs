@@ -1,6 +1,7 @@
 //! The configuration: `atelier.toml`, then the environment (`ATELIER_SECTION__KEY`), checked as a whole before anything
 //! is opened.
 
+mod conversations;
 mod events;
 mod jobs;
 mod limits;
@@ -18,6 +19,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
+pub use conversations::Conversations;
 pub use events::{Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
@@ -45,6 +47,7 @@ pub struct Config {
     /// Secrets that could not be read: the instance starts without them and says so (P-5).
     pub missing_secrets: Vec<MissingSecret>,
     pub limits: Limits,
+    pub conversations: Conversations,
     pub events: Events,
     pub webhooks: Webhooks,
     pub callbacks: Callbacks,
@@ -131,6 +134,7 @@ impl Config {
         let mut instances =
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
         let limits = root.section("limits", Limits::read);
+        let conversations = root.section("conversations", Conversations::read);
         let events = root.section("events", Events::read);
         let webhooks = root.section("webhooks", Webhooks::read);
         let callbacks = root.section("callbacks", Callbacks::read);
@@ -156,6 +160,7 @@ impl Config {
             instances,
             missing_secrets,
             limits,
+            conversations,
             events,
             webhooks,
             callbacks,

@@ -2,7 +2,7 @@
 
 use atelier_domain::blob::BlobId;
 use atelier_domain::file::Purpose;
-use atelier_domain::id::{FileId, JobId, LinkId, UserId};
+use atelier_domain::id::{ChatMessageId, FileId, JobId, LinkId, UserId};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -74,6 +74,7 @@ pub(crate) fn link_of_owned(key: &[u8]) -> Result<LinkId, StoreError> {
 pub(crate) enum Namer {
     Job(JobId),
     File(FileId),
+    ChatMessage(ChatMessageId),
 }
 
 /// Blob, then who names it: all names of a blob lie together.
@@ -81,6 +82,7 @@ pub(crate) fn blob_name(blob: &BlobId, namer: Namer) -> [u8; 32 + 1 + ID] {
     let (kind, id) = match &namer {
         Namer::Job(id) => (1, id.as_bytes()),
         Namer::File(id) => (2, id.as_bytes()),
+        Namer::ChatMessage(id) => (80, id.as_bytes()),
     };
     let mut key = [kind; 32 + 1 + ID];
     key[..32].copy_from_slice(&blob.0);

@@ -16,6 +16,7 @@ use utoipa::openapi::{Ref, RefOr, Required, Schema};
 pub enum Tag {
     Models,
     Chat,
+    Conversations,
     Embeddings,
     Moderations,
     Audio,
@@ -36,7 +37,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 18] = [
+    pub const ALL: [(Tag, &'static str); 19] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -44,6 +45,10 @@ impl Tag {
         (
             Tag::Chat,
             "Conversations, whole or streamed, in the dialects of OpenAI (chat completions, responses) and Anthropic (messages).",
+        ),
+        (
+            Tag::Conversations,
+            "What you said and were answered, kept as trees of messages: branches by edits and by answers made again, found by their words.",
         ),
         (Tag::Embeddings, "Texts as vectors."),
         (Tag::Moderations, "Texts and images judged by category."),
@@ -85,6 +90,7 @@ impl Tag {
         match self {
             Tag::Models => "Models",
             Tag::Chat => "Chat",
+            Tag::Conversations => "Conversations",
             Tag::Embeddings => "Embeddings",
             Tag::Moderations => "Moderations",
             Tag::Audio => "Audio",

@@ -9,6 +9,7 @@ pub mod batches;
 pub mod blobs;
 pub mod callbacks;
 pub mod claims;
+pub mod conversations;
 pub mod events;
 pub mod files;
 pub mod jobs;
@@ -17,6 +18,7 @@ pub mod links;
 pub mod live;
 pub mod plugins;
 pub mod sample;
+pub mod search;
 pub mod webhooks;
 
 /// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
@@ -92,6 +94,24 @@ macro_rules! store_contract {
             links_are_listed_newest_first_in_pages
             another_owners_link_cannot_be_removed
             expired_links_come_in_the_order_of_their_end
+        );
+        $crate::contract_tests!($open, conversations:
+            a_conversation_is_read_as_it_was_created
+            an_owner_has_so_many_conversations_and_no_more
+            conversations_are_listed_by_their_last_activity_in_pages
+            another_owners_conversation_is_none_whatever_is_done_with_it
+            an_exchange_is_stored_whole_and_its_answer_ended_once
+            an_exchange_that_does_not_fit_leaves_nothing
+            edits_and_regenerations_are_branches
+            an_answer_that_failed_without_a_word_is_not_the_leaf
+            answers_of_a_process_that_ended_are_interrupted
+            many_who_share_their_bytes_never_exceed_them
+            a_removed_conversation_is_gone_at_once_and_the_sweep_leaves_nothing
+        );
+        $crate::contract_tests!($open, search:
+            what_is_said_is_found_by_its_words
+            the_rarer_and_the_newer_text_comes_first
+            what_is_found_is_what_a_reading_of_all_texts_finds
         );
         $crate::contract_tests!($open, events:
             every_change_that_tells_something_is_an_event_and_no_other_is

@@ -1,6 +1,7 @@
 //! Keys: fixed-width big-endian parts, so that bytes sort as the values do.
 
 pub(crate) mod batches;
+pub(crate) mod conversations;
 mod events;
 pub(crate) mod files;
 

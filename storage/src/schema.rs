@@ -98,6 +98,22 @@ pub(crate) enum Table {
     BatchesOpen = 63,
     /// Batch id, line → how its request ended.
     BatchLines = 64,
+    /// Conversation id → conversation.
+    Conversations = 80,
+    /// Owner, archived or not, inverted time of its last message, inverted conversation id → nothing.
+    ConversationsByActivity = 81,
+    /// Conversation id, message id → message.
+    ChatMessages = 82,
+    /// Conversation id, the message that it follows, message id → nothing.
+    ChatMessagesByParent = 83,
+    /// Conversation id, message id → owner; answers that are being made.
+    AnswersPending = 84,
+    /// Owner → how much their conversations are.
+    ConversationShelves = 85,
+    /// Conversation id → owner; conversations whose messages are to go.
+    ConversationsRemoved = 86,
+    /// Owner, word, inverted id of a text, its conversation, how often → nothing: see `store::conversations::postings`.
+    Postings = 87,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -123,13 +139,15 @@ pub(crate) const OPEN_WORK: usize = GROUPS - 1;
 
 impl Table {
     /// Tables whose size goes by what is open and not by what there is: all of them is read before the store is used.
-    pub(crate) const OPEN_WORK: [Table; 6] = [
+    pub(crate) const OPEN_WORK: [Table; 8] = [
         Table::JobsOpen,
         Table::JobsOpenByOwner,
         Table::Holds,
         Table::Allowances,
         Table::JournalPlace,
         Table::Plugins,
+        Table::BatchesOpen,
+        Table::AnswersPending,
     ];
 
     /// Which sums its rows enter: those of open work, or those of the ten tables that its number stands among. Never change it for a
@@ -138,7 +156,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 50] = [
+    pub(crate) const ALL: [Table; 58] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -181,6 +199,14 @@ impl Table {
         Table::BatchesByOwner,
         Table::BatchesOpen,
         Table::BatchLines,
+        Table::Conversations,
+        Table::ConversationsByActivity,
+        Table::ChatMessages,
+        Table::ChatMessagesByParent,
+        Table::AnswersPending,
+        Table::ConversationShelves,
+        Table::ConversationsRemoved,
+        Table::Postings,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -249,6 +275,14 @@ impl Table {
             Table::BatchesByOwner => "batches_by_owner",
             Table::BatchesOpen => "batches_open",
             Table::BatchLines => "batch_lines",
+            Table::Conversations => "conversations",
+            Table::ConversationsByActivity => "conversations_by_activity",
+            Table::ChatMessages => "chat_messages",
+            Table::ChatMessagesByParent => "chat_messages_by_parent",
+            Table::AnswersPending => "answers_pending",
+            Table::ConversationShelves => "conversation_shelves",
+            Table::ConversationsRemoved => "conversations_removed",
+            Table::Postings => "postings",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

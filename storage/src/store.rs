@@ -6,6 +6,7 @@ mod blob_names;
 mod callbacks;
 mod check;
 mod claims;
+mod conversations;
 mod deliveries;
 mod events;
 mod files;

@@ -99,6 +99,10 @@ uuid_id!(/// A file that a user keeps here.
     FileId, "file id");
 uuid_id!(/// Many requests in one file.
     BatchId, "batch id");
+uuid_id!(/// A conversation that a user keeps.
+    ConversationId, "conversation id");
+uuid_id!(/// A message of a conversation.
+    ChatMessageId, "message id");
 uuid_id!(/// A link to an artifact.
     LinkId, "link id");
 uuid_id!(/// One call into a provider.

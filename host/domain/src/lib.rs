@@ -6,6 +6,7 @@
 pub mod account;
 pub mod batch;
 pub mod blob;
+pub mod conversation;
 pub mod disk;
 pub mod event;
 pub mod failure;

@@ -2,6 +2,7 @@
 
 mod batches;
 mod callbacks;
+mod conversations;
 mod events;
 mod ledger;
 mod sweep;
@@ -22,6 +23,7 @@ use crate::time::Timestamp;
 
 pub use batches::BatchStore;
 pub use callbacks::{CallbackMark, CallbackStore};
+pub use conversations::ConversationStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use sweep::{Overdue, SweepPage, SweepPlace};
@@ -171,7 +173,7 @@ pub trait FileStore: Send + Sync + fmt::Debug {
     fn leaving_files(&self, before: Timestamp, page: &SweepPage) -> Result<Overdue<LeavingFile>, StoreError>;
     /// A removed file counts no more; `false` if it did not. Recorded, not durable.
     fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError>;
-    /// Whether any row names a blob: a file, or an input or output of a job.
+    /// Whether any row names a blob: a file, an input or output of a job, or a message.
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError>;
 }
 

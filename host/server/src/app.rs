@@ -15,6 +15,7 @@ use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::batches::{BatchPorts, Batches};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
+use atelier_service::conversations::{ConversationPorts, Conversations};
 use atelier_service::disk::Room;
 use atelier_service::events::{Events, Hub};
 use atelier_service::files::{FileLimits, FilePorts, Files};
@@ -52,7 +53,8 @@ pub struct App {
     pub accounts: Arc<Accounts>,
     pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
-    pub generations: Generations,
+    pub generations: Arc<Generations>,
+    pub conversations: Conversations,
     pub jobs: Jobs,
     pub idempotency: Idempotency,
     pub sharing: Arc<Sharing>,
@@ -159,7 +161,7 @@ impl App {
             blobs: office.blobs.clone(),
             pool: pool.clone(),
             registry: registry.clone(),
-            fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs)),
+            fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs.clone())),
             clock: clock.clone(),
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
@@ -191,6 +193,18 @@ impl App {
             limiter: limiter.clone(),
             clock: clock.clone(),
         });
+        let generations = Arc::new(Generations::new(registry.clone(), ledger.clone(), budget));
+        let ports = ConversationPorts {
+            store: store.clone(),
+            blobs: office.blobs,
+            files: files.clone(),
+            generations: generations.clone(),
+            limiter: limiter.clone(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+        };
+        let conversations = Conversations::new(ports, config.conversations.0.clone());
+        conversations.recover().await.context("marking interrupted answers")?;
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
             jobs: jobs.clone(),
@@ -206,7 +220,8 @@ impl App {
             clock,
             accounts,
             limiter,
-            generations: Generations::new(registry.clone(), ledger.clone(), budget),
+            generations,
+            conversations,
             jobs,
             idempotency,
             sharing: Arc::default(),

@@ -2,6 +2,7 @@
 //! is opened.
 
 mod batches;
+mod conversations;
 mod events;
 mod jobs;
 mod limits;
@@ -19,6 +20,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
+pub use conversations::Conversations;
 pub use events::{Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
@@ -49,6 +51,7 @@ pub struct Config {
     /// Secrets that could not be read: the instance starts without them and says so (P-5).
     pub missing_secrets: Vec<MissingSecret>,
     pub limits: Limits,
+    pub conversations: Conversations,
     pub events: Events,
     pub webhooks: Webhooks,
     pub callbacks: Callbacks,
@@ -137,6 +140,7 @@ impl Config {
         let mut instances =
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
         let limits = root.section("limits", Limits::read);
+        let conversations = root.section("conversations", Conversations::read);
         let events = root.section("events", Events::read);
         let webhooks = root.section("webhooks", Webhooks::read);
         let callbacks = root.section("callbacks", Callbacks::read);
@@ -164,6 +168,7 @@ impl Config {
             instances,
             missing_secrets,
             limits,
+            conversations,
             events,
             webhooks,
             callbacks,

@@ -8,6 +8,7 @@ mod body;
 mod budgets;
 mod chat_completions;
 mod content;
+mod conversations;
 mod credits;
 mod deprecation;
 mod embeddings;

@@ -16,6 +16,8 @@ mod batches;
 mod chat_completions;
 #[path = "routes/content.rs"]
 mod content;
+#[path = "routes/conversations.rs"]
+mod conversations;
 #[path = "routes/failed_generations.rs"]
 mod failed_generations;
 #[path = "routes/files.rs"]

@@ -62,6 +62,9 @@ pub enum ServiceError {
     TooMany { what: &'static str, max: usize },
     #[error("the queue is full: {max} jobs wait or run")]
     QueueFull { max: usize },
+    /// What follows an answer waits for its end.
+    #[error("the answer that this is to follow is still being made")]
+    AnswerPending,
     #[error("the first request with this idempotency key is still under way")]
     KeyInUse,
     #[error("this idempotency key was used with another request: use a new key for each request")]

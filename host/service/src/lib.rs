@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod batches;
 pub mod callbacks;
 pub mod caller;
+pub mod conversations;
 pub mod disk;
 pub mod error;
 pub mod events;

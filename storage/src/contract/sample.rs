@@ -2,11 +2,12 @@
 
 use atelier_domain::account::{ApiKey, KeyDigest, Role, Scope, User};
 use atelier_domain::blob::BlobId;
+use atelier_domain::conversation::{Conversation, Title, TitleOrigin};
 use atelier_domain::event::EventKind;
 use atelier_domain::file::{Purpose, StoredFile};
 use atelier_domain::generation::media::Ticket;
 use atelier_domain::generation::usage::UsageLine;
-use atelier_domain::id::{EndpointId, FileId, JobId, KeyId, LinkId, UserId};
+use atelier_domain::id::{ConversationId, EndpointId, FileId, JobId, KeyId, LinkId, UserId};
 use atelier_domain::job::{
     Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource, StoredTraining,
 };
@@ -168,6 +169,23 @@ pub fn file(owner: UserId) -> StoredFile {
         purpose: Purpose::FineTune,
         created: Timestamp(10),
         expires: None,
+    }
+}
+
+/// An empty conversation.
+pub fn conversation(owner: UserId) -> Conversation {
+    Conversation {
+        id: ConversationId::new(),
+        owner,
+        title: Some(Title { text: "Über alles".to_owned(), origin: TitleOrigin::Model }),
+        model: Some("openai/gpt-4o".to_owned()),
+        system: Some("Answer in verse.".to_owned()),
+        created: Timestamp(100),
+        active: Timestamp(101),
+        archived: false,
+        leaf: None,
+        messages: 0,
+        bytes: 0,
     }
 }
 

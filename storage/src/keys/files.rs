@@ -2,7 +2,7 @@
 
 use atelier_domain::blob::BlobId;
 use atelier_domain::file::Purpose;
-use atelier_domain::id::{BatchId, FileId, JobId, LinkId, UserId};
+use atelier_domain::id::{BatchId, ChatMessageId, FileId, JobId, LinkId, UserId};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -76,6 +76,7 @@ pub(crate) enum Namer {
     Job(JobId),
     File(FileId),
     Batch(BatchId),
+    ChatMessage(ChatMessageId),
 }
 
 /// Blob, then who names it: all names of a blob lie together.
@@ -84,6 +85,7 @@ pub(crate) fn blob_name(blob: &BlobId, namer: Namer) -> [u8; 32 + 1 + ID] {
         Namer::Job(id) => (1, id.as_bytes()),
         Namer::File(id) => (2, id.as_bytes()),
         Namer::Batch(id) => (3, id.as_bytes()),
+        Namer::ChatMessage(id) => (80, id.as_bytes()),
     };
     let mut key = [kind; 32 + 1 + ID];
     key[..32].copy_from_slice(&blob.0);

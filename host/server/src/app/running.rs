@@ -86,6 +86,7 @@ impl Running {
             jobs.run(stopped).await;
         };
         let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
+        let (conversations, clearing) = (app.conversations.clone(), stop.subscribe());
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
@@ -98,6 +99,7 @@ impl Running {
             tokio::spawn(async move { batches.run(runner, ending).await }),
             tokio::spawn(async move { files.run(collecting).await }),
             tokio::spawn(async move { idempotency.run(expiring).await }),
+            tokio::spawn(async move { conversations.run(clearing).await }),
             tokio::spawn(async move { webhooks.run(telling).await }),
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),

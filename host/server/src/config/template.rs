@@ -79,6 +79,16 @@ transcription = { requests = 20, seconds = 60 }
 analysis = { requests = 30, seconds = 60 }
 status = { requests = 120, seconds = 60 }
 
+# Conversations that users keep, `/api/v1/conversations`.
+# [conversations]
+# title_model = "local/smollm2-135m-instruct"   # makes titles, at the user's cost; without it a title is the first words
+# per_user = 10000         # conversations of one user
+# messages = 2000          # of one conversation, on all its branches
+# branch_messages = 1000   # from the first to the last
+# branch_kib = 4096        # of text, from the first to the last
+# message_kib = 256        # of text in one question
+# user_mib = 1024          # of all conversations of one user, with the files in them
+
 # What is kept of what happened to jobs, for `GET /api/v1/events`.
 # [events]
 # keep_days = 7

@@ -14,7 +14,7 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, backup, batches, budgets, chat_completions, credits, embeddings, events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage, users, videos, webhook_endpoints,
+    Dialect, audio, backup, batches, budgets, chat_completions, conversations, credits, embeddings, events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage, users, videos, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -242,6 +242,32 @@ fn entries() -> Vec<Entry> {
         )
         .body(Media::None, 0)
         .described(webhook_endpoints::resend::describe),
+        post("/api/v1/conversations", Status, Problem, conversations::create::handle)
+            .described(conversations::create::describe),
+        get("/api/v1/conversations", Status, Problem, conversations::list::handle)
+            .described(conversations::list::describe),
+        get("/api/v1/conversations/search", Status, Problem, conversations::search::handle)
+            .described(conversations::search::describe),
+        get("/api/v1/conversations/{id}", Status, Problem, conversations::get::handle)
+            .described(conversations::get::describe),
+        post("/api/v1/conversations/{id}", Status, Problem, conversations::change::handle)
+            .idempotency(Idempotency::Harmless)
+            .described(conversations::change::describe),
+        delete("/api/v1/conversations/{id}", Status, Problem, conversations::remove::handle)
+            .described(conversations::remove::describe),
+        get("/api/v1/conversations/{id}/messages", Status, Problem, conversations::messages::handle)
+            .described(conversations::messages::describe),
+        post("/api/v1/conversations/{id}/messages", Chat, Problem, conversations::say::handle)
+            .idempotency(Idempotency::Generates)
+            .described(conversations::say::describe),
+        post(
+            "/api/v1/conversations/{id}/messages/{message}/regenerate",
+            Chat,
+            Problem,
+            conversations::say::again,
+        )
+        .idempotency(Idempotency::Generates)
+        .described(conversations::say::describe_again),
         post("/api/v1/links", Shares, Problem, links::create::handle).described(links::create::describe),
         get("/api/v1/links", Status, Problem, links::list::handle).described(links::list::describe),
         post("/api/v1/links/{id}/revoke", Shares, Problem, links::revoke::handle)

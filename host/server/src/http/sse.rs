@@ -1,4 +1,4 @@
-//! Server-sent events (WHATWG HTML §9.2) over a live call: one frame for each batch, heartbeats while the provider is
+//! Server-sent events (WHATWG HTML §9.2) over a call's events: one frame for each batch, heartbeats while the provider is
 //! silent, an error event where it fails.
 
 use std::convert::Infallible;
@@ -7,6 +7,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use atelier_service::ServiceError;
 use atelier_service::generation::{Live, LiveEvent};
 use axum::body::Body;
 use axum::response::Response;
@@ -41,8 +42,8 @@ pub(super) trait Script<T>: Send + Unpin + 'static {
     }
 }
 
-struct Events<T: LiveEvent, S> {
-    live: Option<Live<T>>,
+struct Events<L, S> {
+    live: Option<L>,
     script: S,
     request_id: Arc<str>,
     idle_max: Duration,
@@ -60,7 +61,24 @@ pub(super) fn stream<T: LiveEvent, S: Script<T>>(
     request_id: Arc<str>,
     limits: &Server,
 ) -> Reply {
-    let (now, provider_time) = (Instant::now(), live.elapsed());
+    let provider_time = live.elapsed();
+    events(live, provider_time, script, request_id, limits)
+}
+
+/// The same of any source of events that ends what it stands for when it is dropped.
+pub(super) fn events<T, L, S>(
+    live: L,
+    provider_time: Duration,
+    script: S,
+    request_id: Arc<str>,
+    limits: &Server,
+) -> Reply
+where
+    T: 'static,
+    L: Stream<Item = Result<Vec<T>, ServiceError>> + Send + Unpin + 'static,
+    S: Script<T>,
+{
+    let now = Instant::now();
     let (idle_max, total_max) = (limits.stream_idle_max, limits.stream_max);
     let timer = Box::pin(tokio::time::sleep(HEARTBEAT_AFTER.min(idle_max).min(total_max)));
     let (live, deadline) = (Some(live), now + total_max);
@@ -79,9 +97,12 @@ pub(super) fn reply(body: Body) -> Reply {
     Reply { response, provider_time: None, is_stream: true }
 }
 
-impl<T: LiveEvent, S: Script<T>> Events<T, S> {
+impl<L, S> Events<L, S> {
     /// The last frame of an answer that failed: an error, and nothing that looks like an end.
-    fn fail(&mut self, error: &ApiError) -> Bytes {
+    fn fail<T>(&mut self, error: &ApiError) -> Bytes
+    where
+        S: Script<T>,
+    {
         self.live = None;
         let detail = error.internal_detail().unwrap_or_default();
         tracing::warn!(request_id = &*self.request_id, code = error.code(), detail, "a stream failed");
@@ -91,12 +112,15 @@ impl<T: LiveEvent, S: Script<T>> Events<T, S> {
     }
 
     /// What to do when the timer rings.
-    fn tick(&mut self, now: Instant) -> Option<Bytes> {
+    fn tick<T>(&mut self, now: Instant) -> Option<Bytes>
+    where
+        S: Script<T>,
+    {
         if now >= self.deadline {
-            return Some(self.fail(&ApiError::StreamTooLong { after: self.total_max }));
+            return Some(self.fail::<T>(&ApiError::StreamTooLong { after: self.total_max }));
         }
         if now >= self.heard + self.idle_max {
-            return Some(self.fail(&ApiError::StreamIdle { after: self.idle_max }));
+            return Some(self.fail::<T>(&ApiError::StreamIdle { after: self.idle_max }));
         }
         if now >= self.wrote + HEARTBEAT_AFTER {
             self.wrote = now;
@@ -106,7 +130,11 @@ impl<T: LiveEvent, S: Script<T>> Events<T, S> {
     }
 }
 
-impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
+impl<T, L, S> Stream for Events<L, S>
+where
+    L: Stream<Item = Result<Vec<T>, ServiceError>> + Unpin,
+    S: Script<T>,
+{
     type Item = Result<Bytes, Infallible>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
@@ -118,7 +146,7 @@ impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
                     this.heard = Instant::now();
                     if this.heard >= this.deadline {
                         let error = ApiError::StreamTooLong { after: this.total_max };
-                        return Poll::Ready(Some(Ok(this.fail(&error))));
+                        return Poll::Ready(Some(Ok(this.fail::<T>(&error))));
                     }
                     let mut out = Vec::with_capacity(256 * batch.len().max(1));
                     for event in batch {
@@ -129,7 +157,7 @@ impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
                         return Poll::Ready(Some(Ok(out.into())));
                     }
                 }
-                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Ok(this.fail(&error.into())))),
+                Poll::Ready(Some(Err(error))) => return Poll::Ready(Some(Ok(this.fail::<T>(&error.into())))),
                 Poll::Ready(None) => {
                     this.live = None;
                     let mut out = Vec::new();
@@ -141,7 +169,7 @@ impl<T: LiveEvent, S: Script<T>> Stream for Events<T, S> {
                         return Poll::Pending;
                     }
                     let now = Instant::now();
-                    let frame = this.tick(now);
+                    let frame = this.tick::<T>(now);
                     let next =
                         (this.wrote + HEARTBEAT_AFTER).min(this.heard + this.idle_max).min(this.deadline);
                     this.timer.as_mut().reset(next);

@@ -89,6 +89,8 @@ pub struct Seen {
     pub media: Vec<MediaRequest>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
+    /// What it was asked in conversations.
+    pub asked: Vec<ChatRequest>,
 }
 
 #[derive(Debug)]
@@ -110,6 +112,8 @@ pub struct Scripted {
     pub chat: Mutex<Option<Vec<ChatEvent>>>,
     /// What it hears in every recording, one event at a time, once it was asked; then it is silent.
     pub hears: Mutex<Option<Vec<TranscriptionEvent>>>,
+    /// Whether `chat` goes on for ever.
+    pub hangs: Mutex<bool>,
     /// What it says that a job uses at most.
     pub estimate: Mutex<Option<Vec<UsageLine>>>,
 }
@@ -129,6 +133,7 @@ impl Scripted {
             reading: tokio::sync::Notify::new(),
             chat: Mutex::new(None),
             hears: Mutex::new(None),
+            hangs: Mutex::new(false),
             estimate: Mutex::new(None),
         })
     }
@@ -324,11 +329,18 @@ impl Provider for Scripted {
     async fn check(&self, _: CallContext) -> Result<(), ProviderError> {
         Ok(())
     }
-    fn chat(self: Arc<Self>, context: CallContext, _: ChatRequest) -> EventStream<ChatEvent> {
+    fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
+        self.seen.lock().expect("no panic").asked.push(request);
         let always = self.chat.lock().expect("no panic").clone();
         match always {
             // One event at a time, so that a reader may leave in between.
-            Some(events) => Box::pin(stream::iter(events.into_iter().map(|event| Ok(vec![event])))),
+            Some(events) => {
+                let events = stream::iter(events.into_iter().map(|event| Ok(vec![event])));
+                match *self.hangs.lock().expect("no panic") {
+                    true => Box::pin(events.chain(stream::pending())),
+                    false => Box::pin(events),
+                }
+            }
             None => Box::pin(stream::once(async move { self.talk(&context).await })),
         }
     }

@@ -62,6 +62,9 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::QueueFull { .. } => {
             Told::new(StatusCode::TOO_MANY_REQUESTS, "queue_full", text).retry(Some(Duration::from_secs(10)))
         }
+        ServiceError::AnswerPending => {
+            Told::new(StatusCode::CONFLICT, "answer_pending", text).retry(Some(Duration::from_secs(1)))
+        }
         ServiceError::KeyInUse => Told::new(StatusCode::CONFLICT, "idempotency_key_in_use", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::KeyReused => {
@@ -170,6 +173,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::TooManyJobs { .. }
         | ServiceError::TooMany { .. }
         | ServiceError::QueueFull { .. }
+        | ServiceError::AnswerPending
         | ServiceError::KeyInUse
         | ServiceError::KeyReused
         | ServiceError::ClaimUnknown

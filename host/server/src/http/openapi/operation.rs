@@ -18,6 +18,7 @@ use crate::http::sharing;
 pub enum Tag {
     Models,
     Chat,
+    Conversations,
     Embeddings,
     Moderations,
     Audio,
@@ -41,7 +42,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 21] = [
+    pub const ALL: [(Tag, &'static str); 22] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -49,6 +50,10 @@ impl Tag {
         (
             Tag::Chat,
             "Conversations, whole or streamed, in the dialects of OpenAI (chat completions, responses) and Anthropic (messages).",
+        ),
+        (
+            Tag::Conversations,
+            "What you said and were answered, kept as trees of messages: branches by edits and by answers made again, found by their words.",
         ),
         (Tag::Embeddings, "Texts as vectors."),
         (Tag::Moderations, "Texts and images judged by category."),
@@ -96,6 +101,7 @@ impl Tag {
         match self {
             Tag::Models => "Models",
             Tag::Chat => "Chat",
+            Tag::Conversations => "Conversations",
             Tag::Embeddings => "Embeddings",
             Tag::Moderations => "Moderations",
             Tag::Audio => "Audio",

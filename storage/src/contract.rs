@@ -16,6 +16,7 @@ pub mod links;
 pub mod live;
 pub mod plugins;
 pub mod sample;
+pub mod templates;
 pub mod webhooks;
 
 /// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
@@ -83,6 +84,15 @@ macro_rules! store_contract {
             links_are_listed_newest_first_in_pages
             another_owners_link_cannot_be_removed
             expired_links_come_in_the_order_of_their_end
+        );
+        $crate::contract_tests!($open, templates:
+            a_template_is_read_as_it_was_put_and_so_are_its_earlier_versions
+            a_name_is_one_templates_until_it_is_archived
+            of_several_templates_all_are_put_or_none
+            templates_are_listed_newest_first_in_pages_by_scene_and_tag
+            an_archived_template_stays_and_takes_no_version
+            there_are_so_many_templates_and_no_more
+            of_many_who_write_the_next_version_at_once_one_does
         );
         $crate::contract_tests!($open, events:
             every_change_that_tells_something_is_an_event_and_no_other_is

@@ -88,6 +88,16 @@ pub(crate) enum Table {
     LinksExpiring = 58,
     /// Owner, inverted job id → nothing; trainings.
     TrainingsByOwner = 59,
+    /// Template id → its newest version's number, and since when it is archived.
+    Templates = 70,
+    /// Template id, version → template.
+    TemplateVersions = 71,
+    /// Name → template id; templates that are not archived.
+    TemplateNames = 72,
+    /// Inverted template id → nothing; templates that are not archived.
+    TemplatesListed = 73,
+    /// One row: how many templates are not archived.
+    TemplateCount = 74,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -107,7 +117,7 @@ pub(crate) enum Table {
 }
 
 impl Table {
-    pub(crate) const ALL: [Table; 45] = [
+    pub(crate) const ALL: [Table; 50] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -145,6 +155,11 @@ impl Table {
         Table::LinksByOwner,
         Table::LinksExpiring,
         Table::TrainingsByOwner,
+        Table::Templates,
+        Table::TemplateVersions,
+        Table::TemplateNames,
+        Table::TemplatesListed,
+        Table::TemplateCount,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -208,6 +223,11 @@ impl Table {
             Table::LinksByOwner => "links_by_owner",
             Table::LinksExpiring => "links_expiring",
             Table::TrainingsByOwner => "trainings_by_owner",
+            Table::Templates => "templates",
+            Table::TemplateVersions => "template_versions",
+            Table::TemplateNames => "template_names",
+            Table::TemplatesListed => "templates_listed",
+            Table::TemplateCount => "template_count",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

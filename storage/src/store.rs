@@ -12,6 +12,7 @@ mod ledger;
 mod links;
 mod plugins;
 mod rows;
+mod templates;
 mod webhooks;
 
 use std::fmt;

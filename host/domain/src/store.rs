@@ -4,6 +4,7 @@ mod callbacks;
 mod events;
 mod ledger;
 mod sweep;
+mod templates;
 mod webhooks;
 
 use std::fmt;
@@ -23,6 +24,7 @@ pub use callbacks::{CallbackMark, CallbackStore};
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use sweep::{Overdue, SweepPage, SweepPlace};
+pub use templates::TemplateStore;
 pub use webhooks::{
     AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore, SweptDeliveries,
 };

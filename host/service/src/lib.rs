@@ -6,6 +6,7 @@
 pub mod accounts;
 pub mod callbacks;
 pub mod caller;
+mod concealed;
 pub mod disk;
 pub mod error;
 pub mod events;
@@ -21,6 +22,7 @@ pub mod meter;
 pub mod plugins;
 pub mod registry;
 mod storage_pool;
+pub mod templates;
 pub mod webhooks;
 
 pub use error::ServiceError;

@@ -24,6 +24,7 @@ use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
+use atelier_service::templates::Templates;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
 use atelier_storage::{Blobs, Disk, Store};
@@ -51,6 +52,7 @@ pub struct App {
     pub idempotency: Idempotency,
     pub files: Files,
     pub links: Links,
+    pub templates: Templates,
     pub ledger: Arc<Ledger>,
     pub callbacks: Callbacks,
     pub events: Events,
@@ -166,6 +168,7 @@ impl App {
             limiter: limiter.clone(),
             clock: clock.clone(),
         });
+        let templates = Templates::new(store.clone(), pool.clone(), clock.clone(), registry.clone());
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
             jobs: jobs.clone(),
@@ -186,6 +189,7 @@ impl App {
             idempotency,
             files,
             links,
+            templates,
             ledger,
             callbacks,
             events,

@@ -34,6 +34,7 @@ mod query;
 mod responses;
 pub mod route;
 mod sse;
+mod templates;
 mod usage;
 mod users;
 mod webhook_endpoints;

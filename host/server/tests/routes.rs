@@ -32,5 +32,7 @@ mod money;
 mod openapi;
 #[path = "routes/table.rs"]
 mod table;
+#[path = "routes/templates.rs"]
+mod templates;
 #[path = "routes/unread.rs"]
 mod unread;

@@ -19,6 +19,7 @@ pub mod live;
 pub mod plugins;
 pub mod sample;
 pub mod search;
+pub mod templates;
 pub mod webhooks;
 
 /// Expands to one test per scenario. The argument is a function without parameters; what it returns dereferences to
@@ -112,6 +113,15 @@ macro_rules! store_contract {
             what_is_said_is_found_by_its_words
             the_rarer_and_the_newer_text_comes_first
             what_is_found_is_what_a_reading_of_all_texts_finds
+        );
+        $crate::contract_tests!($open, templates:
+            a_template_is_read_as_it_was_put_and_so_are_its_earlier_versions
+            a_name_is_one_templates_until_it_is_archived
+            of_several_templates_all_are_put_or_none
+            templates_are_listed_newest_first_in_pages_by_scene_and_tag
+            an_archived_template_stays_and_takes_no_version
+            there_are_so_many_templates_and_no_more
+            of_many_who_write_the_next_version_at_once_one_does
         );
         $crate::contract_tests!($open, events:
             every_change_that_tells_something_is_an_event_and_no_other_is

@@ -5,7 +5,7 @@ pub(crate) mod conversations;
 mod events;
 pub(crate) mod files;
 
-use atelier_domain::id::{JobId, KeyId, UserId};
+use atelier_domain::id::{JobId, KeyId, TemplateId, UserId};
 use atelier_domain::idempotency::ClaimKey;
 use atelier_domain::money::{Account, Dimension, Subject, TotalsKey};
 use atelier_domain::store::StoreError;
@@ -18,6 +18,8 @@ pub(crate) use events::{callback_mark, delivery, due, due_of, event, period_of};
 
 /// The most bytes of a user's name.
 pub const USER_NAME_BYTES_MAX: usize = 256;
+/// The most bytes of a template's name.
+pub const TEMPLATE_NAME_BYTES_MAX: usize = 1024;
 /// The most bytes of a plugin's id.
 pub const PLUGIN_ID_BYTES_MAX: usize = 256;
 
@@ -160,6 +162,30 @@ pub(crate) fn parse_totals(key: &[u8]) -> Result<TotalsKey, StoreError> {
         Some(TotalsKey { day: u32::from_be_bytes(*day), value })
     };
     parse().ok_or_else(|| damaged(Table::UsageTotals, key, "its key is no day and value"))
+}
+
+/// A template, inverted: the newest lies first.
+pub(crate) fn template_listed(id: TemplateId) -> [u8; ID] {
+    id.as_bytes().map(|byte| !byte)
+}
+
+/// The template of a key made by [`template_listed`].
+pub(crate) fn parse_template_listed(key: &[u8]) -> Result<TemplateId, StoreError> {
+    let id = key.as_array().map(|id: &[u8; ID]| TemplateId::from_bytes(id.map(|byte| !byte)));
+    id.ok_or_else(|| damaged(Table::TemplatesListed, key, "its key is no id"))
+}
+
+/// Template, then version.
+pub(crate) fn template_version(id: TemplateId, version: u32) -> [u8; ID + 4] {
+    join(id.as_bytes(), &version.to_be_bytes())
+}
+
+/// A template's name as a key.
+///
+/// # Errors
+/// [`StoreError::Unavailable`] when it is longer than [`TEMPLATE_NAME_BYTES_MAX`].
+pub(crate) fn template_name(name: &str) -> Result<&[u8], StoreError> {
+    bounded("template name", name, TEMPLATE_NAME_BYTES_MAX)
 }
 
 /// A user's name as a key.

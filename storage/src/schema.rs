@@ -114,6 +114,16 @@ pub(crate) enum Table {
     ConversationsRemoved = 86,
     /// Owner, word, inverted id of a text, its conversation, how often → nothing: see `store::conversations::postings`.
     Postings = 87,
+    /// Template id → its newest version's number, and since when it is archived.
+    Templates = 70,
+    /// Template id, version → template.
+    TemplateVersions = 71,
+    /// Name → template id; templates that are not archived.
+    TemplateNames = 72,
+    /// Inverted template id → nothing; templates that are not archived.
+    TemplatesListed = 73,
+    /// One row: how many templates are not archived.
+    TemplateCount = 74,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -156,7 +166,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 58] = [
+    pub(crate) const ALL: [Table; 63] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -207,6 +217,11 @@ impl Table {
         Table::ConversationShelves,
         Table::ConversationsRemoved,
         Table::Postings,
+        Table::Templates,
+        Table::TemplateVersions,
+        Table::TemplateNames,
+        Table::TemplatesListed,
+        Table::TemplateCount,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -283,6 +298,11 @@ impl Table {
             Table::ConversationShelves => "conversation_shelves",
             Table::ConversationsRemoved => "conversations_removed",
             Table::Postings => "postings",
+            Table::Templates => "templates",
+            Table::TemplateVersions => "template_versions",
+            Table::TemplateNames => "template_names",
+            Table::TemplatesListed => "templates_listed",
+            Table::TemplateCount => "template_count",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

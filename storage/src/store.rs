@@ -15,6 +15,7 @@ mod ledger;
 mod links;
 mod plugins;
 mod rows;
+mod templates;
 mod webhooks;
 
 use std::fmt;

@@ -326,6 +326,7 @@ impl Rig {
             depth: 0,
             journal: Some(Arc::clone(&self.charges) as _),
             previews: None,
+            hidden: None,
         }
     }
 }

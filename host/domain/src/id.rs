@@ -105,6 +105,8 @@ uuid_id!(/// A message of a conversation.
     ChatMessageId, "message id");
 uuid_id!(/// A link to an artifact.
     LinkId, "link id");
+uuid_id!(/// A prompt template.
+    TemplateId, "template id");
 uuid_id!(/// One call into a provider.
     CallId, "call id");
 uuid_id!(/// A message of ours to webhook endpoints: the same for each attempt and each endpoint.

@@ -7,7 +7,8 @@ use serde::{Deserialize, Serialize};
 use crate::blob::BlobId;
 use crate::generation::media::Ticket;
 use crate::generation::usage::UsageLine;
-use crate::id::{FileId, JobId, UserId};
+use crate::hidden::{Hidden, HiddenTexts};
+use crate::id::{FileId, JobId, TemplateId, UserId};
 use crate::model::Task;
 use crate::money::Bill;
 use crate::time::Timestamp;
@@ -74,6 +75,28 @@ pub struct StoredTraining {
     pub metadata: Vec<(String, String)>,
 }
 
+/// What a template made of its caller's variables. The version is kept as it was: the job goes on with it, whatever becomes of the
+/// template.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StoredTemplate {
+    pub id: TemplateId,
+    pub version: u32,
+    /// What the caller filled in: a JSON object as text. All that anybody is shown of the job's input.
+    pub variables: String,
+    pub prompt: Hidden,
+    pub negative_prompt: Option<Hidden>,
+    /// Provider-specific options: a JSON object as text.
+    pub options: Hidden,
+}
+
+impl StoredTemplate {
+    /// What nobody may be shown, also where a provider repeats it.
+    pub fn hidden(&self) -> HiddenTexts {
+        let negative = self.negative_prompt.iter().map(Hidden::reveal);
+        HiddenTexts::of_prompt(std::iter::once(self.prompt.reveal()).chain(negative), self.options.reveal())
+    }
+}
+
 /// What was asked for, as stored.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct StoredRequest {
@@ -100,6 +123,9 @@ pub struct StoredRequest {
     /// Set for trainings.
     #[serde(default)]
     pub training: Option<Box<StoredTraining>>,
+    /// Set for what a template was used for: prompts and options are there, and those above are empty.
+    #[serde(default)]
+    pub template: Option<Box<StoredTemplate>>,
 }
 
 impl StoredRequest {

@@ -20,6 +20,7 @@ use crate::generation::moderation::{ModerationRequest, ModerationResponse};
 use crate::generation::speech::{SpeechEvent, SpeechRequest};
 use crate::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use crate::generation::usage::UsageLine;
+use crate::hidden::HiddenTexts;
 use crate::id::CallId;
 use crate::model::{Description, ModelInfo, Page, Voice};
 use crate::store::StoreError;
@@ -45,6 +46,8 @@ pub struct CallContext {
     pub journal: Option<Arc<dyn ChargeJournal>>,
     /// For jobs: shown unfinished pictures, if anybody waits for them.
     pub previews: Option<Arc<dyn PreviewSink>>,
+    /// Texts in the request that nobody may read but the provider: no line of a log may repeat them.
+    pub hidden: Option<Arc<HiddenTexts>>,
 }
 
 impl CallContext {
@@ -61,6 +64,7 @@ impl CallContext {
             depth: 0,
             journal: None,
             previews: None,
+            hidden: None,
         }
     }
 }

@@ -6,6 +6,7 @@ mod conversations;
 mod events;
 mod ledger;
 mod sweep;
+mod templates;
 mod webhooks;
 
 use std::fmt;
@@ -27,6 +28,7 @@ pub use conversations::ConversationStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use sweep::{Overdue, SweepPage, SweepPlace};
+pub use templates::TemplateStore;
 pub use webhooks::{
     AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore, SweptDeliveries,
 };

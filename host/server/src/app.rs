@@ -27,6 +27,7 @@ use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
+use atelier_service::templates::Templates;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
 use atelier_storage::{Blobs, Disk, Store};
@@ -61,6 +62,7 @@ pub struct App {
     pub files: Files,
     pub batches: Batches,
     pub links: Links,
+    pub templates: Templates,
     pub ledger: Arc<Ledger>,
     pub callbacks: Callbacks,
     pub events: Events,
@@ -205,6 +207,7 @@ impl App {
         };
         let conversations = Conversations::new(ports, config.conversations.0.clone());
         conversations.recover().await.context("marking interrupted answers")?;
+        let templates = Templates::new(store.clone(), pool.clone(), clock.clone(), registry.clone());
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
             jobs: jobs.clone(),
@@ -228,6 +231,7 @@ impl App {
             files,
             batches,
             links,
+            templates,
             ledger,
             callbacks,
             events,

@@ -39,6 +39,7 @@ mod responses;
 pub mod route;
 pub mod sharing;
 mod sse;
+mod templates;
 mod usage;
 mod users;
 mod videos;

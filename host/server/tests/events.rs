@@ -2,6 +2,8 @@
 
 #[path = "events/feeds.rs"]
 mod feeds;
+#[path = "events/hidden.rs"]
+mod hidden;
 #[path = "support/installed.rs"]
 mod installed;
 #[path = "events/receiver.rs"]

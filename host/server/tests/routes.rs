@@ -38,6 +38,8 @@ mod openapi;
 mod sharing;
 #[path = "routes/table.rs"]
 mod table;
+#[path = "routes/templates.rs"]
+mod templates;
 #[path = "routes/unread.rs"]
 mod unread;
 #[path = "routes/videos.rs"]

@@ -288,7 +288,12 @@ impl Callbacks {
             Err(error) if is_the_callbacks_fault(&error) => None,
             Err(error) => {
                 // It is genuine, whatever became of its plugin: the job is asked about.
-                tracing::warn!(instance = reached.instance, %error, "a callback could not be read");
+                // Not its words: a callback may repeat a prompt.
+                tracing::warn!(
+                    instance = reached.instance,
+                    error = error.kind(),
+                    "a callback could not be read"
+                );
                 Some(vec![None])
             }
         }
@@ -333,7 +338,9 @@ fn mark(instance: &str, delivery: &str) -> CallbackMark {
 fn context(reached: &Reached) -> CallContext {
     let context = CallContext::of_host("callback", PARSE_BUDGET);
     let scope = reached.job.as_ref().map_or_else(|| "".into(), |job| crate::caller::scope_of(job.owner));
-    CallContext { request_id: format!("callback-{}", context.call).into(), scope, ..context }
+    let template = reached.job.as_ref().and_then(|job| job.request.template.as_ref());
+    let hidden = template.map(|template| Arc::new(template.hidden()));
+    CallContext { request_id: format!("callback-{}", context.call).into(), scope, hidden, ..context }
 }
 
 fn is_the_callbacks_fault(error: &atelier_domain::failure::ProviderError) -> bool {

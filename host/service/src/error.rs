@@ -11,6 +11,7 @@ use atelier_domain::store::StoreError;
 use atelier_domain::text::InvalidPrompt;
 
 use crate::limits::Decision;
+use crate::templates::PromptFault;
 
 /// Why a use case gave no result. Cheap enough to clone: callers that waited for one shared load each get it.
 #[derive(Clone, Debug, thiserror::Error)]
@@ -96,6 +97,9 @@ pub enum ServiceError {
     /// The ledger does not allow it.
     #[error(transparent)]
     Refused(Refusal),
+    /// What an administrator wrote does not work out; nothing of it is in the message.
+    #[error("the template's prompt could not be filled in: {0}")]
+    Template(PromptFault),
     #[error("storage is busy")]
     StorageBusy,
     #[error(transparent)]

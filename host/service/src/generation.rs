@@ -25,9 +25,11 @@ pub use live::{Live, LiveEvent};
 
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::concealed::Concealed;
 use crate::ledger::{ABANDONED, Admission, Charge, Expected, Ledger, Sent};
 use crate::meter::CallRecord;
 use crate::registry::{ModelEntry, Registry, Resolved};
+use crate::templates::{Filled, PromptFault};
 
 /// How long a live call may take.
 #[derive(Clone, Copy, Debug)]
@@ -92,6 +94,29 @@ impl Generations {
         let expected = expected::chat(&request, &model.info.limits);
         let admission = self.ledger.admit(caller, &model, Task::Chat, expected, sent)?;
         Ok(Live::new(caller, model, Task::Chat, started, admission, move || provider.chat(context, request)))
+    }
+
+    /// Asks what a template was filled in to; `files` are those among its variables.
+    ///
+    /// # Errors
+    /// As [`Generations::chat`].
+    pub fn chat_filled(
+        &self,
+        caller: &Caller,
+        resolved: Resolved,
+        filled: Filled,
+        files: Vec<Part>,
+        stream: bool,
+    ) -> Result<Live<ChatEvent>, ServiceError> {
+        let hidden = filled.hidden();
+        let request = filled.into_chat(files, stream)?;
+        // The mistake would be the template's, and quote it.
+        if resolved.model.options().check(&request.options).is_err() {
+            return Err(ServiceError::Template(PromptFault::Misfit));
+        }
+        let Resolved { provider, model } = resolved;
+        let provider = Arc::new(Concealed::new(provider, hidden));
+        self.chat(caller, Resolved { provider, model }, request)
     }
 
     /// Speaks a text.
@@ -287,6 +312,7 @@ pub(crate) fn context(caller: &Caller, budget: Duration) -> CallContext {
         // A claim is on disk before what costs leaves; without a key nothing is written.
         journal: keyed.map(|keyed| keyed.clone() as Arc<dyn ChargeJournal>),
         previews: None,
+        hidden: None,
     }
 }
 

@@ -7,6 +7,7 @@ pub mod accounts;
 pub mod batches;
 pub mod callbacks;
 pub mod caller;
+mod concealed;
 pub mod conversations;
 pub mod disk;
 pub mod error;
@@ -23,6 +24,7 @@ pub mod meter;
 pub mod plugins;
 pub mod registry;
 mod storage_pool;
+pub mod templates;
 pub mod webhooks;
 
 pub use error::ServiceError;

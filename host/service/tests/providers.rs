@@ -30,6 +30,8 @@ mod live_money;
 mod money;
 #[path = "providers/registry.rs"]
 mod registry;
+#[path = "providers/templates.rs"]
+mod templates;
 #[path = "providers/trainings.rs"]
 mod trainings;
 #[path = "providers/webhooks.rs"]

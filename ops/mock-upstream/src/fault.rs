@@ -36,6 +36,8 @@ pub enum FaultKind {
     EchoHeader,
     /// `echo-error`: the credential comes back in a 401 error body.
     EchoError,
+    /// `echo-request`: the whole request comes back in a 400 error body.
+    EchoRequest,
     /// `giant`: a body of 1 GiB, or of so many bytes.
     Giant,
     /// `idle`: status and headers come, then nothing ever.
@@ -44,9 +46,11 @@ pub enum FaultKind {
     StreamError,
     /// `fail`: an asynchronous job ends as failed.
     Fail,
+    /// `fail-echo`: an asynchronous job ends as failed, and says so with its whole input.
+    FailEcho,
 }
 
-const NAMES: [(&str, FaultKind); 19] = [
+const NAMES: [(&str, FaultKind); 21] = [
     ("429", FaultKind::RateLimited),
     ("500", FaultKind::ServerError),
     ("503", FaultKind::Unavailable),
@@ -62,10 +66,12 @@ const NAMES: [(&str, FaultKind); 19] = [
     ("echo-split", FaultKind::EchoSplit),
     ("echo-header", FaultKind::EchoHeader),
     ("echo-error", FaultKind::EchoError),
+    ("echo-request", FaultKind::EchoRequest),
     ("giant", FaultKind::Giant),
     ("idle", FaultKind::Idle),
     ("stream-error", FaultKind::StreamError),
     ("fail", FaultKind::Fail),
+    ("fail-echo", FaultKind::FailEcho),
 ];
 
 /// One fault, with its value where it takes one: `drip=50`, `slow=2000`, `giant=1048576`, `429=7`.

@@ -32,8 +32,9 @@ or POST /_mock/fault {"fault":"500","times":2}.
   malformed  stream-error         JSON that does not parse; an error event in mid-stream
   redirect-private[=URL]  redirect-metadata
   echo  echo-split  echo-header  echo-error   the request, headers and all, comes back
+  echo-request                    the request's body comes back in an error
   giant[=BYTES]  idle             a body of 1 GiB; headers and then silence
-  fail                            an asynchronous job ends as failed
+  fail  fail-echo                 an asynchronous job ends as failed, and repeats its input
 With --chaos SEED some requests fail at random, until POST /_mock/calm.
 
 Watch it: GET /_mock/requests, /_mock/charges, /_mock/faults, /_mock/webhooks, /_mock/streams; POST /_mock/reset."#;

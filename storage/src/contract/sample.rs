@@ -7,15 +7,18 @@ use atelier_domain::event::EventKind;
 use atelier_domain::file::{Purpose, StoredFile};
 use atelier_domain::generation::media::Ticket;
 use atelier_domain::generation::usage::UsageLine;
-use atelier_domain::id::{ConversationId, EndpointId, FileId, JobId, KeyId, LinkId, UserId};
+use atelier_domain::hidden::Hidden;
+use atelier_domain::id::{ConversationId, EndpointId, FileId, JobId, KeyId, LinkId, TemplateId, UserId};
 use atelier_domain::job::{
-    Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource, StoredTraining,
+    Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource, StoredTemplate,
+    StoredTraining,
 };
 use atelier_domain::link::{Artifact, Link, LinkKind};
 use atelier_domain::manifest::Manifest;
-use atelier_domain::model::Description;
+use atelier_domain::model::{Description, Task};
 use atelier_domain::money::{Bill, MicroCredits, PriceLine, PriceSnapshot};
 use atelier_domain::plugin::{InstalledPlugin, PluginVersion, Trust};
+use atelier_domain::template::{Audience, FileKind, Settings, Template, Variable, VariableKind};
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{EndpointSecret, SigningSecret, WebhookEndpoint};
 
@@ -120,6 +123,14 @@ pub fn job(owner: UserId) -> Job {
             end_user: Some("u-1".to_owned()),
             options: "{\"a\":[1,2]}".to_owned(),
             training: None,
+            template: Some(Box::new(StoredTemplate {
+                id: TemplateId::new(),
+                version: 3,
+                variables: r#"{"what":"a cat"}"#.to_owned(),
+                prompt: Hidden::new("Paint a cat."),
+                negative_prompt: Some(Hidden::new("dogs")),
+                options: Hidden::new("{}"),
+            })),
         },
         created: Timestamp(10),
         started: Some(Timestamp(11)),
@@ -214,4 +225,44 @@ pub fn training(owner: UserId) -> Job {
         metadata: vec![("team".to_owned(), "漢字".to_owned())],
     }));
     job
+}
+
+/// The first version of a template of that name.
+pub fn template(name: &str) -> Template {
+    let variable = |name: &str, kind| Variable {
+        name: name.to_owned(),
+        description: "für Leute".to_owned(),
+        required: true,
+        kind,
+    };
+    let text = VariableKind::Text { characters_max: 50, default: Some("a cat".to_owned()) };
+    let number = VariableKind::Number { min: Some(0.5), max: None, is_whole: false, default: Some(1.5) };
+    let choice = VariableKind::Choice { options: vec!["oil".to_owned()], default: None };
+    let file = VariableKind::File { kind: FileKind::Image, role: Some("reference".to_owned()) };
+    Template {
+        id: TemplateId::new(),
+        version: 1,
+        name: name.to_owned(),
+        description: "Two\nlines".to_owned(),
+        scene: Some("shop".to_owned()),
+        tags: ["new".to_owned(), "wall".to_owned()].into(),
+        task: Task::ImageGeneration,
+        model: "painter/brush".to_owned(),
+        variables: vec![
+            variable("what", text),
+            variable("weight", number),
+            variable("style", choice),
+            variable("sure", VariableKind::Boolean { default: Some(true) }),
+            variable("like", file),
+        ],
+        text_characters_max: 100,
+        prompt: Hidden::new("Paint {{ what }} in {{ style }}."),
+        negative_prompt: Some(Hidden::new("words")),
+        settings: Settings { count: Some(2), size: Some("512x512".to_owned()), ..Settings::default() },
+        options: Hidden::new(r#"{"steps":4}"#),
+        audience: Audience::Users([UserId::new()].into()),
+        created: Timestamp(5),
+        updated: Timestamp(6),
+        archived: None,
+    }
 }

@@ -4,6 +4,7 @@ mod bodies;
 mod breaker;
 mod clock;
 mod egress;
+mod hidden;
 mod limits;
 mod loading;
 mod logs;

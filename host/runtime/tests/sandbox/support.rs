@@ -169,6 +169,7 @@ pub fn context(budget: Duration) -> CallContext {
         depth: 0,
         journal: None,
         previews: None,
+        hidden: None,
     }
 }
 

@@ -7,4 +7,4 @@ pub(super) mod events;
 pub(super) mod failed;
 pub(super) mod get;
 pub(super) mod list;
-mod view;
+pub(super) mod view;

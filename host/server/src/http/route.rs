@@ -14,7 +14,9 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, backup, batches, budgets, chat_completions, conversations, credits, embeddings, events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models, moderations, plugins, responses, usage, users, videos, webhook_endpoints,
+    Dialect, audio, backup, batches, budgets, chat_completions, conversations, credits, embeddings, events,
+    favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
+    moderations, plugins, responses, templates, usage, users, videos, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -30,6 +32,8 @@ const IMAGES: usize = 2 * 10 * MIB + 64 * KIB;
 /// Audio files (E-3), and what surrounds one in a form.
 const AUDIO: usize = 25 * MIB + 64 * KIB;
 
+/// A hundred templates at once.
+const TEMPLATES: usize = 8 * MIB;
 /// A file to keep, and what surrounds it in a form: the most that OpenAI's batches have, and videos (E-3).
 const FILE: usize = 200 * MIB;
 
@@ -196,6 +200,32 @@ fn entries() -> Vec<Entry> {
             .described(generations::content::describe),
         get("/api/v1/generations/{id}/events", Status, Problem, generations::events::handle)
             .described(generations::events::describe),
+        post("/api/v1/templates", Administration, Problem, templates::create::handle)
+            .access(ADMIN)
+            .described(templates::create::describe),
+        get("/api/v1/templates", Status, Problem, templates::list::handle)
+            .described(templates::list::describe),
+        post("/api/v1/templates/seed", Administration, Problem, templates::seed::handle)
+            .body(Media::Json, TEMPLATES)
+            .access(ADMIN)
+            .described(templates::seed::describe),
+        post("/api/v1/templates/clear", Administration, Problem, templates::clear::handle)
+            .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
+            .described(templates::clear::describe),
+        get("/api/v1/templates/{id}", Status, Problem, templates::get::handle)
+            .described(templates::get::describe),
+        post("/api/v1/templates/{id}", Administration, Problem, templates::change::handle)
+            .access(ADMIN)
+            .described(templates::change::describe),
+        post("/api/v1/templates/{id}/archive", Administration, Problem, templates::archive::handle)
+            .body(Media::None, 0)
+            .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
+            .described(templates::archive::describe),
+        post("/api/v1/templates/{id}/generate", Generation, Problem, templates::generate::handle)
+            .idempotency(Idempotency::Generates)
+            .described(templates::generate::describe),
         get("/api/v1/events", Status, Problem, events::follow::handle).described(events::follow::describe),
         post("/api/v1/webhook-endpoints", Administration, Problem, webhook_endpoints::create::handle)
             .idempotency(Idempotency::CreatesSecret)

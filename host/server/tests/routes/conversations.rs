@@ -66,7 +66,7 @@ async fn branch(host: &TestHost, conversation: &str) -> Vec<String> {
 /// What the provider was asked, the last time.
 fn asked(provider: &Scripted) -> Vec<(ChatRole, String)> {
     let seen = provider.seen.lock().expect("no panic");
-    let messages = &seen.asked.last().expect("it was asked").messages;
+    let messages = &seen.chats.last().expect("it was asked").messages;
     let text = |part: &Part| match part {
         Part::Text(text) => text.clone(),
         Part::Image(media) | Part::File(media) => media.name.clone().unwrap_or_default(),

@@ -44,7 +44,7 @@ fn every_route_of_an_api_has_its_version_in_the_path() {
 }
 
 /// Routes that change something, or cost nothing, and that may be repeated without a key.
-const HARMLESS: [&str; 20] = [
+const HARMLESS: [&str; 22] = [
     "/v1/messages/count_tokens",
     "/v1/files/{id}",
     "/v1/videos/{id}",
@@ -53,6 +53,8 @@ const HARMLESS: [&str; 20] = [
     "/api/v1/generations/{id}/cancel",
     "/api/v1/conversations/{id}",
     "/api/v1/links/{id}/revoke",
+    "/api/v1/templates/clear",
+    "/api/v1/templates/{id}/archive",
     "/api/v1/webhook-endpoints/{id}",
     "/api/v1/webhook-endpoints/{id}/remove",
     "/api/v1/keys/{id}/revoke",

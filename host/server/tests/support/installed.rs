@@ -4,10 +4,12 @@ use std::io::{BufRead as _, BufReader, Read as _};
 use std::net::TcpListener;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 /// A running server; ended with the test.
@@ -20,6 +22,9 @@ pub struct Atelier {
     pub key: String,
     pub client: Client,
     config: PathBuf,
+    level: &'static str,
+    /// What it said on standard error.
+    log: Arc<Mutex<Vec<u8>>>,
     _folder: tempfile::TempDir,
 }
 
@@ -66,6 +71,11 @@ pub fn free_port() -> u16 {
 impl Atelier {
     /// Starts it on `port`, with more at the end of its configuration and `server` in its section `[server]`.
     pub fn start(port: u16, server: &str, more: &str) -> Self {
+        Self::start_telling("info", port, server, more)
+    }
+
+    /// The same, with this level of its log.
+    pub fn start_telling(level: &'static str, port: u16, server: &str, more: &str) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("host");
         let init =
@@ -78,15 +88,17 @@ impl Atelier {
         let text = text.replace("127.0.0.1:8484\"", &listen).replace("127.0.0.1:8485", "127.0.0.1:0");
         let keys = format!("[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n", dev_key());
         std::fs::write(&config, format!("{text}\n{keys}{more}")).expect("written");
-        let (child, base, admin) = Self::serve(&config);
-        Self { child, base, admin, key, client: client(), config, _folder: folder }
+        let log = Arc::default();
+        let (child, base, admin) = Self::serve(&config, level, &log);
+        Self { child, base, admin, key, client: client(), config, level, log, _folder: folder }
     }
 
     /// Starts the server; gives where callers and operators reach it.
-    fn serve(config: &Path) -> (Child, String, String) {
+    fn serve(config: &Path, level: &str, log: &Arc<Mutex<Vec<u8>>>) -> (Child, String, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
             .args(["serve", "--config"])
             .arg(config)
+            .env("ATELIER_LOG__LEVEL", level)
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -98,7 +110,12 @@ impl Atelier {
         let base = urls.next().expect("an address").to_owned();
         let admin = urls.next().expect("the operators' address").to_owned();
         // What it says later is read, so that it never waits for a reader.
-        std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
+        let log = log.clone();
+        std::thread::spawn(move || {
+            for line in errors.split(b'\n').map_while(Result::ok) {
+                log.lock().expect("no panic").extend_from_slice(&[&line, b"\n".as_slice()].concat());
+            }
+        });
         (child, base, admin)
     }
 
@@ -108,9 +125,21 @@ impl Atelier {
         self.child.wait().expect("waited");
     }
 
+    /// Ends it as a service manager does; gives all that it said.
+    #[allow(dead_code, reason = "not every test binary looks at the log")]
+    pub fn end(&mut self) -> String {
+        kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
+        self.child.wait().expect("waited");
+        // The reader lets go of the log when it has read it whole.
+        while Arc::strong_count(&self.log) > 1 {
+            std::thread::yield_now();
+        }
+        String::from_utf8_lossy(&self.log.lock().expect("no panic")).into_owned()
+    }
+
     /// Starts it again after it was killed, on what it left.
     pub fn restart(&mut self) {
-        (self.child, self.base, self.admin) = Self::serve(&self.config);
+        (self.child, self.base, self.admin) = Self::serve(&self.config, self.level, &self.log);
         // The connections that the old one kept are dead.
         self.client = client();
     }

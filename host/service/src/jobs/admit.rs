@@ -9,8 +9,9 @@ use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Preview};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::generation::{Media, MediaSource};
+use atelier_domain::hidden::Hidden;
 use atelier_domain::id::{JobId, UserId};
-use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
+use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource, StoredTemplate};
 use atelier_domain::model::Task;
 use atelier_domain::money::{Bill, Hold};
 use atelier_domain::provider::Provider;
@@ -22,7 +23,9 @@ use super::schedule::Full;
 use super::{Inner, Jobs, lock, time_for};
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::concealed::Concealed;
 use crate::generation::context;
+use crate::templates::{Filled, PromptFault};
 
 /// The feature of a model that takes words of any length.
 const LONG_WORDS: &str = "long-words";
@@ -48,7 +51,26 @@ impl Jobs {
             return Ok(job);
         }
         let place = self.place(caller).await?;
-        let (job, provider) = self.checked(caller, task, request).await?;
+        let (job, provider) = self.checked(caller, task, request, None).await?;
+        self.create(caller, job, &*provider, place).await
+    }
+
+    /// Admits what a template was filled in to; `inputs` are the files among its variables.
+    ///
+    /// # Errors
+    /// As [`Jobs::admit`].
+    pub async fn admit_filled(
+        &self,
+        caller: &Caller,
+        filled: Filled,
+        inputs: Vec<MediaInput>,
+    ) -> Result<Job, ServiceError> {
+        if let Some(job) = self.admitted_before(caller).await? {
+            return Ok(job);
+        }
+        let place = self.place(caller).await?;
+        let (task, request, template) = filled.into_media(inputs)?;
+        let (job, provider) = self.checked(caller, task, request, Some(template)).await?;
         self.create(caller, job, &*provider, place).await
     }
 
@@ -73,7 +95,7 @@ impl Jobs {
             return Ok((job, previews));
         }
         let place = self.place(caller).await?;
-        let (job, provider) = self.checked(caller, task, request).await?;
+        let (job, provider) = self.checked(caller, task, request, None).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
         match self.create(caller, job, &*provider, place).await {
@@ -140,6 +162,7 @@ impl Jobs {
         caller: &Caller,
         task: Task,
         request: MediaRequest,
+        template: Option<StoredTemplate>,
     ) -> Result<(Job, Arc<dyn Provider>), ServiceError> {
         let inner = &self.inner;
         if !task.is_media() {
@@ -159,11 +182,24 @@ impl Jobs {
         };
         let prompt = checked("prompt", &request.prompt)?;
         let negative_prompt = checked("negative_prompt", &request.negative_prompt)?;
-        resolved.model.options().check(&request.options)?;
+        match resolved.model.options().check(&request.options) {
+            // The mistake is the template's, and quotes it.
+            Err(_) if template.is_some() => return Err(ServiceError::Template(PromptFault::Misfit)),
+            checked => checked?,
+        }
         let mut inputs = Vec::with_capacity(request.inputs.len());
         for input in request.inputs {
             inputs.push(inner.keep_input(input).await?);
         }
+        let (prompt, negative_prompt, options, template) = match template {
+            Some(template) => {
+                let (prompt, negative) = (prompt.unwrap_or_default(), negative_prompt.map(Hidden::new));
+                let template =
+                    StoredTemplate { prompt: Hidden::new(prompt), negative_prompt: negative, ..template };
+                (None, None, "{}".to_owned(), Some(Box::new(template)))
+            }
+            None => (prompt, negative_prompt, request.options.get().to_owned(), None),
+        };
         let request = StoredRequest {
             model: resolved.model.id.as_str().to_owned(),
             task: task.as_str().to_owned(),
@@ -180,10 +216,15 @@ impl Jobs {
             background: request.background,
             previews: request.previews,
             end_user: request.end_user,
-            options: request.options.get().to_owned(),
+            options,
             training: None,
+            template,
         };
-        Ok((inner.job(caller, task, request), resolved.provider))
+        let provider: Arc<dyn Provider> = match &request.template {
+            Some(template) => Arc::new(Concealed::new(resolved.provider, template.hidden())),
+            None => resolved.provider,
+        };
+        Ok((inner.job(caller, task, request), provider))
     }
 }
 

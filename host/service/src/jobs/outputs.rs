@@ -1,5 +1,6 @@
 //! From a job's row to a provider's request, and from a provider's results to what is kept.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::blob::Blob;
@@ -7,10 +8,12 @@ use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::generation::media::{MediaInput, MediaRequest, Output, OutputSource};
 use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::job::{Job, StoredOutput, StoredRequest, StoredSource};
+use atelier_domain::provider::Provider;
 
 use super::training::stored_json;
 use super::{Inner, JobPorts};
 use crate::ServiceError;
+use crate::concealed::{self, Concealed};
 use crate::files::opened;
 
 const FETCHES_MAX: u32 = 3;
@@ -26,16 +29,32 @@ enum Address<'a> {
 }
 
 impl Inner {
+    /// Who does a job, if its instance is configured; it keeps to itself what a template hides.
+    pub(super) fn provider_of(&self, job: &Job) -> Option<Arc<dyn Provider>> {
+        let provider = self.ports.registry.provider(job.request.instance())?;
+        Some(match &job.request.template {
+            Some(template) => Arc::new(Concealed::new(provider, template.hidden())),
+            None => provider,
+        })
+    }
+
     pub(super) async fn media_request(&self, job: &Job) -> Result<MediaRequest, ServiceError> {
         let stored = job.request.clone();
         let inputs = self.inputs(&stored).await?;
         let model = stored.own_model().to_owned();
-        let options = stored_json(&stored.options)?;
+        let (prompt, negative_prompt, options) = match stored.template {
+            Some(template) => {
+                let negative = template.negative_prompt.map(|hidden| hidden.reveal().to_owned());
+                let options = stored_json(template.options.reveal())?;
+                (Some(template.prompt.reveal().to_owned()), negative, options)
+            }
+            None => (stored.prompt, stored.negative_prompt, stored_json(&stored.options)?),
+        };
         Ok(MediaRequest {
             model,
             task: stored.task,
-            prompt: stored.prompt,
-            negative_prompt: stored.negative_prompt,
+            prompt,
+            negative_prompt,
             inputs,
             count: stored.count,
             size: stored.size,
@@ -76,11 +95,11 @@ impl Inner {
         job: &Job,
         outputs: Vec<Output>,
     ) -> Result<Vec<StoredOutput>, ServiceError> {
-        let instance = job.request.instance();
         if outputs.is_empty() || outputs.len() > OUTPUTS_MAX {
             let message =
                 format!("the provider gave {} results; 1 to {OUTPUTS_MAX} are taken", outputs.len());
             let failure = Box::new(Failure::new(FailureCode::BadResponse, message));
+            let instance = job.request.instance();
             return Err(ProviderError::Reported { instance: instance.to_owned(), failure }.into());
         }
         let mut kept = Vec::with_capacity(outputs.len());
@@ -89,8 +108,8 @@ impl Inner {
                 Output::Media(media) => {
                     let blob = match media.source {
                         OutputSource::Blob(blob) => blob,
-                        OutputSource::Remote(url) => self.fetch(instance, Address::Public(&url)).await?,
-                        OutputSource::Guarded(url) => self.fetch(instance, Address::Guarded(&url)).await?,
+                        OutputSource::Remote(url) => self.fetch(job, Address::Public(&url)).await?,
+                        OutputSource::Guarded(url) => self.fetch(job, Address::Guarded(&url)).await?,
                     };
                     let content_type = media.content_type.unwrap_or_else(|| blob.content_type.clone());
                     let blob = self.surely(job.id, || self.keep(blob.clone())).await?;
@@ -113,10 +132,11 @@ impl Inner {
         Ok(kept)
     }
 
-    async fn fetch(&self, instance: &str, address: Address<'_>) -> Result<Blob, ServiceError> {
+    async fn fetch(&self, job: &Job, address: Address<'_>) -> Result<Blob, ServiceError> {
+        let instance = job.request.instance();
         let mut attempt = 1;
         loop {
-            match self.fetch_once(instance, address).await {
+            match self.fetch_once(job, address).await {
                 Ok(blob) => return Ok(blob),
                 Err(
                     error @ (ProviderError::EgressDenied { .. }
@@ -135,11 +155,19 @@ impl Inner {
         }
     }
 
-    async fn fetch_once(&self, instance: &str, address: Address<'_>) -> Result<Blob, ProviderError> {
+    async fn fetch_once(&self, job: &Job, address: Address<'_>) -> Result<Blob, ProviderError> {
+        let instance = job.request.instance();
         let bytes_max = self.limits.output_bytes_max;
         match address {
-            Address::Public(url) => self.ports.fetcher.fetch(instance, url, bytes_max).await,
-            Address::Guarded(url) => match self.ports.registry.provider(instance) {
+            Address::Public(url) => {
+                let fetched = self.ports.fetcher.fetch(instance, url, bytes_max).await;
+                // An address may hold the whole prompt.
+                fetched.map_err(|error| match &job.request.template {
+                    Some(template) => concealed::error(&template.hidden(), error),
+                    None => error,
+                })
+            }
+            Address::Guarded(url) => match self.provider_of(job) {
                 Some(provider) => provider.fetch(url, bytes_max).await,
                 None => Err(ProviderError::Unavailable {
                     instance: instance.to_owned(),

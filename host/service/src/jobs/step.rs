@@ -108,7 +108,7 @@ impl Inner {
                 "the server stopped while the request was under way; it is not sent twice".to_owned();
             return self.fail(&job, "outcome_unknown", message).await;
         }
-        let provider = self.ports.registry.provider(job.request.instance());
+        let provider = self.provider_of(&job);
         let is_late = self.ports.clock.now() >= job.deadline;
         if job.cancel_requested || is_late {
             return self.stop(&job, provider, is_late && !job.cancel_requested).await;
@@ -143,6 +143,8 @@ impl Inner {
             depth: 0,
             journal: journal.map(|journal| journal as Arc<dyn ChargeJournal>),
             previews: onlooker.map(|sender| Arc::new(Onlooker(sender)) as Arc<dyn PreviewSink>),
+            // Set by the provider's wrapper where a template hides something.
+            hidden: None,
         }
     }
 

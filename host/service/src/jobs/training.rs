@@ -84,6 +84,7 @@ impl Jobs {
             end_user: None,
             options: new.options.get().to_owned(),
             training: Some(Box::new(training)),
+            template: None,
         };
         self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, place).await
     }

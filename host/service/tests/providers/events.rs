@@ -58,6 +58,7 @@ pub fn job(owner: UserId) -> Job {
         end_user: None,
         options: "{}".to_owned(),
         training: None,
+        template: None,
     };
     let now = Timestamp(1);
     Job {

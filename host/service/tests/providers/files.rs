@@ -91,6 +91,7 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
             end_user: None,
             options: "{}".to_owned(),
             training: None,
+            template: None,
         },
         created: Timestamp(0),
         started: None,

@@ -48,6 +48,10 @@ pub enum Act {
     ChargeAndFail(FailureCode, u16),
     /// Notes that a charging request leaves, which it does not, since nobody is there.
     FindNobody,
+    /// Fails, and repeats the prompt in all that it says.
+    FailEchoing(FailureCode),
+    /// Done, and repeats the prompt in all that it says of its result.
+    DoneEchoing,
 }
 
 /// What it does in a conversation.
@@ -89,8 +93,7 @@ pub struct Seen {
     pub media: Vec<MediaRequest>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
-    /// What it was asked in conversations.
-    pub asked: Vec<ChatRequest>,
+    pub chats: Vec<ChatRequest>,
 }
 
 #[derive(Debug)]
@@ -167,6 +170,12 @@ impl Scripted {
         Ok(vec![started, ChatEvent::Text(text), usage, ChatEvent::Finished(FinishReason::Stop)])
     }
 
+    /// Of the media request that came last.
+    fn prompt(&self) -> String {
+        let seen = self.seen.lock().expect("no panic");
+        seen.media.last().and_then(|request| request.prompt.clone()).expect("media with a prompt")
+    }
+
     async fn charge<'c>(&self, context: &'c CallContext, repeatable: Repeatable) -> &'c dyn ChargeJournal {
         let journal = context.journal.as_deref().expect("a job's call has a journal");
         journal.charging(repeatable).await.expect("it is noted");
@@ -241,6 +250,27 @@ impl Scripted {
                 let mut failure = Failure::new(code, "as the script says");
                 failure.http_status = Some(status);
                 Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
+            }
+            Act::FailEchoing(code) => {
+                let prompt = self.prompt();
+                let quoted = serde_json::to_string(&prompt).expect("JSON");
+                let mut failure = Failure::new(code, format!("bad prompt: {quoted}"));
+                failure.param = Some(prompt.clone());
+                failure.provider_detail = Some(prompt);
+                Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
+            }
+            Act::DoneEchoing => {
+                let prompt = self.prompt();
+                let media = MediaOutput {
+                    source: OutputSource::Blob(Blob::in_memory("image/png", "a picture".into())),
+                    content_type: Some("image/png".to_owned()),
+                    revised_prompt: Some(prompt.clone()),
+                    seed: Some(7),
+                    attributes: vec![("prompt".to_owned(), prompt.clone())],
+                };
+                let mut images = UsageLine::new("images", 1);
+                images.attributes = vec![("prompt".to_owned(), prompt)];
+                Ok(Step::Done(Outcome { outputs: vec![Output::Media(media)], usage: vec![images] }))
             }
             Act::FindNobody => {
                 self.charge(context, false).await.withdrawn(false);
@@ -330,7 +360,7 @@ impl Provider for Scripted {
         Ok(())
     }
     fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
-        self.seen.lock().expect("no panic").asked.push(request);
+        self.seen.lock().expect("no panic").chats.push(request);
         let always = self.chat.lock().expect("no panic").clone();
         match always {
             // One event at a time, so that a reader may leave in between.

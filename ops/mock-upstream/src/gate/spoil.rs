@@ -35,6 +35,10 @@ pub(super) async fn before(shared: &Shared, call: &Call) -> Option<Reply> {
         }
         FaultKind::RedirectMetadata => Some(redirect("http://169.254.169.254/latest/meta-data/".to_owned())),
         FaultKind::EchoError => Some(dialect.unauthenticated(call.credential())),
+        FaultKind::EchoRequest => {
+            let message = format!("This request is not allowed: {}", String::from_utf8_lossy(&call.body));
+            Some(dialect.refuse(StatusCode::BAD_REQUEST, &message))
+        }
         FaultKind::Slow => {
             pause(fault.amount(shared.config.slow_first_byte_ms)).await;
             None

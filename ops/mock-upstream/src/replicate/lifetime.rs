@@ -10,7 +10,8 @@ pub(super) struct Run {
     /// The object as the API shows it.
     pub body: Value,
     pub polls: u32,
-    pub fails: bool,
+    /// Why it will fail.
+    pub failure: Option<String>,
     /// What it will have made.
     pub output: Value,
     pub deadline: Option<SystemTime>,
@@ -44,9 +45,9 @@ impl Run {
             return;
         }
         self.start();
-        if self.fails {
-            self.body["error"] = json!("The model failed as it was asked to.");
-            self.body["logs"] = json!("working\nfailed\n");
+        if let Some(failure) = &self.failure {
+            self.body["error"] = json!(failure);
+            self.body["logs"] = json!(format!("working\n{failure}\n"));
             self.end("failed");
         } else {
             self.body["output"] = self.output.clone();

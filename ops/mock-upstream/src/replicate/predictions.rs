@@ -99,7 +99,12 @@ pub(super) fn new_run(
     if let Some(webhook) = call.text("webhook") {
         body["webhook"] = json!(webhook);
     }
-    Ok(Run { body, polls: 0, fails: call.has_fault(FaultKind::Fail), output, deadline })
+    let failure = match call.fault.as_ref().map(|fault| fault.kind) {
+        Some(FaultKind::Fail) => Some("The model failed as it was asked to.".to_owned()),
+        Some(FaultKind::FailEcho) => Some(format!("The model cannot make this: {}", call.json["input"])),
+        _ => None,
+    };
+    Ok(Run { body, polls: 0, failure, output, deadline })
 }
 
 /// Keep a new run, tell its webhook, and answer with it as it is now.

@@ -29,6 +29,10 @@ impl CallState {
         if self.used.log_bytes > max {
             return Err(self.trap_limit(Limit::LogBytes, format!("{max} bytes")));
         }
+        let is_hidden = self.context.hidden.as_ref().is_some_and(|hidden| hidden.are_in(message));
+        let withheld =
+            is_hidden.then(|| format!("a line of {} bytes repeats a hidden prompt", message.len()));
+        let message = withheld.as_deref().unwrap_or(message);
         // Before the line is cut to size: a cut could leave most of a secret.
         let blanked = self.shared.secrets.patterns().blank_text(message);
         let message = blanked.as_deref().unwrap_or(message);

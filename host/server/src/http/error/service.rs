@@ -88,6 +88,7 @@ pub(super) fn told(error: &ServiceError) -> Told {
             let text = format!("{text}; the operator has to set one, or say that it is free");
             Told::new(StatusCode::BAD_REQUEST, "model_not_priced", text).at("model")
         }
+        ServiceError::Template(_) => Told::new(StatusCode::UNPROCESSABLE_ENTITY, "template_failed", text),
         ServiceError::Refused(why) => refused(why, text),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
@@ -182,6 +183,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::StillLeaving { .. }
         | ServiceError::DiskLow
         | ServiceError::NotPriced { .. }
+        | ServiceError::Template(_)
         | ServiceError::Refused(_)
         | ServiceError::StorageBusy => None,
     }

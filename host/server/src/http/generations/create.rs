@@ -2,6 +2,7 @@
 
 use atelier_domain::generation::media::{MediaInput, MediaRequest};
 use atelier_domain::generation::{Json, empty_object};
+use atelier_domain::job::Job;
 use atelier_domain::model::Task;
 use http::StatusCode;
 use http::header::{HeaderValue, LOCATION};
@@ -84,7 +85,12 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
             app.jobs.admit(caller, task, request).await?
         }
     };
-    let mut reply = answer::json_with(StatusCode::ACCEPTED, &JobView::from(&job))?;
+    accepted(&job)
+}
+
+/// A job just begun, and where it is.
+pub(in crate::http) fn accepted(job: &Job) -> Result<Reply, ApiError> {
+    let mut reply = answer::json_with(StatusCode::ACCEPTED, &JobView::from(job))?;
     let location = HeaderValue::try_from(format!("/api/v1/generations/{}", job.id));
     let location = location.map_err(|error| ApiError::bug(error.to_string()))?;
     reply.response.headers_mut().insert(LOCATION, location);

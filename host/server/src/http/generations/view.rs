@@ -3,13 +3,14 @@
 use atelier_domain::job::{Job, StoredOutput};
 use serde::Serialize;
 use serde_json::json;
+use serde_json::value::RawValue;
 use utoipa::ToSchema;
 
 use crate::http::openapi::{id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Generation)]
-pub(super) struct JobView<'a> {
+pub(in crate::http) struct JobView<'a> {
     #[schema(schema_with = id)]
     id: String,
     #[schema(inline, value_type = StateWord)]
@@ -17,8 +18,12 @@ pub(super) struct JobView<'a> {
     /// The model by its full id.
     model: &'a str,
     task: &'a str,
+    /// `null` also where a template made it, which nobody is shown.
     #[schema(required)]
     prompt: Option<&'a str>,
+    /// The template that was filled in, and with what.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    template: Option<TemplateUseView<'a>>,
     /// From 0 to 1, where the provider tells it.
     #[schema(required)]
     progress: Option<f64>,
@@ -40,6 +45,17 @@ pub(super) struct JobView<'a> {
     held: u64,
     #[schema(required)]
     error: Option<ErrorView<'a>>,
+}
+
+#[derive(Serialize, ToSchema)]
+#[schema(as = GenerationTemplate)]
+struct TemplateUseView<'a> {
+    #[schema(schema_with = id)]
+    id: String,
+    version: u32,
+    /// What was filled in; `text` beside the variables' names, if it was sent.
+    #[schema(value_type = Object)]
+    variables: Option<&'a RawValue>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -87,7 +103,7 @@ words! {
 }
 
 /// A job, for the reference.
-pub(super) fn sample(state: &str) -> serde_json::Value {
+pub(in crate::http) fn sample(state: &str) -> serde_json::Value {
     json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "state": state, "model": "replicate/black-forest-labs/flux-schnell",
         "task": "image-generation", "prompt": "A lighthouse in a storm, oil on canvas", "progress": null,
         "created": "2026-11-22T00:00:00.000Z", "started": null, "finished": null, "deadline": "2026-11-22T00:02:00.000Z",
@@ -118,6 +134,11 @@ impl<'a> From<&'a Job> for JobView<'a> {
             model: &job.request.model,
             task: &job.request.task,
             prompt: job.request.prompt.as_deref(),
+            template: job.request.template.as_deref().map(|used| TemplateUseView {
+                id: used.id.to_string(),
+                version: used.version,
+                variables: serde_json::from_str(&used.variables).ok(),
+            }),
             progress: job.progress,
             created: job.created.rfc3339(),
             started: job.started.map(|moment| moment.rfc3339()),

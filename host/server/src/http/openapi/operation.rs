@@ -28,6 +28,7 @@ pub enum Tag {
     Batches,
     FineTuning,
     Generations,
+    Templates,
     Events,
     Webhooks,
     Links,
@@ -42,7 +43,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 22] = [
+    pub const ALL: [(Tag, &'static str); 23] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -72,6 +73,10 @@ impl Tag {
         (
             Tag::Generations,
             "Jobs of every medium: admitted at once, made in the background, watched and cancelled by their id.",
+        ),
+        (
+            Tag::Templates,
+            "Prompts with blanks: written by administrators, filled in by anybody they are for, read by nobody.",
         ),
         (Tag::Events, "What happens to your jobs, as it happens, in one feed."),
         (
@@ -111,6 +116,7 @@ impl Tag {
             Tag::Batches => "Batches",
             Tag::FineTuning => "Fine-tuning",
             Tag::Generations => "Generations",
+            Tag::Templates => "Templates",
             Tag::Events => "Events",
             Tag::Webhooks => "Webhooks",
             Tag::Links => "Links",

@@ -120,7 +120,7 @@ async fn bad_members_are_named_and_nothing_of_their_message_stays() {
     let told = refused(&format!("/{nobody}/messages"), json!({"content": "a"}), 400).await;
     assert_eq!(told.1, "model", "nobody was named to answer");
     assert_eq!(get(&host, &format!("/{id}")).await["messages"], 0);
-    assert_eq!(provider.seen.lock().expect("no panic").asked.len(), 0);
+    assert_eq!(provider.seen.lock().expect("no panic").chats.len(), 0);
     // A question answers nobody: what follows one is its answer.
     let talk = say(&host, &id, &json!({"content": "Capital of France?"})).await;
     let request = json!({"content": "a", "parent": talk["question"]["id"]});

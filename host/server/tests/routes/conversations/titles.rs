@@ -17,7 +17,7 @@ async fn a_title_is_the_first_words_until_its_owner_gives_another() {
     assert_eq!(post(&host, &format!("/{id}"), &json!({"title": "Capitals"})).await.status(), 200);
     say(&host, &id, &json!({"content": "And of Italy?"})).await;
     assert_eq!(get(&host, &format!("/{id}")).await["title"], "Capitals");
-    assert_eq!(provider.seen.lock().expect("no panic").asked.len(), 2, "nobody was asked for a title");
+    assert_eq!(provider.seen.lock().expect("no panic").chats.len(), 2, "nobody was asked for a title");
     host.stop().await;
 }
 

@@ -30,6 +30,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
             end_user: None,
             options: "{}".to_owned(),
             training: None,
+            template: None,
         },
         created: Timestamp(0),
         started: None,

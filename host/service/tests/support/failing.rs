@@ -81,6 +81,9 @@ impl LedgerStore for Failing {
     fn return_allowance(&self, id: EntryId) -> Stored<MicroCredits> {
         self.store.return_allowance(id)
     }
+    fn sweep_usage(&self, before: Timestamp, limit: usize) -> Stored<usize> {
+        self.store.sweep_usage(before, limit)
+    }
     fn audit(&self) -> Stored<Audit> {
         self.store.audit()
     }

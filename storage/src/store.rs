@@ -12,6 +12,8 @@ mod ledger;
 mod links;
 mod plugins;
 mod rows;
+#[cfg(test)]
+mod unreadable;
 mod webhooks;
 
 use std::fmt;

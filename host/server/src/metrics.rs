@@ -8,6 +8,7 @@ mod storage;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::disk::DiskSpace;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
@@ -226,8 +227,12 @@ impl Metrics {
     ///
     /// # Errors
     /// It is told already: a bug of ours.
-    pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(storage::Storage::new(pool)?))
+    pub(crate) fn watch_storage(
+        &self,
+        pool: StoragePool,
+        disk: Arc<dyn DiskSpace>,
+    ) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(storage::Storage::new(pool, disk)?))
     }
 
     /// Tells of feeds and outgoing webhooks, from now on.

@@ -16,6 +16,8 @@ mod links;
 mod plugins;
 mod rows;
 mod templates;
+#[cfg(test)]
+mod unreadable;
 mod webhooks;
 
 use std::fmt;

@@ -91,7 +91,8 @@ impl App {
         let store = open_store(&config).await?;
         let pool =
             StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
-        metrics.watch_storage(pool.clone())?;
+        let disk = Arc::new(Disk::of(&config.storage.path));
+        metrics.watch_storage(pool.clone(), disk.clone())?;
         let accounts = Arc::new(Accounts::new(store.clone(), pool.clone(), clock.clone()));
         let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
         if config.local.enabled {
@@ -130,7 +131,7 @@ impl App {
         metrics.watch_events(events.clone(), webhooks.clone(), clock.clone())?;
         let limits = IdempotencyLimits::default();
         let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
-        let room = Room::new(Arc::new(Disk::of(&config.storage.path)), config.storage.min_free_bytes);
+        let room = Room::new(disk, config.storage.min_free_bytes);
         let batches = BatchPorts {
             store: store.clone(),
             files: store.clone(),

@@ -10,6 +10,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::disk::DiskSpace;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
@@ -236,8 +237,12 @@ impl Metrics {
     ///
     /// # Errors
     /// It is told already: a bug of ours.
-    pub(crate) fn watch_storage(&self, pool: StoragePool) -> Result<(), prometheus::Error> {
-        self.registry.register(Box::new(storage::Storage::new(pool)?))
+    pub(crate) fn watch_storage(
+        &self,
+        pool: StoragePool,
+        disk: Arc<dyn DiskSpace>,
+    ) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(storage::Storage::new(pool, disk)?))
     }
 
     /// Tells what is known of what is stored, from now on.

@@ -2,6 +2,8 @@
 
 #[path = "support/clock.rs"]
 mod clock;
+#[path = "support/disk.rs"]
+mod disk;
 #[path = "support/failing.rs"]
 mod failing;
 #[path = "support/scripted.rs"]

@@ -1,13 +1,18 @@
-//! How full the way to the stores is, read when it is asked for.
+//! How full the way to the stores is, and the disk behind them, read when it is asked for.
 
+use std::sync::Arc;
+
+use atelier_domain::disk::DiskSpace;
 use atelier_service::StoragePool;
 use prometheus::core::{Collector, Desc};
 use prometheus::proto::MetricFamily;
-use prometheus::{IntCounter, IntGauge};
+use prometheus::{Gauge, IntCounter, IntGauge};
 
 /// The storage pool's places and its queue.
 pub(super) struct Storage {
     pool: StoragePool,
+    disk: Arc<dyn DiskSpace>,
+    free: Gauge,
     places: IntGauge,
     running: IntGauge,
     waiting: IntGauge,
@@ -15,9 +20,14 @@ pub(super) struct Storage {
 }
 
 impl Storage {
-    pub(super) fn new(pool: StoragePool) -> Result<Self, prometheus::Error> {
+    pub(super) fn new(pool: StoragePool, disk: Arc<dyn DiskSpace>) -> Result<Self, prometheus::Error> {
         Ok(Self {
             pool,
+            disk,
+            free: Gauge::new(
+                "atelier_disk_free_bytes",
+                "What can be written still to the disk of the data.",
+            )?,
             places: IntGauge::new("atelier_storage_places", "Store calls that may run at once.")?,
             running: IntGauge::new("atelier_storage_calls_running", "Store calls that run now.")?,
             waiting: IntGauge::new("atelier_storage_calls_waiting", "Store calls that wait for a place.")?,
@@ -35,7 +45,8 @@ fn refused() -> Result<IntCounter, prometheus::Error> {
 
 impl Collector for Storage {
     fn desc(&self) -> Vec<&Desc> {
-        [self.places.desc(), self.running.desc(), self.waiting.desc(), self.refused.desc()].concat()
+        [self.free.desc(), self.places.desc(), self.running.desc(), self.waiting.desc(), self.refused.desc()]
+            .concat()
     }
 
     fn collect(&self) -> Vec<MetricFamily> {
@@ -44,6 +55,11 @@ impl Collector for Storage {
         self.running.set(count(self.pool.running()));
         self.waiting.set(count(self.pool.waiting()));
         let mut all = [self.places.collect(), self.running.collect(), self.waiting.collect()].concat();
+        // What the system does not say is left out: no number would be true.
+        if let Ok(free) = self.disk.free_bytes() {
+            self.free.set(free as f64);
+            all.extend(self.free.collect());
+        }
         // The pool counts; a counter of its own for each answer says what it counted.
         if let Ok(refused) = refused() {
             refused.inc_by(self.pool.refused());

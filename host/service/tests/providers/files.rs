@@ -18,7 +18,8 @@ use atelier_storage::{Blobs, Store};
 use bytes::Bytes;
 
 use crate::clock::TestClock;
-use crate::jobs::{caller, plenty, stores};
+use crate::disk::plenty;
+use crate::jobs::{caller, stores};
 
 const GRACE: Duration = Duration::from_secs(48 * 3_600);
 

@@ -5,9 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::clock::TestClock;
+use crate::disk::plenty;
 use crate::scripted::{Act, Scripted};
 use atelier_domain::account::{Principal, Role, Scope};
-use atelier_domain::disk::DiskSpace;
 use atelier_domain::failure::FailureCode;
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::MediaRequest;
@@ -17,7 +17,6 @@ use atelier_domain::model::Task;
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
-use atelier_service::disk::Room;
 use atelier_service::fetcher::NoFetcher;
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
 use atelier_service::ledger::{Ledger, LedgerSettings};
@@ -133,20 +132,6 @@ impl Engine {
         self.task.await.expect("it stops");
         self.jobs
     }
-}
-
-/// A disk that is never full.
-#[derive(Debug)]
-struct Endless;
-
-impl DiskSpace for Endless {
-    fn free_bytes(&self) -> std::io::Result<u64> {
-        Ok(u64::MAX)
-    }
-}
-
-pub fn plenty() -> Room {
-    Room::new(Arc::new(Endless), 1)
 }
 
 pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {

@@ -83,9 +83,9 @@ def test_a_wrong_file_fails_its_batch(host_openai):
     assert [(error.line, error.code) for error in batch.errors.data] == [(1, "mismatched_endpoint"), (2, "mismatched_endpoint")]
 
 
-def test_a_batch_can_be_cancelled(host_openai):
-    lines = [chat(f"c-{n}", model="mock/mock-chat+slow=300") for n in range(40)]
-    batch = begin(host_openai, lines)
+def test_a_batch_can_be_cancelled(host_openai, upstream):
+    upstream.fail_next("slow=300", times=40)
+    batch = begin(host_openai, [chat(f"c-{n}") for n in range(40)])
     assert host_openai.batches.cancel(batch.id).status in ("cancelling", "cancelled")
     batch = end_of(host_openai, batch)
     assert batch.status == "cancelled"

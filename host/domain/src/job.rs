@@ -252,6 +252,7 @@ impl Job {
             end_user: None,
             options: "{}".to_owned(),
             training: None,
+            template: None,
             ..self.request
         };
         Self { request, ticket: None, outputs: Vec::new(), is_erased: true, ..self }

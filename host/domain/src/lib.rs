@@ -4,6 +4,7 @@
 //! Nothing here knows HTTP, WebAssembly or the database.
 
 pub mod account;
+pub mod alias;
 pub mod batch;
 pub mod blob;
 pub mod conversation;

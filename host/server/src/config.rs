@@ -6,6 +6,7 @@ mod conversations;
 mod events;
 mod jobs;
 mod limits;
+mod models;
 mod money;
 mod plugins;
 mod reader;
@@ -24,10 +25,11 @@ pub use conversations::Conversations;
 pub use events::{Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
+pub use models::Models;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
 pub use sandbox::Sandbox;
-pub use server::{Admin, Local, Log, LogFormat, Models, Server, Storage, Upstream};
+pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
 
 use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
@@ -154,6 +156,10 @@ impl Config {
         let money = money.with(prices, &mut root);
         let log = root.section("log", Log::read);
         plugins::check_names(&mut root, &mut instances, &local);
+        let known = instances.iter().map(|instance| instance.name.as_str());
+        let known: Vec<&str> =
+            local.enabled.then_some(crate::local::INSTANCE).into_iter().chain(known).collect();
+        models.check_instances(&root, &known);
         let mistakes = root.finish();
         if !mistakes.is_empty() {
             return Err(mistakes);

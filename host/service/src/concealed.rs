@@ -32,8 +32,8 @@ pub(crate) struct Concealed {
 }
 
 impl Concealed {
-    pub(crate) fn new(provider: Arc<dyn Provider>, hidden: HiddenTexts) -> Self {
-        Self { provider, hidden: Arc::new(hidden) }
+    pub(crate) fn new(provider: Arc<dyn Provider>, hidden: Arc<HiddenTexts>) -> Self {
+        Self { provider, hidden }
     }
 
     fn context(&self, context: CallContext) -> CallContext {

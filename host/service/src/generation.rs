@@ -1,6 +1,8 @@
 //! Live generations: from a caller's request to a provider's events.
 
 pub mod answer;
+mod ask;
+mod elsewhere;
 mod expected;
 mod live;
 pub mod options;
@@ -8,8 +10,9 @@ mod sound;
 mod token_count;
 
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
+use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::chat::{ChatEvent, ChatRequest, Part};
 use atelier_domain::generation::embedding::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::moderation::{ModerationInput, ModerationRequest, ModerationResponse};
@@ -18,17 +21,19 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::CallId;
 use atelier_domain::model::Task;
-use atelier_domain::provider::{CallContext, ChargeJournal};
+use atelier_domain::provider::{CallContext, ChargeJournal, Provider};
 use atelier_domain::text::check_chat_text;
 
+use futures::future::BoxFuture;
+
+pub(crate) use elsewhere::another_may_try;
 pub use live::{Live, LiveEvent};
 
 use crate::ServiceError;
 use crate::caller::Caller;
 use crate::concealed::Concealed;
-use crate::ledger::{ABANDONED, Admission, Charge, Expected, Ledger, Sent};
-use crate::meter::CallRecord;
-use crate::registry::{ModelEntry, Registry, Resolved};
+use crate::ledger::{ABANDONED, Charge, Expected, Ledger, Sent};
+use crate::registry::{ModelEntry, Registry, Resolved, Target};
 use crate::templates::{Filled, PromptFault};
 
 /// How long a live call may take.
@@ -72,7 +77,7 @@ impl Generations {
     /// # Errors
     /// As [`Registry::resolve`].
     pub async fn resolve(&self, caller: &Caller, model: &str, task: Task) -> Result<Resolved, ServiceError> {
-        self.registry.resolve(model, task, &caller.scope).await
+        self.registry.resolve(model, task, caller).await
     }
 
     /// Answers a conversation.
@@ -83,17 +88,13 @@ impl Generations {
         &self,
         caller: &Caller,
         resolved: Resolved,
-        mut request: ChatRequest,
+        request: ChatRequest,
     ) -> Result<Live<ChatEvent>, ServiceError> {
         check_conversation(&request)?;
-        resolved.model.options().check(&request.options)?;
-        request.model.clone_from(&resolved.model.info.id);
-        let (context, sent) = counted(caller, self.budget.chat);
-        let started = Instant::now();
-        let Resolved { provider, model } = resolved;
-        let expected = expected::chat(&request, &model.info.limits);
-        let admission = self.ledger.admit(caller, &model, Task::Chat, expected, sent)?;
-        Ok(Live::new(caller, model, Task::Chat, started, admission, move || provider.chat(context, request)))
+        let call = (Task::Chat, self.budget.chat);
+        self.ask_live(caller, resolved, call, request, |provider, context, request| {
+            provider.chat(context, request)
+        })
     }
 
     /// Asks what a template was filled in to; `files` are those among its variables.
@@ -114,9 +115,14 @@ impl Generations {
         if resolved.model.options().check(&request.options).is_err() {
             return Err(ServiceError::Template(PromptFault::Misfit));
         }
-        let Resolved { provider, model } = resolved;
-        let provider = Arc::new(Concealed::new(provider, hidden));
-        self.chat(caller, Resolved { provider, model }, request)
+        let conceal = |provider| -> Arc<dyn Provider> { Arc::new(Concealed::new(provider, hidden.clone())) };
+        let fallback = |Target { provider, model }| Target { provider: conceal(provider), model };
+        let resolved = Resolved {
+            provider: conceal(resolved.provider),
+            model: resolved.model,
+            fallbacks: resolved.fallbacks.into_iter().map(fallback).collect(),
+        };
+        self.chat(caller, resolved, request)
     }
 
     /// Speaks a text.
@@ -127,18 +133,13 @@ impl Generations {
         &self,
         caller: &Caller,
         resolved: Resolved,
-        mut request: SpeechRequest,
+        request: SpeechRequest,
     ) -> Result<Live<SpeechEvent>, ServiceError> {
         check_text("input", &request.text)?;
-        resolved.model.options().check(&request.options)?;
-        request.model.clone_from(&resolved.model.info.id);
-        let (context, sent) = counted(caller, self.budget.other);
-        let started = Instant::now();
-        let Resolved { provider, model } = resolved;
-        let admission = self.ledger.admit(caller, &model, Task::Speech, expected::speech(&request), sent)?;
-        Ok(Live::new(caller, model, Task::Speech, started, admission, move || {
+        let call = (Task::Speech, self.budget.other);
+        self.ask_live(caller, resolved, call, request, |provider, context, request| {
             provider.speak(context, request)
-        }))
+        })
     }
 
     /// Writes down what is spoken.
@@ -149,20 +150,17 @@ impl Generations {
         &self,
         caller: &Caller,
         resolved: Resolved,
-        mut request: TranscriptionRequest,
+        request: TranscriptionRequest,
     ) -> Result<Live<TranscriptionEvent>, ServiceError> {
         if let Some(prompt) = &request.prompt {
             check_chat_text(prompt)
                 .map_err(|why| ServiceError::Prompt { param: "prompt".to_owned(), why })?;
         }
-        resolved.model.options().check(&request.options)?;
-        request.model.clone_from(&resolved.model.info.id);
         let task = if request.translate { Task::Translation } else { Task::Transcription };
-        let (context, sent) = counted(caller, self.budget.other);
-        let started = Instant::now();
-        let Resolved { provider, model } = resolved;
-        let admission = self.ledger.admit(caller, &model, task, expected::transcription(&request), sent)?;
-        Ok(Live::new(caller, model, task, started, admission, move || provider.transcribe(context, request)))
+        let call = (task, self.budget.other);
+        self.ask_live(caller, resolved, call, request, |provider, context, request| {
+            provider.transcribe(context, request)
+        })
     }
 
     /// Turns inputs into vectors, one for each, in order.
@@ -173,7 +171,7 @@ impl Generations {
         &self,
         caller: &Caller,
         resolved: Resolved,
-        mut request: EmbeddingRequest,
+        request: EmbeddingRequest,
     ) -> Result<Answered<EmbeddingResponse>, ServiceError> {
         for (i, input) in request.inputs.iter().enumerate() {
             match input {
@@ -181,16 +179,10 @@ impl Generations {
                 EmbeddingInput::Tokens(_) | EmbeddingInput::Media(_) | EmbeddingInput::Other(_) => {}
             }
         }
-        resolved.model.options().check(&request.options)?;
-        request.model.clone_from(&resolved.model.info.id);
         let wanted = request.inputs.len();
-        let expected = expected::embedding(&request);
-        let (context, sent) = counted(caller, self.budget.other);
-        let charge = self.admitted(caller, &resolved.model, Task::Embedding, expected, sent).await?;
-        let call = resolved.provider.embed(context, request);
-        let answered = self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await?;
+        let answered = self.ask_whole(caller, resolved, Task::Embedding, request, embed).await?;
         if answered.value.vectors.len() != wanted {
-            return Err(ServiceError::AnswerBrokenOff { instance: resolved.model.id.instance().to_owned() });
+            return Err(ServiceError::AnswerBrokenOff { instance: answered.model.id.instance().to_owned() });
         }
         Ok(answered)
     }
@@ -203,7 +195,7 @@ impl Generations {
         &self,
         caller: &Caller,
         resolved: Resolved,
-        mut request: ModerationRequest,
+        request: ModerationRequest,
     ) -> Result<Answered<ModerationResponse>, ServiceError> {
         for (i, input) in request.inputs.iter().enumerate() {
             match input {
@@ -212,70 +204,36 @@ impl Generations {
                 ModerationInput::Image(_) | ModerationInput::Other(_) => {}
             }
         }
-        resolved.model.options().check(&request.options)?;
-        request.model.clone_from(&resolved.model.info.id);
-        let expected = expected::moderation(&request);
-        let (context, sent) = counted(caller, self.budget.other);
-        let charge = self.admitted(caller, &resolved.model, Task::Moderation, expected, sent).await?;
-        let call = resolved.provider.moderate(context, request);
-        self.timed(caller, &resolved.model, charge, call, |value| &value.usage).await
+        self.ask_whole(caller, resolved, Task::Moderation, request, moderate).await
     }
+}
 
-    /// Sets aside what a call may cost, and waits for that where it must.
-    async fn admitted(
-        &self,
-        caller: &Caller,
-        model: &Arc<ModelEntry>,
-        task: Task,
-        expected: Expected,
-        sent: Arc<Sent>,
-    ) -> Result<Charge, ServiceError> {
-        match self.ledger.admit(caller, model, task, expected, sent)? {
-            Admission::Now(charge) => Ok(charge),
-            Admission::Later(charge) => charge.await,
-        }
-    }
+fn embed(
+    provider: &dyn Provider,
+    context: CallContext,
+    request: EmbeddingRequest,
+) -> BoxFuture<'_, Result<EmbeddingResponse, ProviderError>> {
+    provider.embed(context, request)
+}
 
-    async fn timed<T>(
-        &self,
-        caller: &Caller,
-        model: &Arc<ModelEntry>,
-        charge: Charge,
-        call: impl Future<Output = Result<T, atelier_domain::failure::ProviderError>>,
-        usage: impl Fn(&T) -> &[UsageLine],
-    ) -> Result<Answered<T>, ServiceError> {
-        let started = Instant::now();
-        let task = charge.task;
-        let mut pending = Pending(Some(charge));
-        let outcome = match tokio::time::timeout(self.budget.other, call).await {
-            Ok(outcome) => outcome.map_err(ServiceError::Provider),
-            Err(_) => Err(ServiceError::TimedOut { what: "the provider's answer", after: self.budget.other }),
-        };
-        let duration = started.elapsed();
-        let word = match &outcome {
-            Ok(_) => "ok",
-            Err(ServiceError::Provider(error)) => error.kind(),
-            Err(_) => "timed-out",
-        };
-        let lines = outcome.as_ref().map_or(&[][..], |value| usage(value));
-        model.meter().ended(&CallRecord {
-            caller,
-            model: model.id.as_str(),
-            task,
-            outcome: word,
-            duration,
-            first: None,
-            usage: lines,
-        });
-        pending.record(word, lines);
-        outcome.map(|value| Answered { model: model.clone(), value, provider_time: duration })
-    }
+fn moderate(
+    provider: &dyn Provider,
+    context: CallContext,
+    request: ModerationRequest,
+) -> BoxFuture<'_, Result<ModerationResponse, ProviderError>> {
+    provider.moderate(context, request)
 }
 
 /// A call that is waited for as a whole. It is recorded also when its caller leaves meanwhile.
 struct Pending(Option<Charge>);
 
 impl Pending {
+    fn retarget(&mut self, model: &Arc<ModelEntry>, expected: Expected) {
+        if let Some(charge) = &mut self.0 {
+            charge.retarget(model, expected);
+        }
+    }
+
     fn record(&mut self, outcome: &str, usage: &[UsageLine]) {
         if let Some(charge) = self.0.take() {
             charge.record(outcome, usage, 0);

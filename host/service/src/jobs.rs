@@ -9,6 +9,7 @@ mod callback;
 mod engine;
 mod outputs;
 mod recording;
+mod relief;
 mod schedule;
 mod step;
 mod training;

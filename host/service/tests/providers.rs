@@ -12,6 +12,8 @@ mod scripted;
 #[path = "support/sending.rs"]
 mod sending;
 
+#[path = "providers/aliases.rs"]
+mod aliases;
 #[path = "providers/busy_storage.rs"]
 mod busy_storage;
 #[path = "providers/callbacks.rs"]

@@ -51,6 +51,18 @@ pub struct Bill {
     /// Set when it ends.
     #[serde(default)]
     pub cost: Option<Cost>,
+    /// Who may step in as long as nothing that costs was taken, the next one first: what is held is enough for each.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub fallbacks: Vec<Fallback>,
+}
+
+/// A model that may do a job in place of another.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Fallback {
+    /// `instance/model`.
+    pub model: String,
+    /// Its prices when the job was let in.
+    pub price: Option<PriceSnapshot>,
 }
 
 impl Bill {

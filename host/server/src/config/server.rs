@@ -1,12 +1,10 @@
-//! `[server]`, `[admin]`, `[storage]`, `[models]`, `[local]` and `[log]`.
+//! `[server]`, `[admin]`, `[storage]`, `[local]` and `[log]`.
 
-use std::collections::HashMap;
 use std::net::SocketAddr;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atelier_domain::file::FileQuota;
-use atelier_domain::id::ModelId;
 
 use super::Section;
 
@@ -151,23 +149,6 @@ impl Storage {
     /// The blob store's folder.
     pub fn blobs(&self) -> PathBuf {
         self.path.join("blobs")
-    }
-}
-
-/// Names of the operator's own for models.
-#[derive(Clone, Debug)]
-pub struct Models {
-    /// Alias → `instance/model`.
-    pub aliases: HashMap<String, String>,
-}
-
-impl Models {
-    pub(super) fn read(section: &mut Section) -> Self {
-        let aliases = section.map("aliases", |value| {
-            let target = value.as_str().ok_or("must be a model id in quotes, such as \"openai/gpt-4o\"")?;
-            target.parse::<ModelId>().map(|id| id.as_str().to_owned()).map_err(|error| error.to_string())
-        });
-        Self { aliases: aliases.into_iter().collect() }
     }
 }
 

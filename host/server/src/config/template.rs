@@ -46,7 +46,11 @@ level = "info"
 enabled = true   # in-house models, as local/…; weights are fetched on first use
 
 [models]
-# aliases = { fast = "local/smollm2-135m-instruct" }
+# Names of your own for models: one, a list whose later ones step in where the first cannot be asked, or shares.
+# [models.aliases]
+# fast = "local/smollm2-135m-instruct"
+# safe = ["openai/gpt-4o", "anthropic/claude-sonnet-4-5"]
+# both = { targets = [{ model = "openai/gpt-4o", weight = 3 }, { model = "local/smollm2-135m-instruct" }], audience = "everyone" }
 
 # What things cost, in whole micro-credits: a million of them is one credit.
 [money]

@@ -37,6 +37,14 @@ pub(super) fn bytes(status: StatusCode, content_type: HeaderValue, body: Bytes) 
 }
 
 impl Reply {
+    /// With the model that answered (`instance/model`): an alias may lead to several.
+    pub(super) fn by(mut self, model: &str) -> Self {
+        if let Ok(model) = HeaderValue::from_str(model) {
+            self.response.headers_mut().insert(HeaderName::from_static("x-atelier-model"), model);
+        }
+        self
+    }
+
     /// With the provider's time.
     pub(super) fn after(mut self, provider_time: Duration) -> Self {
         self.provider_time = Some(provider_time);

@@ -14,7 +14,6 @@ use atelier_domain::generation::chat::ChatEvent;
 use atelier_domain::model::Task;
 use atelier_service::generation::Live;
 use atelier_service::generation::answer::ChatAnswer;
-use atelier_service::registry::ModelEntry;
 use bytes::Bytes;
 use futures::future::try_join_all;
 use serde_json::json;
@@ -40,8 +39,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         used::into_messages(app, caller, wanted.files, &mut request.messages).await?;
     }
     request.options = wanted.options.merge(resolved.model.options())?;
-    let (model, is_stream) = (resolved.model.clone(), request.stream);
-    if is_stream {
+    if request.stream {
         let live = app.generations.chat(caller, resolved, request)?.begin().await?;
         return Ok(streamed(app, &call.request_id, live, wanted.include_usage));
     }
@@ -51,7 +49,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     }
     answering.push(ChatAnswer::read(app.generations.chat(caller, resolved, request)?));
     let answers = try_join_all(answering).await?;
-    whole(app, &answers, &model)
+    whole(app, &answers)
 }
 
 /// Answers with an answer that has begun, as it is made.
@@ -61,13 +59,15 @@ pub(super) fn streamed(
     live: Live<ChatEvent>,
     include_usage: bool,
 ) -> Reply {
-    let script = stream::Chunks::new(live.model.id.as_str(), app.clock.now(), include_usage);
-    sse::stream(live, script, request_id.clone(), &app.config.server)
+    let model = live.model.clone();
+    let script = stream::Chunks::new(model.id.as_str(), app.clock.now(), include_usage);
+    sse::stream(live, script, request_id.clone(), &app.config.server).by(model.id.as_str())
 }
 
 /// Answers with whole answers to one question.
-pub(super) fn whole(app: &App, answers: &[ChatAnswer], model: &ModelEntry) -> Result<Reply, ApiError> {
-    let reply = answer::json(&response::completion(answers, model.id.as_str(), app.clock.now()))?;
+pub(super) fn whole(app: &App, answers: &[ChatAnswer]) -> Result<Reply, ApiError> {
+    let model = answers.first().map_or("", ChatAnswer::model_id);
+    let reply = answer::json(&response::completion(answers, model, app.clock.now()))?.by(model);
     Ok(reply.after(answers.iter().map(|whole| whole.provider_time).max().unwrap_or_default()))
 }
 

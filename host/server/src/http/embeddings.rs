@@ -129,7 +129,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         model: answered.model.id.as_str(),
         usage: Usage { prompt_tokens: totals.input, total_tokens: totals.input },
     };
-    Ok(answer::json(&list)?.after(answered.provider_time))
+    Ok(answer::json(&list)?.by(answered.model.id.as_str()).after(answered.provider_time))
 }
 
 /// Base64 holds the little-endian bytes of 32-bit floats.

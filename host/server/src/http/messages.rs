@@ -23,16 +23,19 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let resolved = app.generations.resolve(caller, &wanted.model, Task::Chat).await?;
     let mut request = wanted.request;
     request.options = wanted.options.merge(resolved.model.options())?;
-    let (model, is_stream) = (resolved.model.clone(), request.stream);
+    let is_stream = request.stream;
     let live = app.generations.chat(caller, resolved, request)?;
     if is_stream {
         let live = live.begin().await?;
+        let model = live.model.clone();
         let script = stream::Blocks::new(model.id.as_str());
-        return Ok(sse::stream(live, script, call.request_id.clone(), &app.config.server));
+        return Ok(
+            sse::stream(live, script, call.request_id.clone(), &app.config.server).by(model.id.as_str())
+        );
     }
     let whole = ChatAnswer::read(live).await?;
-    let reply = answer::json(&response::message(&whole, model.id.as_str())?)?;
-    Ok(reply.after(whole.provider_time))
+    let reply = answer::json(&response::message(&whole, whole.model_id())?)?;
+    Ok(reply.by(whole.model_id()).after(whole.provider_time))
 }
 
 /// Counts the tokens of a conversation: by the provider where it counts, else by the host's estimate.

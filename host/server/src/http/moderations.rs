@@ -106,7 +106,7 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         model: answered.model.id.as_str(),
         results: answered.value.verdicts.iter().map(ResultView::from).collect(),
     };
-    Ok(answer::json(&view)?.after(answered.provider_time))
+    Ok(answer::json(&view)?.by(answered.model.id.as_str()).after(answered.provider_time))
 }
 
 fn read(bytes: &[u8]) -> Result<(String, ModerationRequest), ApiError> {

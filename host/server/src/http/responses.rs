@@ -30,17 +30,19 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     }
     request.options = wanted.options.merge(resolved.model.options())?;
     let is_stream = request.stream;
-    let head = Head::new(resolved.model.id.as_str(), app.clock.now(), wanted.echo);
     let live = app.generations.chat(caller, resolved, request)?;
     if is_stream {
         let live = live.begin().await?;
-        let script = stream::Events::new(head);
-        return Ok(sse::stream(live, script, call.request_id.clone(), &app.config.server));
+        let model = live.model.clone();
+        let script = stream::Events::new(Head::new(model.id.as_str(), app.clock.now(), wanted.echo));
+        let reply = sse::stream(live, script, call.request_id.clone(), &app.config.server);
+        return Ok(reply.by(model.id.as_str()));
     }
     let whole = ChatAnswer::read(live).await?;
+    let head = Head::new(whole.model_id(), app.clock.now(), wanted.echo);
     let reply =
         answer::json(&head.finished(response::output(&whole), whole.finish.as_ref(), whole.tokens()))?;
-    Ok(reply.after(whole.provider_time))
+    Ok(reply.by(whole.model_id()).after(whole.provider_time))
 }
 
 /// What the reference says of it.

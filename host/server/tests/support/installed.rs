@@ -22,7 +22,7 @@ pub struct Atelier {
     pub key: String,
     pub client: Client,
     config: PathBuf,
-    level: &'static str,
+    environment: &'static [(&'static str, &'static str)],
     /// What it said on standard error.
     log: Arc<Mutex<Vec<u8>>>,
     _folder: tempfile::TempDir,
@@ -71,11 +71,16 @@ pub fn free_port() -> u16 {
 impl Atelier {
     /// Starts it on `port`, with more at the end of its configuration and `server` in its section `[server]`.
     pub fn start(port: u16, server: &str, more: &str) -> Self {
-        Self::start_telling("info", port, server, more)
+        Self::start_in(&[], port, server, more)
     }
 
-    /// The same, with this level of its log.
-    pub fn start_telling(level: &'static str, port: u16, server: &str, more: &str) -> Self {
+    /// The same, with variables of its environment, which come before its configuration.
+    pub fn start_in(
+        environment: &'static [(&'static str, &'static str)],
+        port: u16,
+        server: &str,
+        more: &str,
+    ) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let dir = folder.path().join("host");
         let init =
@@ -89,16 +94,20 @@ impl Atelier {
         let keys = format!("[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n", dev_key());
         std::fs::write(&config, format!("{text}\n{keys}{more}")).expect("written");
         let log = Arc::default();
-        let (child, base, admin) = Self::serve(&config, level, &log);
-        Self { child, base, admin, key, client: client(), config, level, log, _folder: folder }
+        let (child, base, admin) = Self::serve(&config, environment, &log);
+        Self { child, base, admin, key, client: client(), config, environment, log, _folder: folder }
     }
 
     /// Starts the server; gives where callers and operators reach it.
-    fn serve(config: &Path, level: &str, log: &Arc<Mutex<Vec<u8>>>) -> (Child, String, String) {
+    fn serve(
+        config: &Path,
+        environment: &[(&str, &str)],
+        log: &Arc<Mutex<Vec<u8>>>,
+    ) -> (Child, String, String) {
         let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
             .args(["serve", "--config"])
             .arg(config)
-            .env("ATELIER_LOG__LEVEL", level)
+            .envs(environment.iter().copied())
             .stdout(Stdio::null())
             .stderr(Stdio::piped())
             .spawn()
@@ -139,7 +148,7 @@ impl Atelier {
 
     /// Starts it again after it was killed, on what it left.
     pub fn restart(&mut self) {
-        (self.child, self.base, self.admin) = Self::serve(&self.config, self.level, &self.log);
+        (self.child, self.base, self.admin) = Self::serve(&self.config, self.environment, &self.log);
         // The connections that the old one kept are dead.
         self.client = client();
     }

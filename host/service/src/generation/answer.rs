@@ -1,5 +1,6 @@
 //! The events of a chat folded into one answer.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::generation::Other;
@@ -9,6 +10,7 @@ use futures::StreamExt;
 
 use super::Live;
 use crate::ServiceError;
+use crate::registry::ModelEntry;
 
 /// Tool calls in one answer.
 const TOOL_CALLS_MAX: u32 = 1024;
@@ -29,6 +31,8 @@ pub struct ChatAnswer {
     pub other: Vec<Other>,
     /// How long the provider took.
     pub provider_time: Duration,
+    /// Who answered; set once it was read.
+    pub model: Option<Arc<ModelEntry>>,
 }
 
 impl ChatAnswer {
@@ -44,7 +48,13 @@ impl ChatAnswer {
             }
         }
         answer.provider_time = live.elapsed();
+        answer.model = Some(live.model.clone());
         Ok(answer)
+    }
+
+    /// `instance/model` of who answered.
+    pub fn model_id(&self) -> &str {
+        self.model.as_ref().map_or("", |model| model.id.as_str())
     }
 
     /// Its token counts, if the provider reported any usage.

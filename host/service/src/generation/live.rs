@@ -1,10 +1,12 @@
 //! A provider's events with their measurement: whoever reads or drops them, the call is recorded once.
 
+use std::collections::VecDeque;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
+use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::chat::ChatEvent;
 use atelier_domain::generation::speech::SpeechEvent;
 use atelier_domain::generation::transcription::TranscriptionEvent;
@@ -17,7 +19,7 @@ use futures::{FutureExt, Stream, StreamExt};
 use super::token_count::BYTES_PER_TOKEN;
 use crate::ServiceError;
 use crate::caller::Caller;
-use crate::ledger::{ABANDONED, Admission, Charge};
+use crate::ledger::{ABANDONED, Admission, Charge, Expected, Sent};
 use crate::meter::CallRecord;
 use crate::registry::ModelEntry;
 
@@ -91,10 +93,26 @@ pub struct Live<T: LiveEvent> {
     delivered_bytes: u64,
     /// What [`Live::begin`] has already taken.
     ahead: Option<Vec<T>>,
+    /// Who may step in as long as nothing has come; absent where nobody may.
+    relief: Option<Box<Relief<T>>>,
+}
+
+/// Who may step in for a model that fails.
+pub(super) struct Relief<T> {
+    pub sent: Arc<Sent>,
+    /// The next one first.
+    pub others: VecDeque<Other<T>>,
+}
+
+/// A model that may step in.
+pub(super) struct Other<T> {
+    pub model: Arc<ModelEntry>,
+    pub expected: Expected,
+    pub begin: Begin<T>,
 }
 
 /// Asks the provider.
-type Begin<T> = Box<dyn FnOnce() -> EventStream<T> + Send>;
+pub(super) type Begin<T> = Box<dyn FnOnce() -> EventStream<T> + Send>;
 
 /// Where a call stands.
 enum Call<T> {
@@ -138,7 +156,49 @@ impl<T: LiveEvent> Live<T> {
             charge,
             delivered_bytes: 0,
             ahead: None,
+            relief: None,
         }
+    }
+
+    /// Lets others step in.
+    pub(super) fn relieved_by(mut self, relief: Relief<T>) -> Self {
+        self.relief = Some(Box::new(relief));
+        self
+    }
+
+    /// Has the next one step in for a model that failed; `false` if nobody may.
+    fn is_relieved(&mut self, error: &ProviderError) -> bool {
+        let Some(relief) = self.relief.as_mut().filter(|_| self.first.is_none()) else { return false };
+        if !relief.sent.lets_another_try(error) {
+            return false;
+        }
+        let Some(other) = relief.others.pop_front() else { return false };
+        relief.sent.begin_anew();
+        self.measure(error.kind());
+        tracing::info!(
+            request_id = &*self.caller.request_id,
+            failed = self.model.id.as_str(),
+            error = error.kind(),
+            next = other.model.id.as_str(),
+            "another model steps in"
+        );
+        if let Some(charge) = &mut self.charge {
+            charge.retarget(&other.model, other.expected);
+        }
+        (self.model, self.call) = (other.model, Call::Going((other.begin)()));
+        true
+    }
+
+    fn measure(&self, outcome: &'static str) {
+        self.model.meter().ended(&CallRecord {
+            caller: &self.caller,
+            model: self.model.id.as_str(),
+            task: self.task,
+            outcome,
+            duration: self.started.elapsed(),
+            first: self.first,
+            usage: &self.usage,
+        });
     }
 
     /// Waits for the first events, so that a call that fails at once fails with a status of its own.
@@ -223,6 +283,7 @@ impl<T: LiveEvent> Stream for Live<T> {
                 this.note(&batch);
                 Poll::Ready(Some(Ok(batch)))
             }
+            Some(Err(error)) if this.is_relieved(&error) => Pin::new(this).poll_next(cx),
             Some(Err(error)) => {
                 this.outcome = Some(error.kind());
                 this.record();
@@ -246,14 +307,6 @@ impl<T: LiveEvent> Drop for Live<T> {
     fn drop(&mut self) {
         // A reader may stop after the last event without waiting for the end of the stream.
         self.record();
-        self.model.meter().ended(&CallRecord {
-            caller: &self.caller,
-            model: self.model.id.as_str(),
-            task: self.task,
-            outcome: self.word(),
-            duration: self.started.elapsed(),
-            first: self.first,
-            usage: &self.usage,
-        });
+        self.measure(self.word());
     }
 }

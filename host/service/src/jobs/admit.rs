@@ -25,6 +25,7 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::concealed::Concealed;
 use crate::generation::context;
+use crate::registry::Target;
 use crate::templates::{Filled, PromptFault};
 
 /// The feature of a model that takes words of any length.
@@ -51,8 +52,8 @@ impl Jobs {
             return Ok(job);
         }
         let place = self.place(caller).await?;
-        let (job, provider) = self.checked(caller, task, request, None).await?;
-        self.create(caller, job, &*provider, place).await
+        let (job, provider, fallbacks) = self.checked(caller, task, request, None).await?;
+        self.create(caller, job, &*provider, &fallbacks, place).await
     }
 
     /// Admits what a template was filled in to; `inputs` are the files among its variables.
@@ -70,8 +71,8 @@ impl Jobs {
         }
         let place = self.place(caller).await?;
         let (task, request, template) = filled.into_media(inputs)?;
-        let (job, provider) = self.checked(caller, task, request, Some(template)).await?;
-        self.create(caller, job, &*provider, place).await
+        let (job, provider, fallbacks) = self.checked(caller, task, request, Some(template)).await?;
+        self.create(caller, job, &*provider, &fallbacks, place).await
     }
 
     /// Admits a job and looks on while it is made: what it shows until it is final, as far as its provider shows anything. Pictures
@@ -95,10 +96,10 @@ impl Jobs {
             return Ok((job, previews));
         }
         let place = self.place(caller).await?;
-        let (job, provider) = self.checked(caller, task, request, None).await?;
+        let (job, provider, fallbacks) = self.checked(caller, task, request, None).await?;
         lock(&self.inner.watchers).insert(job.id, sender);
         let id = job.id;
-        match self.create(caller, job, &*provider, place).await {
+        match self.create(caller, job, &*provider, &fallbacks, place).await {
             Ok(job) => Ok((job, previews)),
             Err(error) => {
                 lock(&self.inner.watchers).remove(&id);
@@ -139,31 +140,40 @@ impl Jobs {
         caller: &Caller,
         mut job: Job,
         provider: &dyn Provider,
+        fallbacks: &[String],
         place: Place,
     ) -> Result<Job, ServiceError> {
         let ledger = &self.inner.ports.ledger;
         let price = ledger.price(&job.request.model)?;
-        let estimate = match &price {
-            Some(price) if !price.snapshot.is_free() => {
-                let request = self.inner.request(&job).await?;
-                provider.estimate(context(caller, ESTIMATE_BUDGET), request).await.or_else(unknown)?
+        // One that has no price, and needs one, does not step in.
+        let fallbacks: Vec<_> =
+            fallbacks.iter().filter_map(|model| Some((model.clone(), ledger.price(model).ok()?))).collect();
+        let others = fallbacks.iter().filter_map(|(_, price)| price.as_ref());
+        let costs = price.iter().chain(others).any(|price| !price.snapshot.is_free());
+        let estimate = if costs {
+            let request = self.inner.request(&job).await?;
+            match provider.estimate(context(caller, ESTIMATE_BUDGET), request).await {
+                // Whoever steps in is not asked: the host estimates.
+                Err(_) if !fallbacks.is_empty() => Vec::new(),
+                told => told.or_else(unknown)?,
             }
-            Some(_) | None => Vec::new(),
+        } else {
+            Vec::new()
         };
-        let hold = ledger.bill(caller, &mut job, price.as_deref(), estimate)?;
+        let hold = ledger.bill(caller, &mut job, price.as_deref(), &fallbacks, estimate)?;
         // On its own: a job that is stored is also run, although the caller may leave meanwhile.
         let storing = tokio::spawn(self.inner.clone().store(caller.clone(), job, hold, place));
         storing.await.map_err(|error| ServiceError::Internal(format!("storing a job stopped: {error}")))?
     }
 
-    /// The job that a request becomes, and who is to do it.
+    /// The job that a request becomes, who is to do it, and which models may step in.
     async fn checked(
         &self,
         caller: &Caller,
         task: Task,
         request: MediaRequest,
         template: Option<StoredTemplate>,
-    ) -> Result<(Job, Arc<dyn Provider>), ServiceError> {
+    ) -> Result<(Job, Arc<dyn Provider>, Vec<String>), ServiceError> {
         let inner = &self.inner;
         if !task.is_media() {
             return Err(ServiceError::Invalid {
@@ -171,7 +181,7 @@ impl Jobs {
                 message: format!("{task} is not run as a job"),
             });
         }
-        let resolved = inner.ports.registry.resolve(&request.model, task, &caller.scope).await?;
+        let resolved = inner.ports.registry.resolve(&request.model, task, caller).await?;
         let long_words = resolved.model.info.features.iter().any(|feature| feature == LONG_WORDS);
         let checked = |param: &str, text: &Option<String>| match text {
             None => Ok(None),
@@ -187,6 +197,10 @@ impl Jobs {
             Err(_) if template.is_some() => return Err(ServiceError::Template(PromptFault::Misfit)),
             checked => checked?,
         }
+        let takes = |target: &&Target| target.model.options().check(&request.options).is_ok();
+        let fallbacks =
+            resolved.fallbacks.iter().filter(takes).map(|target| target.model.id.as_str().to_owned());
+        let fallbacks: Vec<String> = fallbacks.collect();
         let mut inputs = Vec::with_capacity(request.inputs.len());
         for input in request.inputs {
             inputs.push(inner.keep_input(input).await?);
@@ -221,10 +235,10 @@ impl Jobs {
             template,
         };
         let provider: Arc<dyn Provider> = match &request.template {
-            Some(template) => Arc::new(Concealed::new(resolved.provider, template.hidden())),
+            Some(template) => Arc::new(Concealed::new(resolved.provider, Arc::new(template.hidden()))),
             None => resolved.provider,
         };
-        Ok((inner.job(caller, task, request), provider))
+        Ok((inner.job(caller, task, request), provider, fallbacks))
     }
 }
 

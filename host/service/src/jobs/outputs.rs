@@ -33,7 +33,7 @@ impl Inner {
     pub(super) fn provider_of(&self, job: &Job) -> Option<Arc<dyn Provider>> {
         let provider = self.ports.registry.provider(job.request.instance())?;
         Some(match &job.request.template {
-            Some(template) => Arc::new(Concealed::new(provider, template.hidden())),
+            Some(template) => Arc::new(Concealed::new(provider, Arc::new(template.hidden()))),
             None => provider,
         })
     }

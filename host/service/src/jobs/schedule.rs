@@ -120,6 +120,7 @@ impl Schedule {
         if job.state.is_final() {
             return self.remove(job.id);
         }
+        self.follow(job);
         match self.jobs.get_mut(&job.id) {
             None => self.add(job),
             Some(entry) if entry.is_running => entry.update(job),
@@ -270,6 +271,24 @@ impl Schedule {
         self.users.entry(entry.owner).or_default().begun += 1;
         *self.begun.entry(entry.instance.clone()).or_default() += 1;
         self.deadlines.remove(&(entry.deadline, id));
+    }
+
+    /// Another instance does a job from now on.
+    fn follow(&mut self, job: &Job) {
+        let Some(entry) = self.jobs.get(&job.id).filter(|entry| &*entry.instance != job.request.instance())
+        else {
+            return;
+        };
+        let is_counted = entry.is_counted;
+        self.unplace(job.id);
+        self.give_up(job.id);
+        if let Some(entry) = self.jobs.get_mut(&job.id) {
+            entry.instance = job.request.instance().into();
+        }
+        if is_counted {
+            self.begin(job.id);
+        }
+        self.place(job.id);
     }
 
     /// Gives that place back.

@@ -17,6 +17,7 @@ use super::training::kind_of;
 use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
+use crate::generation::another_may_try;
 
 /// How soon a step is tried again that storage did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -35,6 +36,8 @@ struct Journal {
     outstanding: AtomicU32,
     /// One did not leave, as storage did not take the note of it.
     is_unwritten: AtomicBool,
+    /// All that have left and were not withdrawn, those among them that their provider knows by a key.
+    sent: AtomicU32,
 }
 
 impl Journal {
@@ -44,7 +47,13 @@ impl Journal {
             id: job.id,
             outstanding: AtomicU32::new(0),
             is_unwritten: AtomicBool::new(false),
+            sent: AtomicU32::new(0),
         })
+    }
+
+    /// Whether another model may be asked in place of one that failed.
+    fn lets_another_try(&self, error: &ProviderError) -> bool {
+        another_may_try(self.sent.load(Ordering::Acquire), error)
     }
 
     /// Whether a failed step may be tried again: nothing that costs has left, or its provider did not take it, and the failure is likely to
@@ -58,6 +67,7 @@ impl Journal {
 #[async_trait]
 impl ChargeJournal for Journal {
     async fn charging(&self, repeatable: bool) -> Result<(), StoreError> {
+        self.sent.fetch_add(1, Ordering::AcqRel);
         // With a key that the provider knows it by, it may be sent again after a crash.
         if repeatable {
             return Ok(());
@@ -78,6 +88,7 @@ impl ChargeJournal for Journal {
     }
 
     fn withdrawn(&self, repeatable: bool) {
+        self.sent.fetch_sub(1, Ordering::AcqRel);
         if !repeatable {
             self.outstanding.fetch_sub(1, Ordering::AcqRel);
         }
@@ -113,7 +124,10 @@ impl Inner {
         if job.cancel_requested || is_late {
             return self.stop(&job, provider, is_late && !job.cancel_requested).await;
         }
-        let Some(provider) = provider else { return self.wake_in(id, MISSING_PAUSE).await };
+        let Some(provider) = provider else {
+            let may_step_in = job.ticket.is_none() && !job.bill.fallbacks.is_empty();
+            return if may_step_in { self.step_in(id).await } else { self.wake_in(id, MISSING_PAUSE).await };
+        };
         match job.ticket.clone() {
             None => self.submit(job, provider).await,
             Some(ticket) => {
@@ -178,6 +192,10 @@ impl Inner {
         let call = provider.submit(context, request);
         match tokio::time::timeout(budget, call).await {
             Ok(Ok(step)) => self.record(&job, step).await,
+            Ok(Err(error)) if !job.bill.fallbacks.is_empty() && journal.lets_another_try(&error) => {
+                tracing::info!(job = %job.id, model = job.request.model, error = error.kind(), "another model steps in");
+                self.step_in(job.id).await
+            }
             Ok(Err(error)) if journal.lets_try_again(&error) && job.attempt < SUBMISSIONS_MAX => {
                 self.try_again(job.id, backoff::pause(job.id, job.attempt, &error)).await
             }

@@ -50,7 +50,7 @@ impl Jobs {
         }
         let place = self.place(caller).await?;
         let inner = &self.inner;
-        let resolved = inner.ports.registry.resolve(&new.model, Task::Training, &caller.scope).await?;
+        let resolved = inner.ports.registry.resolve(&new.model, Task::Training, caller).await?;
         let mut inputs = vec![inner.data_set(TRAINING, &new.training_file).await?];
         if let Some(file) = &new.validation_file {
             inputs.push(inner.data_set(VALIDATION, file).await?);
@@ -86,7 +86,7 @@ impl Jobs {
             training: Some(Box::new(training)),
             template: None,
         };
-        self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, place).await
+        self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, &[], place).await
     }
 
     /// The caller's trainings, newest first.

@@ -69,6 +69,15 @@ pub(crate) struct Charge {
 }
 
 impl Charge {
+    /// Another model answers in place of the first: at its price, within what was set aside.
+    pub(crate) fn retarget(&mut self, model: &Arc<ModelEntry>, expected: Expected) {
+        // Its price was there when the call was admitted, and prices stay while the server runs.
+        let price = self.ledger.price(model.id.as_str()).ok().flatten();
+        self.price = price.map(|price| price.snapshot.clone());
+        self.expected = expected.in_meters_of(self.price.as_deref());
+        self.model = model.clone();
+    }
+
     /// Records how a call ended, and charges it, never more than was set aside:
     /// - what its provider reported;
     /// - else, where it has answered, or delivered anything (in units of the output's meter), or its caller left after it was asked: what the

@@ -1,10 +1,12 @@
 //! What a job may cost.
 
+use std::sync::Arc;
+
 use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::EntryId;
 use atelier_domain::job::{Job, StoredRequest};
 use atelier_domain::model::Task;
-use atelier_domain::money::{Bill, Costing, Hold, MicroCredits, ModelPrice};
+use atelier_domain::money::{Bill, Costing, Fallback, Hold, MicroCredits, ModelPrice};
 
 use super::{Accounting, Ledger, payer};
 use crate::ServiceError;
@@ -12,7 +14,7 @@ use crate::caller::Caller;
 
 impl Ledger {
     /// Writes a job's bill at today's prices, and gives the hold to be placed with it. `told` is what its provider says that it may use
-    /// at most; where that is nothing, the host estimates it from the request.
+    /// at most; where that is nothing, the host estimates it from the request. What is held is enough whoever of the fallbacks steps in.
     ///
     /// # Errors
     /// It may cost more than there is money.
@@ -21,20 +23,28 @@ impl Ledger {
         caller: &Caller,
         job: &mut Job,
         price: Option<&ModelPrice>,
+        fallbacks: &[(String, Option<Arc<ModelPrice>>)],
         told: Vec<UsageLine>,
     ) -> Result<Option<Hold>, ServiceError> {
         let (user, key) = payer(caller);
         let told = bounded(&told);
         let estimate = if told.is_empty() { estimated(&job.request) } else { told };
         job.bill = Bill { key: Some(key), estimate, ..Bill::default() };
-        let Some(price) = price else { return Ok(None) };
-        job.bill.price = Some((*price.snapshot).clone());
-        if price.snapshot.is_free() {
-            return Ok(None);
+        let snapshot = |price: &ModelPrice| (*price.snapshot).clone();
+        job.bill.price = price.map(snapshot);
+        let fallback = |(model, price): &(String, Option<Arc<ModelPrice>>)| Fallback {
+            model: model.clone(),
+            price: price.as_deref().map(snapshot),
+        };
+        job.bill.fallbacks = fallbacks.iter().map(fallback).collect();
+        let others = fallbacks.iter().filter_map(|(_, price)| price.as_deref());
+        let mut most = None;
+        for price in price.into_iter().chain(others).filter(|price| !price.snapshot.is_free()) {
+            let costing =
+                price.snapshot.cost(&job.bill.estimate).map_err(|why| ServiceError::Refused(why.into()))?;
+            most = most.max(Some(self.most(price, costing)));
         }
-        let costing =
-            price.snapshot.cost(&job.bill.estimate).map_err(|why| ServiceError::Refused(why.into()))?;
-        let amount = self.most(price, costing);
+        let Some(amount) = most else { return Ok(None) };
         let is_debited = self.settings.accounting == Accounting::Enforce;
         (job.bill.held, job.bill.is_debited) = (amount, is_debited);
         Ok(Some(Hold { entry: EntryId::new(), user, key, amount, is_debited, at: job.created }))

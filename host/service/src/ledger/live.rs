@@ -107,6 +107,22 @@ impl Ledger {
         expected: Expected,
         sent: Arc<Sent>,
     ) -> Result<Admission, ServiceError> {
+        self.admit_any(caller, model, task, expected, sent, &[])
+    }
+
+    /// The same for a call that others may answer in place of the first: set aside is the most that any of them may cost.
+    ///
+    /// # Errors
+    /// As [`Ledger::admit`].
+    pub(crate) fn admit_any(
+        self: &Arc<Self>,
+        caller: &Caller,
+        model: &Arc<ModelEntry>,
+        task: Task,
+        expected: Expected,
+        sent: Arc<Sent>,
+        others: &[(Arc<ModelEntry>, Expected)],
+    ) -> Result<Admission, ServiceError> {
         if self.purses.unrecorded.is_failing() {
             return Err(ServiceError::StorageBusy);
         }
@@ -122,10 +138,13 @@ impl Ledger {
             price: price.as_ref().map(|price| price.snapshot.clone()),
             reservation: None,
         };
-        let Some(price) = price.filter(|price| !price.snapshot.is_free()) else {
-            return Ok(Admission::Now(charge));
-        };
-        let most = self.most_of_call(&price, &expected)?;
+        let mut most = self.most_of(price.as_deref(), &expected)?;
+        for (model, expected) in others {
+            let price = self.price(model.id.as_str())?;
+            let expected = expected.in_meters_of(price.as_ref().map(|price| &*price.snapshot));
+            most = most.max(self.most_of(price.as_deref(), &expected)?);
+        }
+        let Some(most) = most else { return Ok(Admission::Now(charge)) };
         if let Some(reservation) = self.from_current(caller, most) {
             return Ok(Admission::Now(Charge { reservation: Some(reservation), ..charge }));
         }
@@ -134,6 +153,16 @@ impl Ledger {
             let reservation = ledger.refilled(payer(&charge.caller), most).await?;
             Ok(Charge { reservation: Some(reservation), ..charge })
         })))
+    }
+
+    /// The most that a call may cost, if it may cost anything.
+    fn most_of(
+        &self,
+        price: Option<&ModelPrice>,
+        expected: &Expected,
+    ) -> Result<Option<MicroCredits>, ServiceError> {
+        let price = price.filter(|price| !price.snapshot.is_free());
+        price.map(|price| self.most_of_call(price, expected)).transpose()
     }
 
     fn most_of_call(&self, price: &ModelPrice, expected: &Expected) -> Result<MicroCredits, ServiceError> {

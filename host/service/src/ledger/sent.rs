@@ -4,10 +4,12 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use async_trait::async_trait;
+use atelier_domain::failure::ProviderError;
 use atelier_domain::provider::ChargeJournal;
 use atelier_domain::store::StoreError;
 
 use crate::caller::Caller;
+use crate::generation::another_may_try;
 use crate::idempotency::KeyedRequest;
 
 /// Charging requests of one live call that have left and were not refused.
@@ -26,6 +28,16 @@ impl Sent {
     /// Whether there is any.
     pub(super) fn any(&self) -> bool {
         self.count.load(Ordering::Acquire) > 0
+    }
+
+    /// Whether another model may be asked in place of one that failed.
+    pub(crate) fn lets_another_try(&self, error: &ProviderError) -> bool {
+        another_may_try(self.count.load(Ordering::Acquire), error)
+    }
+
+    /// Another is asked: what left for the one before was not taken.
+    pub(crate) fn begin_anew(&self) {
+        self.count.store(0, Ordering::Release);
     }
 }
 

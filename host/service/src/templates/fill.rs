@@ -1,5 +1,7 @@
 //! Filling templates in.
 
+use std::sync::Arc;
+
 use atelier_domain::generation::chat::{ChatRequest, ChatRole, Message, Part};
 use atelier_domain::generation::media::{MediaInput, MediaRequest};
 use atelier_domain::generation::{Json, Media};
@@ -145,8 +147,8 @@ fn checked_text(template: &Template, text: Option<String>) -> Result<Option<Stri
 
 impl Filled {
     /// What nobody may be shown, also where a provider repeats it.
-    pub(crate) fn hidden(&self) -> HiddenTexts {
-        self.stored.hidden()
+    pub(crate) fn hidden(&self) -> Arc<HiddenTexts> {
+        Arc::new(self.stored.hidden())
     }
 
     /// As a request for media, with what is kept of the template beside its job.

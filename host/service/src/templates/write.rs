@@ -192,7 +192,7 @@ impl Templates {
 
     /// The model must be able to do the task and take the options, as far as its provider can be asked now.
     async fn check_model(&self, caller: &Caller, template: &Template) -> Result<(), ServiceError> {
-        match self.registry.resolve(&template.model, template.task, &caller.scope).await {
+        match self.registry.resolve(&template.model, template.task, caller).await {
             Ok(resolved) => {
                 let options = RawValue::from_string(template.options.reveal().to_owned());
                 let options = options.map_err(|_| invalid("options", "must be an object"))?;

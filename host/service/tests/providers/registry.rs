@@ -6,6 +6,7 @@ use std::sync::atomic::AtomicU64;
 
 use crate::clock::TestClock;
 use crate::scripted::Scripted;
+use atelier_domain::alias::Alias;
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
 use atelier_service::meter::NoMeter;
@@ -13,7 +14,7 @@ use atelier_service::registry::Registry;
 
 async fn registry(provider: &Arc<Scripted>) -> (Registry, Arc<TestClock>) {
     let clock = Arc::new(TestClock(AtomicU64::new(1_000_000)));
-    let aliases = HashMap::from([("art".to_owned(), "scripted/painter".to_owned())]);
+    let aliases = HashMap::from([("art".to_owned(), Alias::of("scripted/painter".parse().expect("an id")))]);
     let registry = Registry::new(aliases, clock.clone(), Arc::new(NoMeter));
     registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
     (registry, clock)

@@ -101,7 +101,7 @@ pub(super) fn new_run(
     }
     let failure = match call.fault.as_ref().map(|fault| fault.kind) {
         Some(FaultKind::Fail) => Some("The model failed as it was asked to.".to_owned()),
-        Some(FaultKind::FailEcho) => Some(format!("The model cannot make this: {}", call.json["input"])),
+        Some(FaultKind::FailEcho) => Some(format!("NSFW content detected in this: {}", call.json["input"])),
         _ => None,
     };
     Ok(Run { body, polls: 0, failure, output, deadline })

@@ -85,7 +85,9 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     };
     let mut live = call.app.generations.speak(caller, resolved, request)?.begin().await?;
     if body.stream_format.as_deref() == Some("sse") {
-        return Ok(sse::stream(live, Events::default(), call.request_id.clone(), &call.app.config.server));
+        let model = live.model.clone();
+        let reply = sse::stream(live, Events::default(), call.request_id.clone(), &call.app.config.server);
+        return Ok(reply.by(model.id.as_str()));
     }
     let Some(first) = live.next().await else { return Err(ApiError::bug("a call that began has no event")) };
     let first = first?;
@@ -93,11 +95,11 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         SpeechEvent::Started(content_type) => HeaderValue::try_from(content_type.as_str()).ok(),
         SpeechEvent::Audio(_) | SpeechEvent::Finished(_) => None,
     });
-    let provider_time = Some(live.elapsed());
+    let (provider_time, model) = (Some(live.elapsed()), live.model.clone());
     let mut response = Response::new(HttpBody::from_stream(Audio { live, first: Some(first) }));
     let content_type = content_type.unwrap_or(HeaderValue::from_static("application/octet-stream"));
     response.headers_mut().insert(CONTENT_TYPE, content_type);
-    Ok(Reply { response, provider_time, is_stream: true })
+    Ok(Reply { response, provider_time, is_stream: true }.by(model.id.as_str()))
 }
 
 fn check(body: &Body) -> Result<(), ApiError> {

@@ -32,7 +32,6 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     let task = if translate { Task::Translation } else { Task::Transcription };
     let caller = call.caller()?;
     let resolved = call.app.generations.resolve(caller, &wanted.model, task).await?;
-    let instance = resolved.model.id.instance().to_owned();
     let mut request = wanted.request;
     request.options = wanted.options.merge(resolved.model.options())?;
     let (is_stream, with_logprobs, with_speakers) = (request.stream, request.logprobs, request.speakers);
@@ -40,7 +39,9 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
     if is_stream {
         let live = live.begin().await?;
         let pieces = Pieces { with_logprobs, with_speakers, waiting: None, segments: 0 };
-        return Ok(sse::stream(live, pieces, call.request_id.clone(), &call.app.config.server));
+        let model = live.model.clone();
+        let reply = sse::stream(live, pieces, call.request_id.clone(), &call.app.config.server);
+        return Ok(reply.by(model.id.as_str()));
     }
     let mut whole = None;
     while let Some(batch) = live.next().await {
@@ -54,8 +55,11 @@ async fn handle(mut call: Call, translate: bool) -> Result<Reply, ApiError> {
             }
         }
     }
-    let transcript = whole.ok_or(ServiceError::AnswerBrokenOff { instance })?;
-    Ok(written(&transcript, wanted.format, translate, with_logprobs)?.after(live.elapsed()))
+    let model = &live.model.id;
+    let broken_off = || ServiceError::AnswerBrokenOff { instance: model.instance().to_owned() };
+    let transcript = whole.ok_or_else(broken_off)?;
+    let reply = written(&transcript, wanted.format, translate, with_logprobs)?;
+    Ok(reply.by(model.as_str()).after(live.elapsed()))
 }
 
 fn written(

@@ -5,7 +5,7 @@ use axum::extract::Path;
 
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::view::{ModelView, sample};
+use super::view::{AnyModel, ModelView, aliased, sample};
 use crate::http::openapi::{Operation, Tag};
 use crate::http::{ApiError, Call, Reply, answer};
 
@@ -13,8 +13,16 @@ use crate::http::{ApiError, Call, Reply, answer};
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let path = call.parts.extract::<Path<String>>().await;
     let Path(id) = path.map_err(|error| ApiError::invalid("model", error.body_text()))?;
-    let found = call.app.registry.find(&id, &call.caller()?.scope).await?;
-    answer::json(&ModelView::of(&found.model, false))
+    let caller = call.caller()?;
+    if call.app.registry.aliases(caller).iter().any(|(name, _)| *name == id) {
+        let catalogues = call.app.registry.all(caller.depth).await;
+        let aliases = aliased(&call.app, caller, &catalogues);
+        if let Some(alias) = aliases.into_iter().find(|alias| alias.is(&id)) {
+            return answer::json(&AnyModel::Alias(alias));
+        }
+    }
+    let found = call.app.registry.find(&id, caller).await?;
+    answer::json(&AnyModel::Model(ModelView::of(&found.model, false)))
 }
 
 /// What the reference says of it.
@@ -25,6 +33,6 @@ pub(in crate::http) fn describe() -> Operation {
             ObjectBuilder::new().schema_type(Type::String),
             "`instance/model` or an alias; its slashes raw or as `%2F`.",
         )
-        .answers::<ModelView<'_>>(200, "The model.", sample())
+        .answers::<AnyModel<'_>>(200, "The model.", sample())
         .refuses(&[404])
 }

@@ -4,7 +4,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use super::view::{ModelView, sample};
+use super::view::{AnyModel, ModelView, aliased, sample};
 use crate::http::openapi::{Operation, Tag, words};
 use crate::http::{ApiError, Call, Reply, answer};
 
@@ -13,7 +13,7 @@ use crate::http::{ApiError, Call, Reply, answer};
 struct List<'a> {
     #[schema(inline, value_type = ListWord)]
     object: &'static str,
-    data: Vec<ModelView<'a>>,
+    data: Vec<AnyModel<'a>>,
 }
 
 words! {
@@ -22,12 +22,16 @@ words! {
 
 /// Every model that the caller may see, by instance.
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
-    let (scope, depth) = (call.caller()?.scope.clone(), call.caller()?.depth);
-    let catalogues = call.app.registry.all(depth).await;
+    let caller = call.caller()?;
+    let catalogues = call.app.registry.all(caller.depth).await;
+    // A host that discovers itself has aliases of its own.
+    let aliases = if caller.depth == 0 { aliased(&call.app, caller, &catalogues) } else { Vec::new() };
     let data = catalogues.iter().flat_map(|catalogue| {
         let stale = catalogue.failure.is_some();
-        catalogue.visible_to(&scope).map(move |entry| ModelView::of(entry, stale))
+        let visible = catalogue.visible_to(&caller.scope);
+        visible.map(move |entry| AnyModel::Model(ModelView::of(entry, stale)))
     });
+    let data = data.chain(aliases.into_iter().map(AnyModel::Alias));
     answer::json(&List { object: "list", data: data.collect() })
 }
 
@@ -43,6 +47,6 @@ pub(in crate::http) fn describe_own() -> Operation {
 
 fn described(id: &'static str, summary: &'static str) -> Operation {
     Operation::new(id, Tag::Models, summary)
-        .about("Every model that the key may see, by instance. The members beyond OpenAI's say what a model can do and whether it can be called.")
+        .about("Every model that the key may see, by instance. The members beyond OpenAI's say what a model can do and whether it can be called. The operator's aliases come last, with the models that they lead to.")
         .answers::<List<'_>>(200, "The models.", json!({"object": "list", "data": [sample()]}))
 }

@@ -1,10 +1,16 @@
 //! A model as OpenAI's API writes it, with what Atelier knows beyond.
 
+use std::collections::BTreeSet;
+use std::sync::Arc;
+
+use atelier_domain::model::{ModelStatus, Task};
+use atelier_service::caller::Caller;
 use atelier_service::error::status_word;
-use atelier_service::registry::ModelEntry;
+use atelier_service::registry::{Catalogue, ModelEntry};
 use serde::Serialize;
 use utoipa::ToSchema;
 
+use crate::app::App;
 use crate::http::openapi::words;
 
 #[derive(Serialize, ToSchema)]
@@ -33,7 +39,72 @@ pub(super) struct ModelView<'a> {
     stale: bool,
 }
 
+/// An operator's name for models, as one of them.
+#[derive(Serialize, ToSchema)]
+#[schema(as = ModelAlias)]
+pub(super) struct AliasView {
+    /// The alias: what calls name.
+    id: String,
+    #[schema(inline, value_type = ModelWord)]
+    object: &'static str,
+    created: u64,
+    #[schema(inline, value_type = OperatorWord)]
+    owned_by: &'static str,
+    name: String,
+    #[schema(inline, value_type = StatusWord)]
+    status: &'static str,
+    /// What one of its models at least can be asked to do.
+    tasks: Vec<&'static str>,
+    /// The models that may answer. Which one did is told by `model`, and by the header `x-atelier-model`.
+    targets: Vec<String>,
+}
+
+impl AliasView {
+    pub(super) fn is(&self, id: &str) -> bool {
+        self.id == id
+    }
+}
+
+/// A model, or an operator's name for some.
+#[derive(Serialize, ToSchema)]
+#[serde(untagged)]
+#[schema(as = ModelOrAlias)]
+pub(super) enum AnyModel<'a> {
+    Model(ModelView<'a>),
+    Alias(AliasView),
+}
+
+/// The aliases that a caller may use, with what is known of their models.
+pub(super) fn aliased(app: &App, caller: &Caller, known: &[Arc<Catalogue>]) -> Vec<AliasView> {
+    let mut views = Vec::new();
+    for (name, alias) in app.registry.aliases(caller) {
+        let (mut tasks, mut status) = (BTreeSet::new(), ModelStatus::ComingSoon);
+        for target in &alias.targets {
+            let its_own = |catalogue: &&Arc<Catalogue>| catalogue.instance == target.model.instance();
+            let entry = known.iter().find(its_own).and_then(|catalogue| catalogue.get(target.model.model()));
+            // One whose provider is silent says nothing.
+            let Some(entry) = entry.filter(|entry| entry.is_visible_to(&caller.scope)) else { continue };
+            tasks.extend(entry.info.tasks.iter().copied());
+            if entry.info.status.is_callable() {
+                status = ModelStatus::Available;
+            }
+        }
+        views.push(AliasView {
+            id: name.to_owned(),
+            object: "model",
+            created: 0,
+            owned_by: "operator",
+            name: name.to_owned(),
+            status: status_word(status),
+            tasks: tasks.into_iter().map(Task::as_str).collect(),
+            targets: alias.targets.iter().map(|target| target.model.as_str().to_owned()).collect(),
+        });
+    }
+    views
+}
+
 words! {
+    OperatorWord: "operator";
     ModelWord: "model";
     StatusWord: "available" | "experimental" | "coming-soon" | "deprecated";
 }

@@ -71,13 +71,12 @@ async fn chat(
     is_streamed: bool,
 ) -> Result<Reply, ApiError> {
     let resolved = app.generations.resolve(caller, &filled.model, Task::Chat).await?;
-    let model = resolved.model.clone();
     let files = files.into_iter().map(|(file, media)| message_part(file.kind, media)).collect();
     let live = app.generations.chat_filled(caller, resolved, filled, files, is_streamed)?;
     if is_streamed {
         return Ok(streamed(app, &caller.request_id, live.begin().await?, true));
     }
-    whole(app, &[ChatAnswer::read(live).await?], &model)
+    whole(app, &[ChatAnswer::read(live).await?])
 }
 
 /// The caller's files among the variables.

@@ -124,6 +124,10 @@ pub(crate) enum Table {
     TemplatesListed = 73,
     /// One row: how many templates are not archived.
     TemplateCount = 74,
+    /// Response id → answer that is kept.
+    Responses = 65,
+    /// End, response id → nothing.
+    ResponsesExpiring = 66,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -166,7 +170,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 63] = [
+    pub(crate) const ALL: [Table; 65] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -222,6 +226,8 @@ impl Table {
         Table::TemplateNames,
         Table::TemplatesListed,
         Table::TemplateCount,
+        Table::Responses,
+        Table::ResponsesExpiring,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -303,6 +309,8 @@ impl Table {
             Table::TemplateNames => "template_names",
             Table::TemplatesListed => "templates_listed",
             Table::TemplateCount => "template_count",
+            Table::Responses => "responses",
+            Table::ResponsesExpiring => "responses_expiring",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

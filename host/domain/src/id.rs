@@ -103,6 +103,8 @@ uuid_id!(/// A conversation that a user keeps.
     ConversationId, "conversation id");
 uuid_id!(/// A message of a conversation.
     ChatMessageId, "message id");
+uuid_id!(/// An answer that is kept.
+    ResponseId, "response id");
 uuid_id!(/// A link to an artifact.
     LinkId, "link id");
 uuid_id!(/// A prompt template.

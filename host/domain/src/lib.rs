@@ -23,6 +23,7 @@ pub mod model;
 pub mod money;
 pub mod plugin;
 pub mod provider;
+pub mod response;
 pub mod store;
 pub mod template;
 pub mod text;

@@ -5,6 +5,7 @@ mod callbacks;
 mod conversations;
 mod events;
 mod ledger;
+mod responses;
 mod sweep;
 mod templates;
 mod webhooks;
@@ -27,6 +28,7 @@ pub use callbacks::{CallbackMark, CallbackStore};
 pub use conversations::ConversationStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
+pub use responses::ResponseStore;
 pub use sweep::{Overdue, SweepPage, SweepPlace};
 pub use templates::TemplateStore;
 pub use webhooks::{

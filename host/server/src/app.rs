@@ -27,6 +27,7 @@ use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
+use atelier_service::responses::{ResponsePorts, Responses};
 use atelier_service::templates::Templates;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
@@ -61,6 +62,7 @@ pub struct App {
     pub sharing: Arc<Sharing>,
     pub files: Files,
     pub batches: Batches,
+    pub responses: Responses,
     pub links: Links,
     pub templates: Templates,
     pub ledger: Arc<Ledger>,
@@ -132,6 +134,8 @@ impl App {
         let limits = IdempotencyLimits::default();
         let idempotency = Idempotency::new(store.clone(), pool.clone(), clock.clone(), limits);
         let room = Room::new(disk, config.storage.min_free_bytes);
+        let responses = ResponsePorts { store: store.clone(), pool: pool.clone(), clock: clock.clone() };
+        let responses = Responses::new(responses, config.response_limits());
         let batches = BatchPorts {
             store: store.clone(),
             files: store.clone(),
@@ -231,6 +235,7 @@ impl App {
             sharing: Arc::default(),
             files,
             batches,
+            responses,
             links,
             templates,
             ledger,

@@ -10,6 +10,7 @@ mod models;
 mod money;
 mod plugins;
 mod reader;
+mod responses;
 mod sandbox;
 mod server;
 pub mod template;
@@ -34,6 +35,7 @@ pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
 use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
 use atelier_service::ledger::LedgerSettings;
+use atelier_service::responses::ResponseLimits;
 use money::{Money, Price};
 
 /// Exit code for a bad configuration (`EX_USAGE` of sysexits).
@@ -59,6 +61,7 @@ pub struct Config {
     pub callbacks: Callbacks,
     pub jobs: Jobs,
     pub batches: BatchLimits,
+    pub responses: responses::Responses,
     pub sandbox: Sandbox,
     pub models: Models,
     pub local: Local,
@@ -111,6 +114,11 @@ impl Config {
         Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
+    /// Bounds of kept answers.
+    pub fn response_limits(&self) -> ResponseLimits {
+        self.responses.limits(self.storage.quota.bytes)
+    }
+
     /// What `atelier init` writes, as it is: for commands that need the shipped limits and no installation.
     ///
     /// # Errors
@@ -148,6 +156,7 @@ impl Config {
         let callbacks = root.section("callbacks", Callbacks::read);
         let jobs = root.section("jobs", Jobs::read);
         let batches = root.section("batches", |section| batches::read(section, server.drain_max));
+        let responses = root.section("responses", responses::Responses::read);
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
         let local = root.section("local", |section| Local::read(section, folder));
@@ -180,6 +189,7 @@ impl Config {
             callbacks,
             jobs,
             batches,
+            responses,
             sandbox,
             models,
             local,

@@ -26,6 +26,8 @@ mod files;
 mod forms;
 #[path = "routes/idempotency.rs"]
 mod idempotency;
+#[path = "routes/images.rs"]
+mod images;
 #[path = "routes/links.rs"]
 mod links;
 #[path = "routes/models.rs"]
@@ -34,6 +36,8 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
+#[path = "routes/responses.rs"]
+mod responses;
 #[path = "routes/sharing.rs"]
 mod sharing;
 #[path = "routes/table.rs"]

@@ -3,6 +3,7 @@
 import json
 
 import openai
+import pytest
 from pydantic import BaseModel
 
 import samples
@@ -105,3 +106,35 @@ def test_a_streamed_response_that_breaks_off_is_never_completed(host_openai, ups
     assert kinds[0] == "response.created"
     assert kinds[-1] in ("error", "response.failed"), kinds
     assert "response.completed" not in kinds
+
+
+def test_a_response_is_kept_gone_on_from_and_deleted(host_openai, upstream):
+    first = host_openai.responses.create(model=MODEL, input="My name is Ada", instructions="Be brief.")
+    assert first.store is True
+    assert host_openai.responses.retrieve(first.id) == first
+    second = host_openai.responses.create(model=MODEL, input="What is my name?", previous_response_id=first.id)
+    assert second.previous_response_id == first.id
+    sent = json.loads(upstream.last_request()["body"])["messages"]
+    assert [message["role"] for message in sent] == ["user", "assistant", "user"]
+    items = list(host_openai.responses.input_items.list(second.id, order="asc", limit=2))
+    assert [item.content[0].text for item in items] == ["My name is Ada", first.output_text, "What is my name?"]
+    host_openai.responses.delete(first.id)
+    with pytest.raises(openai.NotFoundError):
+        host_openai.responses.retrieve(first.id)
+    with pytest.raises(openai.NotFoundError):
+        host_openai.responses.create(model=MODEL, input="And now?", previous_response_id=second.id)
+
+
+def test_a_streamed_response_is_kept_too(host_openai):
+    with host_openai.responses.stream(model=MODEL, input="Hello") as stream:
+        whole = stream.get_final_response()
+    assert host_openai.responses.retrieve(whole.id).output_text == whole.output_text
+
+
+def test_a_response_that_is_not_to_be_kept_is_not(host_openai):
+    response = host_openai.responses.create(model=MODEL, input="Hello", store=False)
+    assert response.store is False
+    for id in [response.id, "resp_1", "resp_019ab0c3e5f07d0aa1b2c3d4e5f60718"]:
+        for use in (host_openai.responses.retrieve, host_openai.responses.delete, host_openai.responses.input_items.list):
+            with pytest.raises(openai.NotFoundError):
+                use(id)

@@ -77,6 +77,7 @@ impl Running {
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
         let (batches, ending, runner) =
             (app.batches.clone(), stop.subscribe(), Arc::new(Runner::new(app.clone())));
+        let (responses, forgetting_answers) = (app.responses.clone(), stop.subscribe());
         let (files, collecting) = (app.files.clone(), stop.subscribe());
         let jobs = app.jobs.clone();
         let working = async move {
@@ -97,6 +98,7 @@ impl Running {
             tokio::spawn(renewing),
             tokio::spawn(working),
             tokio::spawn(async move { batches.run(runner, ending).await }),
+            tokio::spawn(async move { responses.run(forgetting_answers).await }),
             tokio::spawn(async move { files.run(collecting).await }),
             tokio::spawn(async move { idempotency.run(expiring).await }),
             tokio::spawn(async move { conversations.run(clearing).await }),

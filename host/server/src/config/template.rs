@@ -116,6 +116,13 @@ status = { requests = 120, seconds = 60 }
 # running_per_instance = 48
 # workers = 64                # jobs that take a step at once
 
+# Answers of `/v1/responses` are kept, unless a request says otherwise, so that later ones can go on from them. They count to the
+# user's quota.
+# [responses]
+# store = true
+# keep_days = 30
+# chain = 256     # answers that one request goes on from
+
 # Files of requests that are run in the background, few at a time.
 # [batches]
 # running = 8             # requests at once, of all batches

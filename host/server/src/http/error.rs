@@ -8,9 +8,10 @@ use std::time::Duration;
 
 pub(super) use shapes::{AnthropicError, OpenAiError, Problem};
 
+use atelier_domain::id::JobId;
 use atelier_service::ServiceError;
 use axum::response::Response;
-use http::header::{CONNECTION, CONTENT_RANGE};
+use http::header::{CONNECTION, CONTENT_RANGE, LOCATION};
 use http::{HeaderValue, StatusCode};
 
 /// Which API a route speaks, and so which shape its errors have.
@@ -78,6 +79,13 @@ pub enum ApiError {
     },
     /// A provider was silent for too long in the middle of a stream.
     StreamIdle {
+        after: Duration,
+    },
+    /// A job that was waited for goes on.
+    JobGoesOn {
+        /// What it makes.
+        what: &'static str,
+        job: JobId,
         after: Duration,
     },
     Service(ServiceError),
@@ -216,6 +224,15 @@ impl ApiError {
                 "provider_timeout",
                 format!("the provider sent nothing for {} s", after.as_secs()),
             ),
+            Self::JobGoesOn { what, job, after } => Told::new(
+                StatusCode::GATEWAY_TIMEOUT,
+                "generation_goes_on",
+                format!(
+                    "{what} took longer than {} s and goes on: its result will be at /api/v1/generations/{job}; sent again, the \
+                     request would be another one",
+                    after.as_secs()
+                ),
+            ),
             Self::Service(error) => service::told(error),
         }
     }
@@ -246,7 +263,8 @@ impl ApiError {
             | Self::Invalid { .. }
             | Self::BodyIdle { .. }
             | Self::StreamTooLong { .. }
-            | Self::StreamIdle { .. } => None,
+            | Self::StreamIdle { .. }
+            | Self::JobGoesOn { .. } => None,
         }
     }
 
@@ -261,6 +279,11 @@ impl ApiError {
             && let Ok(whole) = HeaderValue::try_from(format!("bytes */{size}"))
         {
             response.headers_mut().insert(CONTENT_RANGE, whole);
+        }
+        if let Self::JobGoesOn { job, .. } = self
+            && let Ok(place) = HeaderValue::try_from(format!("/api/v1/generations/{job}"))
+        {
+            response.headers_mut().insert(LOCATION, place);
         }
         response
     }

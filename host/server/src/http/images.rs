@@ -9,6 +9,7 @@ mod stream;
 pub(super) mod variations;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::job::{Job, JobState};
 use atelier_domain::model::Task;
@@ -19,6 +20,11 @@ use atelier_service::jobs::time_for;
 use super::{ApiError, Reply};
 use crate::app::App;
 use request::Asked;
+
+/// How long after its deadline a job is waited for, whose end then says more.
+const GRACE: Duration = Duration::from_secs(5);
+/// The part of a request's time for which its job is waited for.
+const PATIENCE_SHARE: f64 = 0.95;
 
 /// Runs the job and answers with its images, or with events on the way to them. A caller that leaves does not stop it: its
 /// results are kept.
@@ -37,7 +43,12 @@ async fn run(
         return Ok(stream::reply(app, caller, request_id, job.id, previews, script));
     }
     let job = app.jobs.admit(caller, task, asked.request).await?;
-    let job = app.jobs.wait(caller, job.id, time_for(task)).await?;
+    // The gate's own deadline would cut off an answer that says where the result will be.
+    let patience = (time_for(task) + GRACE).min(app.config.server.request_max.mul_f64(PATIENCE_SHARE));
+    let job = app.jobs.wait(caller, job.id, patience).await?;
+    if !job.state.is_final() {
+        return Err(ApiError::JobGoesOn { what: "making the images", job: job.id, after: patience });
+    }
     succeeded(&job, task)?;
     response::write(app, &job, asked.form, identifier.as_deref()).await
 }

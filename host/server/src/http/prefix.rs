@@ -13,6 +13,9 @@ pub(super) const FILE: &str = "file-";
 /// Of trainings.
 pub(super) const FINE_TUNING_JOB: &str = "ftjob-";
 
+/// Of answers.
+pub(super) const RESPONSE: &str = "resp_";
+
 /// Of batches.
 pub(super) const BATCH: &str = "batch_";
 

@@ -101,6 +101,11 @@ fn entries() -> Vec<Entry> {
             .body(Media::Json, WITH_MEDIA)
             .idempotency(Idempotency::Generates)
             .described(responses::describe),
+        get("/v1/responses/{id}", Status, OpenAi, responses::get::handle).described(responses::get::describe),
+        delete("/v1/responses/{id}", Status, OpenAi, responses::delete::handle)
+            .described(responses::delete::describe),
+        get("/v1/responses/{id}/input_items", Status, OpenAi, responses::input_items::handle)
+            .described(responses::input_items::describe),
         post("/v1/messages", Chat, Anthropic, messages::create)
             .body(Media::Json, WITH_MEDIA)
             .idempotency(Idempotency::Generates)

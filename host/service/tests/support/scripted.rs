@@ -91,6 +91,7 @@ pub struct Seen {
     pub callback_urls: Vec<Option<String>>,
     pub trainings: Vec<TrainingRequest>,
     pub media: Vec<MediaRequest>,
+    pub chats: Vec<ChatRequest>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
     pub chats: Vec<ChatRequest>,

@@ -163,7 +163,9 @@ fn retry_helps(told: &Told) -> Option<bool> {
             | "canceled",
         ) => Some(false),
         // It may have been paid for already.
-        (_, "outcome_unknown" | "deadline_exceeded" | "answer_not_kept") => Some(false),
+        (_, "outcome_unknown" | "deadline_exceeded" | "answer_not_kept" | "generation_goes_on") => {
+            Some(false)
+        }
         (408 | 409 | 429 | 502 | 503 | 504, _) => Some(true),
         (400..=499 | 508, _) => Some(false),
         _ => None,

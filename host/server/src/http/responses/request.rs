@@ -4,19 +4,21 @@ use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{
     ChatRequest, ChatRole, Function, JsonSchemaFormat, Message, Part, ResponseFormat, Tool, ToolChoice,
 };
+use atelier_domain::id::ResponseId;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use utoipa::openapi::{RefOr, Schema};
 use utoipa::{PartialSchema, ToSchema};
 
 use super::item::Item;
+use super::{items, optional_response_id};
 use crate::http::chat_completions::options::Options;
 use crate::http::chat_completions::schema::{FormatWord, FunctionWord, ToolChoiceWord};
 use crate::http::files::used::{MessagePart, Named};
 use crate::http::openapi::{self, null, words};
 use crate::http::{ApiError, body};
 
-const ITEMS_MAX: usize = 10_000;
+pub(super) const ITEMS_MAX: usize = 10_000;
 
 /// A request, understood.
 #[derive(Debug)]
@@ -27,6 +29,10 @@ pub(super) struct Wanted {
     pub echo: Echo,
     /// Files of the caller's that belong into the messages.
     pub files: Vec<Named<MessagePart>>,
+    /// The answer that it goes on from.
+    pub previous: Option<ResponseId>,
+    /// The items of the input as they are kept; `None`: nothing is to be kept.
+    pub kept: Option<Vec<String>>,
 }
 
 /// What an answer says again.
@@ -67,17 +73,16 @@ pub(super) struct Body<'a> {
     user: Option<String>,
     #[schema(value_type = Option<Object>)]
     metadata: Option<Json>,
-    /// Answers are not stored: send the whole conversation.
-    #[schema(schema_with = null)]
+    /// A kept answer of yours: what was said up to it goes before `input`. Its `instructions` do not.
+    #[schema(schema_with = optional_response_id)]
     previous_response_id: Option<String>,
     /// Only `false`.
     background: Option<bool>,
-    /// Answers are not stored: send the whole conversation.
+    /// There are none here: send `previous_response_id`, or the whole conversation.
     #[schema(schema_with = null)]
     conversation: Option<Json>,
-    /// Answers are not stored: asking not to is right, asking to is without effect.
-    #[serde(rename = "store")]
-    _store: Option<bool>,
+    /// Whether the answer is kept, to be read and gone on from; so it is if this is not sent, where the operator keeps answers.
+    store: Option<bool>,
     /// Nothing of what it names is left out.
     #[serde(rename = "include")]
     _include: Option<Vec<String>>,
@@ -197,6 +202,11 @@ impl Wanted {
     pub(super) fn read(bytes: &[u8]) -> Result<Self, ApiError> {
         let body: Body<'_> = body::parse(bytes)?;
         refuse_state(&body)?;
+        let previous = body.previous_response_id.as_deref().map(super::read).transpose()?;
+        let kept = match body.store {
+            Some(false) => None,
+            Some(true) | None => Some(items::kept(bytes)?),
+        };
         let mut options = Options::of(body.options);
         options.hint("service_tier", body.service_tier);
         options.hint("prompt_cache_key", body.prompt_cache_key);
@@ -248,7 +258,7 @@ impl Wanted {
             tools: body.tools,
             tool_choice: body.tool_choice,
         };
-        Ok(Self { model: body.model, request, options, echo, files })
+        Ok(Self { model: body.model, request, options, echo, files, previous, kept })
     }
 }
 
@@ -258,12 +268,10 @@ fn said(role: ChatRole, text: String) -> Message {
 
 /// What would need answers to be kept.
 fn refuse_state(body: &Body<'_>) -> Result<(), ApiError> {
-    const WHOLE: &str = "answers are not stored here: send the whole conversation as `input`";
-    if body.previous_response_id.is_some() {
-        return Err(ApiError::invalid("previous_response_id", WHOLE));
-    }
     if body.conversation.is_some() {
-        return Err(ApiError::invalid("conversation", WHOLE));
+        let message =
+            "there are none here: send `previous_response_id`, or the whole conversation as `input`";
+        return Err(ApiError::invalid("conversation", message));
     }
     let elsewhere = [
         ("access_programs", &body.access_programs, "belongs to an account of OpenAI's: leave it out"),

@@ -3,6 +3,7 @@
 use atelier_domain::generation::Json;
 use atelier_domain::generation::chat::{FinishReason, ToolCall};
 use atelier_domain::generation::usage::TokenTotals;
+use atelier_domain::id::ResponseId;
 use atelier_domain::time::Timestamp;
 use atelier_service::generation::answer::ChatAnswer;
 use serde::Serialize;
@@ -21,6 +22,9 @@ pub(super) struct Head {
     model: String,
     created_at: u64,
     echo: Echo,
+    /// Whether it is kept.
+    store: bool,
+    previous: Option<String>,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -45,8 +49,10 @@ pub(super) struct ResponseView<'a> {
     model: &'a str,
     output: Vec<Item>,
     parallel_tool_calls: bool,
-    #[schema(schema_with = null)]
-    previous_response_id: Option<()>,
+    /// The answer that it goes on from.
+    #[schema(required)]
+    previous_response_id: Option<&'a str>,
+    /// Whether it is kept.
     store: bool,
     #[schema(required)]
     temperature: Option<f64>,
@@ -217,8 +223,15 @@ pub(super) fn output(answer: &ChatAnswer) -> Vec<Item> {
 }
 
 impl Head {
-    pub(super) fn new(model: &str, now: Timestamp, echo: Echo) -> Self {
-        Self { id: prefix::id("resp_"), model: model.to_owned(), created_at: now.unix_seconds(), echo }
+    pub(super) fn new(id: ResponseId, model: &str, now: Timestamp, echo: Echo) -> Self {
+        let (id, created_at) = (prefix::of(prefix::RESPONSE, &id.simple()), now.unix_seconds());
+        Self { id, model: model.to_owned(), created_at, echo, store: false, previous: None }
+    }
+
+    /// Of an answer that is kept, or goes on from one that is.
+    pub(super) fn with_state(self, store: bool, previous: Option<ResponseId>) -> Self {
+        let previous = previous.map(|id| prefix::of(prefix::RESPONSE, &id.simple()));
+        Self { store, previous, ..self }
     }
 
     fn view(&self, status: &'static str, output: Vec<Item>) -> ResponseView<'_> {
@@ -237,8 +250,8 @@ impl Head {
             model: &self.model,
             output,
             parallel_tool_calls: self.echo.parallel_tool_calls,
-            previous_response_id: None,
-            store: false,
+            previous_response_id: self.previous.as_deref(),
+            store: self.store,
             temperature: self.echo.temperature,
             top_p: self.echo.top_p,
             tool_choice: raw(&self.echo.tool_choice),
@@ -273,6 +286,11 @@ impl Head {
 }
 
 impl ResponseView<'_> {
+    /// Its items.
+    pub(super) fn output(&self) -> &[Item] {
+        &self.output
+    }
+
     /// Whether it was cut short.
     pub(super) fn is_incomplete(&self) -> bool {
         self.incomplete_details.is_some()

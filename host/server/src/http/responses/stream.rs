@@ -5,6 +5,7 @@ use atelier_domain::generation::usage::{TokenTotals, UsageLine};
 use serde_json::{Value, json};
 use utoipa::ToSchema;
 
+use super::items::Keeper;
 use super::response::{Head, Item};
 use crate::http::sse::{self, Script};
 use crate::http::{ApiError, Dialect, prefix};
@@ -42,6 +43,8 @@ pub(super) struct Event {
 /// Writes `response.*` events.
 pub(super) struct Events {
     head: Head,
+    /// Takes the whole answer, if it is to be kept.
+    keeper: Option<Keeper>,
     began: bool,
     sequence: u64,
     current: Option<Current>,
@@ -51,9 +54,10 @@ pub(super) struct Events {
 }
 
 impl Events {
-    pub(super) fn new(head: Head) -> Self {
+    pub(super) fn new(head: Head, keeper: Option<Keeper>) -> Self {
         Self {
             head,
+            keeper,
             began: false,
             sequence: 0,
             current: None,
@@ -243,6 +247,9 @@ impl Script<ChatEvent> for Events {
         let tokens = (!self.usage.is_empty()).then(|| TokenTotals::of(&self.usage));
         let done = std::mem::take(&mut self.done);
         let view = self.head.finished(done, self.finish.as_ref(), tokens);
+        if let Some(keeper) = self.keeper.take() {
+            keeper.keep(&view);
+        }
         let name = if view.is_incomplete() { "response.incomplete" } else { "response.completed" };
         let event = json!({"response": view});
         self.send(out, name, event);

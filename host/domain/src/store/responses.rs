@@ -1,0 +1,27 @@
+//! Answers that are kept.
+
+use std::fmt;
+
+use super::StoreError;
+use crate::id::{ResponseId, UserId};
+use crate::response::StoredResponse;
+use crate::time::Timestamp;
+
+/// Kept answers of users. Their bytes count as those of files do.
+pub trait ResponseStore: Send + Sync + fmt::Debug {
+    /// Keeps an answer, durably.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if the id is taken; [`StoreError::QuotaExceeded`] if its owner would then have more than `quota_bytes`.
+    fn create_response(&self, response: &StoredResponse, quota_bytes: u64) -> Result<(), StoreError>;
+    /// The owner's answer; another's is none.
+    fn response_of(&self, owner: UserId, id: ResponseId) -> Result<Option<StoredResponse>, StoreError>;
+    /// Removes the owner's answer, durably; `false` if they have none such.
+    fn remove_response(&self, owner: UserId, id: ResponseId) -> Result<bool, StoreError>;
+    /// Answers whose time was over at `now`, and their owners, `limit` at most.
+    fn expired_responses(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(UserId, ResponseId)>, StoreError>;
+}

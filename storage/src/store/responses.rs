@@ -1,0 +1,82 @@
+use std::ops::Bound;
+
+use atelier_domain::id::{ResponseId, UserId};
+use atelier_domain::response::StoredResponse;
+use atelier_domain::store::{ResponseStore, StoreError};
+use atelier_domain::time::Timestamp;
+
+use super::Store;
+use super::rows::{read, write};
+use crate::codec::damaged;
+use crate::engine::{Txn, TxnError};
+use crate::keys::files as keys;
+use crate::schema::Table;
+
+impl ResponseStore for Store {
+    fn create_response(&self, response: &StoredResponse, quota_bytes: u64) -> Result<(), StoreError> {
+        let key = response.id.as_bytes();
+        self.engine().write(|txn| {
+            if txn.contains(Table::Responses, key)? {
+                return Err(StoreError::Exists { what: format!("response {}", response.id) }.into());
+            }
+            take_bytes(txn, response.owner, response.bytes(), quota_bytes)?;
+            write(txn, Table::Responses, key, response)?;
+            txn.put(Table::ResponsesExpiring, &keys::ending(response.expires, key), &[])
+        })?;
+        self.engine().make_durable()
+    }
+
+    fn response_of(&self, owner: UserId, id: ResponseId) -> Result<Option<StoredResponse>, StoreError> {
+        let found: Option<StoredResponse> = self.row(Table::Responses, id.as_bytes())?;
+        Ok(found.filter(|response| response.owner == owner))
+    }
+
+    fn remove_response(&self, owner: UserId, id: ResponseId) -> Result<bool, StoreError> {
+        let key = id.as_bytes();
+        let removed = self.engine().write(|txn| {
+            let found = read::<StoredResponse>(txn, Table::Responses, key)?;
+            let Some(response) = found.filter(|response| response.owner == owner) else { return Ok(false) };
+            give_bytes(txn, owner, response.bytes())?;
+            txn.remove(Table::ResponsesExpiring, &keys::ending(response.expires, key))?;
+            txn.remove(Table::Responses, key)
+        })?;
+        self.engine().make_durable()?;
+        Ok(removed)
+    }
+
+    fn expired_responses(
+        &self,
+        now: Timestamp,
+        limit: usize,
+    ) -> Result<Vec<(UserId, ResponseId)>, StoreError> {
+        let last = keys::ending(now, &[0xff; 16]).to_vec();
+        let range = (Bound::Unbounded, Bound::Included(last));
+        let mut over = Vec::new();
+        for key in self.engine().keys(Table::ResponsesExpiring, range, limit)? {
+            let id = keys::id_of_ending(Table::ResponsesExpiring, &key)?;
+            // One that was removed since its key was read is left out.
+            let found: Option<StoredResponse> = self.row(Table::Responses, &id)?;
+            over.extend(found.map(|response| (response.owner, response.id)));
+        }
+        Ok(over)
+    }
+}
+
+/// Counts bytes that an owner keeps here from now on, beside their files.
+fn take_bytes(txn: &Txn<'_>, owner: UserId, bytes: u64, quota_bytes: u64) -> Result<(), TxnError> {
+    let used = read::<u64>(txn, Table::FileBytes, owner.as_bytes())?.unwrap_or(0);
+    match used.checked_add(bytes).filter(|total| *total <= quota_bytes) {
+        Some(total) => write(txn, Table::FileBytes, owner.as_bytes(), &total),
+        None => Err(StoreError::QuotaExceeded { used, wanted: bytes, max: quota_bytes }.into()),
+    }
+}
+
+/// Counts bytes no more.
+fn give_bytes(txn: &Txn<'_>, owner: UserId, bytes: u64) -> Result<(), TxnError> {
+    let used = read::<u64>(txn, Table::FileBytes, owner.as_bytes())?.unwrap_or(0);
+    let less = || damaged(Table::FileBytes, owner.as_bytes(), "it is less than what its owner keeps");
+    match used.checked_sub(bytes).ok_or_else(less)? {
+        0 => txn.remove(Table::FileBytes, owner.as_bytes()).map(drop),
+        left => write(txn, Table::FileBytes, owner.as_bytes(), &left),
+    }
+}

@@ -17,6 +17,7 @@ pub mod ledger;
 pub mod links;
 pub mod live;
 pub mod plugins;
+pub mod renditions;
 pub mod sample;
 pub mod search;
 pub mod templates;
@@ -89,6 +90,10 @@ macro_rules! store_contract {
             a_batch_that_has_ended_is_open_no_more_and_lets_its_input_go
             a_line_ends_once_and_is_counted_once
             lines_that_end_at_once_are_all_counted
+        );
+        $crate::contract_tests!($open, renditions:
+            a_rendition_is_kept_and_named_until_it_is_forgotten
+            a_rendition_that_is_made_again_names_its_blob_alone
         );
         $crate::contract_tests!($open, links:
             a_link_is_read_as_it_was_created

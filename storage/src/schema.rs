@@ -124,6 +124,8 @@ pub(crate) enum Table {
     TemplatesListed = 73,
     /// One row: how many templates are not archived.
     TemplateCount = 74,
+    /// Blob id, what is made of it → rendition.
+    Renditions = 88,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -166,7 +168,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 63] = [
+    pub(crate) const ALL: [Table; 64] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -222,6 +224,7 @@ impl Table {
         Table::TemplateNames,
         Table::TemplatesListed,
         Table::TemplateCount,
+        Table::Renditions,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -303,6 +306,7 @@ impl Table {
             Table::TemplateNames => "template_names",
             Table::TemplatesListed => "templates_listed",
             Table::TemplateCount => "template_count",
+            Table::Renditions => "renditions",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

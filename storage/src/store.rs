@@ -14,6 +14,7 @@ mod jobs;
 mod ledger;
 mod links;
 mod plugins;
+mod renditions;
 mod rows;
 mod templates;
 #[cfg(test)]

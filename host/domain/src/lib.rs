@@ -22,6 +22,7 @@ pub mod model;
 pub mod money;
 pub mod plugin;
 pub mod provider;
+pub mod rendition;
 pub mod store;
 pub mod template;
 pub mod text;

@@ -34,6 +34,8 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
+#[path = "routes/renditions.rs"]
+mod renditions;
 #[path = "routes/sharing.rs"]
 mod sharing;
 #[path = "routes/table.rs"]

@@ -23,6 +23,7 @@ pub mod links;
 pub mod meter;
 pub mod plugins;
 pub mod registry;
+pub mod renditions;
 mod storage_pool;
 pub mod templates;
 pub mod webhooks;

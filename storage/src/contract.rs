@@ -18,6 +18,7 @@ pub mod links;
 pub mod live;
 pub mod plugins;
 pub mod responses;
+pub mod renditions;
 pub mod sample;
 pub mod search;
 pub mod templates;
@@ -94,6 +95,10 @@ macro_rules! store_contract {
         $crate::contract_tests!($open, responses:
             a_response_is_its_owners_alone_and_counts_to_their_bytes
             expired_responses_come_in_the_order_of_their_end
+        );
+        $crate::contract_tests!($open, renditions:
+            a_rendition_is_kept_and_named_until_it_is_forgotten
+            a_rendition_that_is_made_again_names_its_blob_alone
         );
         $crate::contract_tests!($open, links:
             a_link_is_read_as_it_was_created

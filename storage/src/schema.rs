@@ -128,6 +128,8 @@ pub(crate) enum Table {
     Responses = 65,
     /// End, response id → nothing.
     ResponsesExpiring = 66,
+    /// Blob id, what is made of it → rendition.
+    Renditions = 88,
     /// Account → balance.
     Balances = 10,
     /// User, inverted entry id → entry.
@@ -170,7 +172,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 65] = [
+    pub(crate) const ALL: [Table; 66] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -228,6 +230,7 @@ impl Table {
         Table::TemplateCount,
         Table::Responses,
         Table::ResponsesExpiring,
+        Table::Renditions,
         Table::Balances,
         Table::Entries,
         Table::Holds,
@@ -311,6 +314,7 @@ impl Table {
             Table::TemplateCount => "template_count",
             Table::Responses => "responses",
             Table::ResponsesExpiring => "responses_expiring",
+            Table::Renditions => "renditions",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",
             Table::Holds => "holds",

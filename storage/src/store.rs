@@ -15,6 +15,7 @@ mod ledger;
 mod links;
 mod plugins;
 mod responses;
+mod renditions;
 mod rows;
 mod templates;
 #[cfg(test)]

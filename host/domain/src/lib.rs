@@ -24,6 +24,7 @@ pub mod money;
 pub mod plugin;
 pub mod provider;
 pub mod response;
+pub mod rendition;
 pub mod store;
 pub mod template;
 pub mod text;

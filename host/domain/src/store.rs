@@ -21,6 +21,7 @@ use crate::job::{Erasure, Job, JobPage};
 use crate::link::Link;
 use crate::money::{Hold, Refusal};
 use crate::plugin::InstalledPlugin;
+use crate::rendition::{Rendition, RenditionKind};
 use crate::time::Timestamp;
 
 pub use batches::BatchStore;
@@ -179,6 +180,17 @@ pub trait FileStore: Send + Sync + fmt::Debug {
     fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError>;
     /// Whether any row names a blob: a file, an input or output of a job, or a message.
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError>;
+    /// What became of a rendition of content, `None` if it was not tried yet.
+    fn rendition(&self, source: &BlobId, kind: RenditionKind) -> Result<Option<Rendition>, StoreError>;
+    /// Keeps a rendition of content, and names its blob until it is forgotten, durably.
+    fn put_rendition(
+        &self,
+        source: &BlobId,
+        kind: RenditionKind,
+        rendition: &Rendition,
+    ) -> Result<(), StoreError>;
+    /// Forgets all renditions of content that is about to be removed. Recorded, not durable.
+    fn forget_renditions(&self, source: &BlobId) -> Result<(), StoreError>;
 }
 
 /// Links to artifacts.

@@ -28,6 +28,7 @@ use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
 use atelier_service::responses::{ResponsePorts, Responses};
+use atelier_service::renditions::{RenditionPorts, Renditions};
 use atelier_service::templates::Templates;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
@@ -63,6 +64,7 @@ pub struct App {
     pub files: Files,
     pub batches: Batches,
     pub responses: Responses,
+    pub renditions: Renditions,
     pub links: Links,
     pub templates: Templates,
     pub ledger: Arc<Ledger>,
@@ -173,7 +175,7 @@ impl App {
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
             ledger: ledger.clone(),
-            room,
+            room: room.clone(),
         };
         let jobs = Jobs::new(
             ports,
@@ -200,10 +202,13 @@ impl App {
             limiter: limiter.clone(),
             clock: clock.clone(),
         });
+        let ports = RenditionPorts { store: store.clone(), blobs: office.blobs.clone(), pool: pool.clone() };
+        let renditions = Renditions::new(ports);
         let generations = Arc::new(Generations::new(registry.clone(), ledger.clone(), budget));
         let ports = ConversationPorts {
             store: store.clone(),
             blobs: office.blobs,
+            room,
             files: files.clone(),
             generations: generations.clone(),
             limiter: limiter.clone(),
@@ -236,6 +241,7 @@ impl App {
             files,
             batches,
             responses,
+            renditions,
             links,
             templates,
             ledger,

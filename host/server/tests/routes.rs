@@ -38,6 +38,8 @@ mod money;
 mod openapi;
 #[path = "routes/responses.rs"]
 mod responses;
+#[path = "routes/renditions.rs"]
+mod renditions;
 #[path = "routes/sharing.rs"]
 mod sharing;
 #[path = "routes/table.rs"]

@@ -26,6 +26,7 @@ use tokio::sync::{Notify, Semaphore};
 pub use answer::{AnswerEvent, Answering};
 
 use crate::caller::Caller;
+use crate::disk::Room;
 use crate::files::Files;
 use crate::generation::Generations;
 use crate::limits::Limiter;
@@ -81,6 +82,7 @@ pub struct ConversationPorts {
     pub limiter: Arc<Limiter>,
     pub pool: StoragePool,
     pub clock: Arc<dyn Clock>,
+    pub room: Room,
 }
 
 #[derive(Debug)]
@@ -186,7 +188,12 @@ impl Conversations {
         };
         let (store, row, max) =
             (store.clone(), conversation.clone(), self.inner.settings.bounds.conversations_max);
-        match pool.run(move || store.create_conversation(&row, max)).await? {
+        let room = self.inner.ports.room.clone();
+        let creating = pool.run(move || -> Result<bool, ServiceError> {
+            room.check()?;
+            Ok(store.create_conversation(&row, max)?)
+        });
+        match creating.await? {
             true => Ok(conversation),
             false => Err(ServiceError::TooMany { what: "conversations", max: max as usize }),
         }

@@ -24,6 +24,7 @@ pub mod meter;
 pub mod plugins;
 pub mod registry;
 pub mod responses;
+pub mod renditions;
 mod storage_pool;
 pub mod templates;
 pub mod webhooks;

@@ -34,6 +34,8 @@ mod live_money;
 mod money;
 #[path = "providers/registry.rs"]
 mod registry;
+#[path = "providers/renditions.rs"]
+mod renditions;
 #[path = "providers/templates.rs"]
 mod templates;
 #[path = "providers/trainings.rs"]

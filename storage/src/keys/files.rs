@@ -3,6 +3,7 @@
 use atelier_domain::blob::BlobId;
 use atelier_domain::file::Purpose;
 use atelier_domain::id::{BatchId, ChatMessageId, FileId, JobId, LinkId, UserId};
+use atelier_domain::rendition::RenditionKind;
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -77,6 +78,26 @@ pub(crate) enum Namer {
     File(FileId),
     Batch(BatchId),
     ChatMessage(ChatMessageId),
+    /// By the first half of the content's id that it was made of.
+    Rendition([u8; ID]),
+}
+
+impl Namer {
+    /// The row of a rendition.
+    pub(crate) fn rendition_of(source: &BlobId) -> Self {
+        let mut half = [0; ID];
+        half.copy_from_slice(&source.0[..ID]);
+        Self::Rendition(half)
+    }
+}
+
+/// Content, then what is made of it.
+pub(crate) fn rendition(source: &BlobId, kind: RenditionKind) -> [u8; 32 + 1] {
+    let kind = match kind {
+        RenditionKind::Thumbnail => 1,
+        RenditionKind::Peaks => 2,
+    };
+    join(&source.0, &[kind])
 }
 
 /// Blob, then who names it: all names of a blob lie together.
@@ -86,6 +107,7 @@ pub(crate) fn blob_name(blob: &BlobId, namer: Namer) -> [u8; 32 + 1 + ID] {
         Namer::File(id) => (2, id.as_bytes()),
         Namer::Batch(id) => (3, id.as_bytes()),
         Namer::ChatMessage(id) => (80, id.as_bytes()),
+        Namer::Rendition(half) => (81, half),
     };
     let mut key = [kind; 32 + 1 + ID];
     key[..32].copy_from_slice(&blob.0);

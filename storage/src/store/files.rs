@@ -3,6 +3,7 @@ use std::ops::Bound;
 use atelier_domain::blob::BlobId;
 use atelier_domain::file::{FilePage, FileQuota, FileUse, LeavingFile, StoredFile};
 use atelier_domain::id::{FileId, UserId};
+use atelier_domain::rendition::{Rendition, RenditionKind};
 use atelier_domain::store::{FileStore, Overdue, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
@@ -126,6 +127,23 @@ impl FileStore for Store {
 
     fn is_blob_named(&self, id: &BlobId) -> Result<bool, StoreError> {
         self.is_named(id)
+    }
+
+    fn rendition(&self, source: &BlobId, kind: RenditionKind) -> Result<Option<Rendition>, StoreError> {
+        self.rendition_of(source, kind)
+    }
+
+    fn put_rendition(
+        &self,
+        source: &BlobId,
+        kind: RenditionKind,
+        rendition: &Rendition,
+    ) -> Result<(), StoreError> {
+        self.keep_rendition(source, kind, rendition)
+    }
+
+    fn forget_renditions(&self, source: &BlobId) -> Result<(), StoreError> {
+        self.drop_renditions(source)
     }
 }
 

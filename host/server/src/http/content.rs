@@ -180,6 +180,15 @@ fn pieces(blob: Blob, from: u64, length: u64) -> impl Stream<Item = io::Result<B
     })
 }
 
+/// What the reference says of thumbnails.
+pub(super) const THUMBNAIL: &str = "A small picture of a PNG, JPEG, WebP or GIF, upright, in a box of 512 by 512: PNG where it is transparent, \
+    else JPEG. It is made when it is first asked for, and kept. There is none (404) of what is no such image, or too large to be looked at; of videos \
+    there is none yet.";
+/// And of peaks.
+pub(super) const PEAKS: &str = "How loud a WAV, MP3, FLAC or Ogg Vorbis is from its beginning to its end, as JSON: `duration_ms`, `peak_ms` (how much one peak \
+    stands for) and `peaks`, up to 1,024 numbers from 0 to 255. It is made when it is first asked for, and kept. There is none (404) of what is no \
+    such sound, or too long to be looked at.";
+
 /// What the reference says of every operation that answers with content.
 pub(super) fn described(operation: Operation, about: &'static str) -> Operation {
     let with_validators = |operation: Operation| {

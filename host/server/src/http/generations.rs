@@ -7,4 +7,5 @@ pub(super) mod events;
 pub(super) mod failed;
 pub(super) mod get;
 pub(super) mod list;
+pub(super) mod rendition;
 pub(super) mod view;

@@ -4,5 +4,6 @@ pub(super) mod create;
 pub(super) mod follow;
 pub(super) mod list;
 pub(super) mod page;
+pub(super) mod rendition;
 pub(super) mod revoke;
 mod view;

@@ -170,6 +170,10 @@ fn entries() -> Vec<Entry> {
             .idempotency(Idempotency::Harmless)
             .body(Media::None, 0)
             .described(batches::cancel::describe),
+        get("/v1/files/{id}/thumbnail", Status, OpenAi, files::rendition::thumbnail)
+            .described(files::rendition::describe_thumbnail),
+        get("/v1/files/{id}/peaks", Status, OpenAi, files::rendition::peaks)
+            .described(files::rendition::describe_peaks),
         post("/v1/fine_tuning/jobs", Generation, OpenAi, fine_tuning::create::handle)
             .idempotency(Idempotency::Generates)
             .described(fine_tuning::create::describe),
@@ -203,6 +207,15 @@ fn entries() -> Vec<Entry> {
             .described(generations::cancel::describe),
         get("/api/v1/generations/{id}/outputs/{index}", Status, Problem, generations::content::handle)
             .described(generations::content::describe),
+        get(
+            "/api/v1/generations/{id}/outputs/{index}/thumbnail",
+            Status,
+            Problem,
+            generations::rendition::thumbnail,
+        )
+        .described(generations::rendition::describe_thumbnail),
+        get("/api/v1/generations/{id}/outputs/{index}/peaks", Status, Problem, generations::rendition::peaks)
+            .described(generations::rendition::describe_peaks),
         get("/api/v1/generations/{id}/events", Status, Problem, generations::events::handle)
             .described(generations::events::describe),
         post("/api/v1/templates", Administration, Problem, templates::create::handle)
@@ -313,6 +326,9 @@ fn entries() -> Vec<Entry> {
         get("/links/{token}", Shares, Problem, links::follow::handle)
             .access(Access::Public)
             .described(links::follow::describe),
+        get("/links/{token}/thumbnail", Shares, Problem, links::rendition::thumbnail)
+            .access(Access::Public)
+            .described(links::rendition::describe),
         get("/shares/page.css", Shares, Problem, links::page::style)
             .access(Access::Public)
             .described(links::page::describe_style),

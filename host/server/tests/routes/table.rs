@@ -5,9 +5,10 @@ use atelier_server::http::route::{Access, Media, Route, table};
 use crate::host::{TestHost, json};
 
 /// Routes that anybody may use.
-const PUBLIC: [&str; 9] = [
+const PUBLIC: [&str; 10] = [
     "/hooks/{token}",
     "/links/{token}",
+    "/links/{token}/thumbnail",
     "/shares/{token}",
     "/shares/page.css",
     "/favicon.ico",

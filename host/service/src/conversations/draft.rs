@@ -30,9 +30,10 @@ pub(super) struct Draft {
 impl Draft {
     /// Stores a question with its pending answer.
     pub(super) async fn begin(inner: Arc<Inner>, new: NewExchange) -> Result<Self, ServiceError> {
-        let ConversationPorts { store, blobs, pool, .. } = &inner.ports;
-        let (store, blobs, owner) = (store.clone(), blobs.clone(), new.owner);
+        let ConversationPorts { store, blobs, pool, room, .. } = &inner.ports;
+        let (store, blobs, room, owner) = (store.clone(), blobs.clone(), room.clone(), new.owner);
         let stored = pool.run(move || -> Result<_, ServiceError> {
+            room.check()?;
             // Their files may be removed at this moment: what is claimed stays until the row names it.
             for file in new.question.iter().flat_map(StoredMessage::files) {
                 if blobs.claim(&file.blob, &file.content_type)?.is_none() {

@@ -205,7 +205,14 @@ impl Files {
         let removing = pool.run(move || {
             let ids = blobs.ids(after, PAGE)?;
             for id in &ids {
-                let is_used = || store.is_blob_named(id).map_err(io::Error::other);
+                let is_used = || -> io::Result<bool> {
+                    let is_named = store.is_blob_named(id).map_err(io::Error::other)?;
+                    if !is_named {
+                        // What was made of it goes with it: nothing names that from now on.
+                        store.forget_renditions(id).map_err(io::Error::other)?;
+                    }
+                    Ok(is_named)
+                };
                 counted
                     .note("blob", blobs.remove_unused(id, before, &is_used).map_err(ServiceError::from))?;
             }

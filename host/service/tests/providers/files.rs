@@ -21,9 +21,9 @@ use crate::clock::TestClock;
 use crate::disk::plenty;
 use crate::jobs::{caller, stores};
 
-const GRACE: Duration = Duration::from_secs(48 * 3_600);
+pub const GRACE: Duration = Duration::from_secs(48 * 3_600);
 
-fn files(store: &Arc<Store>, blobs: &Arc<Blobs>, clock: &Arc<TestClock>) -> Files {
+pub fn files(store: &Arc<Store>, blobs: &Arc<Blobs>, clock: &Arc<TestClock>) -> Files {
     let ports = FilePorts {
         store: store.clone(),
         links: store.clone(),
@@ -38,11 +38,11 @@ fn files(store: &Arc<Store>, blobs: &Arc<Blobs>, clock: &Arc<TestClock>) -> File
 }
 
 /// A clock that stands, at the machine's time: that of the files' own times.
-fn clock() -> Arc<TestClock> {
+pub fn clock() -> Arc<TestClock> {
     Arc::new(TestClock(SystemClock::default().now().0.into()))
 }
 
-async fn keep(files: &Files, who: &Caller, content: &[u8], lasts: Option<Duration>) -> StoredFile {
+pub async fn keep(files: &Files, who: &Caller, content: &[u8], lasts: Option<Duration>) -> StoredFile {
     let mut upload = files.begin(who, None).await.expect("begun");
     for piece in content.chunks(100_000) {
         upload.append(Bytes::copy_from_slice(piece)).await.expect("taken");

@@ -30,6 +30,8 @@ pub enum Act {
     Model(&'static str),
     /// Done, with a film.
     Film(&'static [u8]),
+    /// Done, with content of this type.
+    Made(&'static str, Vec<u8>),
     /// Done, with this usage reported.
     DoneUsing(Vec<UsageLine>),
     Pending,
@@ -207,6 +209,17 @@ impl Scripted {
                     attributes: vec![("video-id".to_owned(), "film-1".to_owned())],
                 };
                 Ok(Step::Done(Outcome { outputs: vec![Output::Media(film)], usage: Vec::new() }))
+            }
+            Act::Made(content_type, bytes) => {
+                let blob = Blob::in_memory(content_type, bytes.into());
+                let made = MediaOutput {
+                    source: OutputSource::Blob(blob),
+                    content_type: Some(content_type.to_owned()),
+                    revised_prompt: None,
+                    seed: None,
+                    attributes: Vec::new(),
+                };
+                Ok(Step::Done(Outcome { outputs: vec![Output::Media(made)], usage: Vec::new() }))
             }
             Act::DoneUsing(usage) => {
                 Ok(Step::Done(Outcome { outputs: vec![Output::Text("made".to_owned())], usage }))

@@ -1,6 +1,7 @@
 //! A job as its owner sees it.
 
 use atelier_domain::job::{Job, StoredOutput};
+use atelier_domain::rendition::RenditionKind;
 use serde::Serialize;
 use serde_json::json;
 use serde_json::value::RawValue;
@@ -68,6 +69,12 @@ enum OutputView<'a> {
         content_type: &'a str,
         /// In bytes.
         size: u64,
+        /// Where a small picture of it is; `null` for what is no image.
+        #[schema(required)]
+        thumbnail: Option<String>,
+        /// Where the peaks of a sound are; `null` for what is none.
+        #[schema(required)]
+        peaks: Option<String>,
         #[serde(skip_serializing_if = "Option::is_none")]
         revised_prompt: Option<&'a str>,
         #[serde(skip_serializing_if = "Option::is_none")]
@@ -115,6 +122,12 @@ impl<'a> From<&'a Job> for JobView<'a> {
         let output = |(i, output): (usize, &'a StoredOutput)| match output {
             StoredOutput::Media { size, content_type, revised_prompt, seed, .. } => OutputView::Media {
                 url: format!("/api/v1/generations/{}/outputs/{i}", job.id),
+                thumbnail: RenditionKind::Thumbnail
+                    .fits(content_type)
+                    .then(|| format!("/api/v1/generations/{}/outputs/{i}/thumbnail", job.id)),
+                peaks: RenditionKind::Peaks
+                    .fits(content_type)
+                    .then(|| format!("/api/v1/generations/{}/outputs/{i}/peaks", job.id)),
                 content_type,
                 size: *size,
                 revised_prompt: revised_prompt.as_deref(),

@@ -139,6 +139,7 @@ macro_rules! store_contract {
             concurrent_allowances_never_overspend
             a_call_that_costs_nothing_needs_no_allowance
             a_probe_is_nobodys_call
+            a_live_call_is_given_back_once_and_never_more_than_was_charged
         );
     };
 }

@@ -18,7 +18,7 @@ use std::iter::Sum;
 
 use serde::{Deserialize, Serialize};
 
-pub use account::{Account, Balance, Entry, EntryKind, Grant, Posting, Postings, Refund};
+pub use account::{Account, Balance, CallRefund, Entry, EntryKind, Grant, Posting, Postings, Refund};
 pub use bill::{Bill, Cost, Hold};
 pub use budget::{BudgetLimits, Counter, Period, Periods, Spending, Subject};
 pub use live::{Allowance, AllowanceWanted, Folded, LiveUse};

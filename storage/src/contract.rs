@@ -189,6 +189,7 @@ macro_rules! store_contract {
             a_call_that_costs_nothing_needs_no_allowance
             a_probe_is_nobodys_call
             old_usage_is_forgotten_so_much_at_a_time_and_its_sums_stay
+            a_live_call_is_given_back_once_and_never_more_than_was_charged
         );
     };
 }

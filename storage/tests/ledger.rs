@@ -8,7 +8,7 @@ use atelier_domain::money::{BudgetLimits, MicroCredits, Periods, Refusal, Subjec
 use atelier_domain::store::{AccountStore as _, JobStore as _, LedgerStore as _, StoreError};
 use atelier_storage::Store;
 use atelier_storage::contract::ledger::steps::{
-    NOW, amount, end, end_untold, grant, job_for, refund, submit, used, wanted,
+    NOW, amount, end, end_untold, grant, job_for, refund, refund_of_call, submit, used, wanted,
 };
 use atelier_storage::contract::sample;
 use proptest::prelude::*;
@@ -39,6 +39,11 @@ enum Step {
     },
     Cancel {
         job: usize,
+    },
+    /// Of the live call of a user that was folded last.
+    RefundCall {
+        user: usize,
+        credits: u64,
     },
     /// Of a job that may not have ended, or may have been given back already.
     Refund {
@@ -76,6 +81,7 @@ fn steps() -> impl Strategy<Value = Vec<Step>> {
         2 => job.clone().prop_map(|job| Step::Fail { job }),
         2 => job.clone().prop_map(|job| Step::Cancel { job }),
         2 => (job.clone(), 0..40u64).prop_map(|(job, credits)| Step::Refund { job, credits }),
+        2 => (user.clone(), 0..14u64).prop_map(|(user, credits)| Step::RefundCall { user, credits }),
         2 => job.prop_map(|job| Step::EndAgain { job }),
         1 => (user.clone(), proptest::option::of(0..300u64)).prop_map(|(user, day)| Step::Budget { user, day }),
         3 => (user.clone(), 1..80u64, proptest::collection::vec(0..12u64, 0..6), any::<bool>())
@@ -191,6 +197,21 @@ fn apply(
                 Err(StoreError::Refused(Refusal::RefundTooLarge { most: told })) => {
                     prop_assert!(credits > most || cost.is_none());
                     prop_assert_eq!(told.get(), most);
+                }
+                Err(other) => panic!("{other}"),
+            }
+        }
+        Step::RefundCall { user, credits } => {
+            let records = store.usage(users[user], None, 100).expect("read");
+            let Some(call) = records.iter().find(|record| record.job.is_none()) else { return Ok(()) };
+            let most = call.cost.expect("priced").get() - call.refunded.get();
+            match store.refund_call(&refund_of_call(call.user, call.id, credits)) {
+                Ok(_) => {
+                    prop_assert!(credits <= most);
+                    *expected.available.entry(call.user).or_default() += credits;
+                }
+                Err(StoreError::Refused(Refusal::RefundTooLarge { most: told })) => {
+                    prop_assert!(credits > most && told.get() == most);
                 }
                 Err(other) => panic!("{other}"),
             }

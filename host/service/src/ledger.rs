@@ -20,8 +20,8 @@ use atelier_domain::account::{Principal, Role, Scope};
 use atelier_domain::id::{EntryId, JobId, KeyId, UsageId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::money::{
-    Balance, BudgetLimits, Entry, Grant, MicroCredits, ModelPrice, Periods, PriceBook, Refund, Spending,
-    Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
+    Balance, BudgetLimits, CallRefund, Entry, Grant, MicroCredits, ModelPrice, Periods, PriceBook, Refund,
+    Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
 };
 use atelier_domain::store::{AccountStore, Audit, LedgerStore, StoreError};
 use atelier_domain::time::Clock;
@@ -182,6 +182,29 @@ impl Ledger {
             ServiceError::Store(StoreError::Conflict { .. }) => {
                 ServiceError::NotFound { what: "such generation" }
             }
+            other => other,
+        })
+    }
+
+    /// Gives a live call's charge back to its user, or a part of it: for administrators alone. A call is in the books shortly after it has ended.
+    ///
+    /// # Errors
+    /// The caller is no administrator, the user has no such live call in the books, or it is more than was charged.
+    pub async fn refund_call(
+        &self,
+        by: Authority<'_>,
+        user: UserId,
+        call: UsageId,
+        amount: MicroCredits,
+        reason: &str,
+    ) -> Result<UsageRecord, ServiceError> {
+        let by = by.checked()?;
+        let (amount, reason) = (some(amount)?, checked_reason(reason)?);
+        let refund = CallRefund { id: EntryId::new(), at: self.clock.now(), user, call, amount, by, reason };
+        let store = self.store.clone();
+        let made = self.pool.run(move || store.refund_call(&refund)).await;
+        made.map_err(|error| match error {
+            ServiceError::Store(StoreError::Conflict { .. }) => ServiceError::NotFound { what: "such call" },
             other => other,
         })
     }

@@ -4,12 +4,13 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atelier_domain::id::{EntryId, KeyId, UsageId};
-use atelier_domain::money::{BudgetLimits, Dimension, MicroCredits, Periods, Refusal, Subject, TotalsQuery};
+use atelier_domain::id::{AllowanceWanted, BudgetLimits, Dimension, EntryId, KeyId, KeyId};, MicroCredits, Periods, Refusal, Subject, TotalsQuery, UsageId};, use atelier_domain::job::JobState;, use atelier_domain::money::{, use atelier_domain::money::{BudgetLimits};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
-use super::ledger::steps::{Books, NOW, amount, grant, job_for, submit, used, user, wanted};
+use super::ledger::steps::{
+    Books, NOW, amount, end, grant, job_for, refund_of_call, submit, used, user, wanted,
+};
 
 fn assert_clean(books: &dyn Books) {
     let audit = books.audit().expect("read");
@@ -181,5 +182,42 @@ pub fn old_usage_is_forgotten_so_much_at_a_time_and_its_sums_stay(books: &dyn Bo
         assert_eq!(sums.iter().map(|(_, sum)| sum.calls).sum::<u64>(), 300, "sums are kept");
     }
     assert_eq!(books.sweep_usage(Timestamp(u64::MAX), 10_000).expect("swept"), 400, "the far end of time");
+pub fn a_live_call_is_given_back_once_and_never_more_than_was_charged(books: &dyn Books) {
+    let (alice, bob, key) = (user(books), user(books), KeyId::new());
+    books.grant(&grant(alice, 100)).expect("made");
+    let taken = wanted(alice, key, 1, 60);
+    books.take_allowance(&taken).expect("there");
+    let call = used(&taken, 25);
+    books.record(&call).expect("recorded");
+    let early = books.refund_call(&refund_of_call(alice, call.record.id, 5));
+    assert!(matches!(early, Err(StoreError::Conflict { .. })), "it is not in the books yet: {early:?}");
+    books.fold().expect("folded");
+    let made = refund_of_call(alice, call.record.id, 15);
+    assert_eq!(books.refund_call(&made).expect("15 of 25").refunded, amount(15));
+    assert!(matches!(books.refund_call(&made), Err(StoreError::Exists { .. })), "the same one again");
+    let refused = books.refund_call(&refund_of_call(alice, call.record.id, 11));
+    let expected = Refusal::RefundTooLarge { most: amount(10) };
+    assert!(matches!(&refused, Err(StoreError::Refused(why)) if *why == expected), "{refused:?}");
+    books.refund_call(&refund_of_call(alice, call.record.id, 10)).expect("the rest");
+    assert_eq!(books.balance(alice).expect("read").available, amount(40 + 25));
+    let entry = books.entries(alice, None, 1).expect("read").remove(0);
+    assert_eq!((entry.call, entry.job), (Some(call.record.id), None));
+    // Another's call is none, nor is a job's record, nor what moved no credits.
+    let foreign = books.refund_call(&refund_of_call(bob, call.record.id, 1));
+    assert!(matches!(foreign, Err(StoreError::Conflict { .. })), "{foreign:?}");
+    let (job, hold) = job_for(alice, key, 10, 1);
+    submit(books, &job, &hold).expect("let in");
+    end(books, &job, JobState::Succeeded, 5);
+    let of_job = books.usage(alice, None, 1).expect("read").remove(0);
+    let refused = books.refund_call(&refund_of_call(alice, of_job.id, 1));
+    assert!(matches!(refused, Err(StoreError::Conflict { .. })), "{refused:?}");
+    let open = AllowanceWanted { is_debited: false, ..wanted(alice, key, 1, 60) };
+    books.take_allowance(&open).expect("there");
+    let counted = used(&open, 25);
+    books.record(&counted).expect("recorded");
+    books.fold().expect("folded");
+    let refused = books.refund_call(&refund_of_call(alice, counted.record.id, 1));
+    let expected = Refusal::RefundTooLarge { most: MicroCredits::ZERO };
+    assert!(matches!(&refused, Err(StoreError::Refused(why)) if *why == expected), "{refused:?}");
     assert_clean(books);
 }

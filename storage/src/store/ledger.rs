@@ -5,6 +5,7 @@ mod books;
 mod jobs;
 mod live;
 mod retention;
+mod refunds;
 mod sums;
 
 use std::ops::Bound;
@@ -12,16 +13,16 @@ use std::ops::Bound;
 use atelier_domain::id::{EntryId, JobId, UsageId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::money::{
-    Account, AllowanceWanted, Balance, BudgetLimits, Entry, EntryKind, Folded, Grant, Hold, LiveUse,
-    MicroCredits, Periods, Postings, Refund, Refusal, Spending, Subject, Totals, TotalsKey, TotalsQuery,
-    UsageRecord,
+    Account, AllowanceWanted, Balance, BudgetLimits, CallRefund, Entry, EntryKind, Folded, Grant, Hold,
+    LiveUse, MicroCredits, Periods, Postings, Refund, Refusal, Spending, Subject, Totals, TotalsKey,
+    TotalsQuery, UsageRecord,
 };
 use atelier_domain::store::{Audit, LedgerStore, StoreError};
 use atelier_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::Store;
-use crate::codec::{damaged, decode, encode};
+use crate::codec::{damaged, decode};
 use crate::engine::TxnError;
 use crate::keys;
 use crate::schema::Table;
@@ -37,6 +38,7 @@ impl LedgerStore for Store {
             user: grant.user,
             kind: EntryKind::Grant,
             job: None,
+            call: None,
             by: grant.by,
             reason: Some(grant.reason.clone()),
             postings: Postings::transfer(Account::Issued, Account::Available(grant.user), grant.amount),
@@ -53,41 +55,15 @@ impl LedgerStore for Store {
     }
 
     fn refund(&self, refund: &Refund) -> Result<Job, StoreError> {
-        let key = refund.job.as_bytes();
-        let job = self.engine().write(|txn| {
-            let no_job =
-                || StoreError::Conflict { what: format!("job {}, which does not exist,", refund.job) };
-            let row = txn.get(Table::Jobs, key)?.ok_or_else(no_job)?;
-            let mut job: Job = decode(Table::Jobs, key, &row)?;
-            let entry = Entry {
-                id: refund.id,
-                at: refund.at,
-                user: job.owner,
-                kind: EntryKind::Refund,
-                job: Some(job.id),
-                by: refund.by,
-                reason: Some(refund.reason.clone()),
-                postings: Postings::transfer(Account::Revenue, Account::Available(job.owner), refund.amount),
-            };
-            // Told before the bound: the same refund again is known, not too large.
-            books::check_new(txn, &entry)?;
-            let most = |job: &Job| match job.bill.cost {
-                Some(cost) if job.bill.is_debited => cost.charged.beyond(cost.refunded),
-                Some(_) | None => MicroCredits::ZERO,
-            };
-            let too_large = Refusal::RefundTooLarge { most: most(&job) };
-            match &mut job.bill.cost {
-                Some(cost) if job.bill.is_debited && refund.amount <= cost.charged.beyond(cost.refunded) => {
-                    cost.refunded = cost.refunded.plus(refund.amount).map_err(refused)?;
-                }
-                Some(_) | None => return Err(StoreError::Refused(too_large).into()),
-            }
-            books::post(txn, &entry)?;
-            txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
-            Ok(job)
-        })?;
+        let job = self.engine().write(|txn| refunds::of_job(txn, refund))?;
         self.engine().make_durable()?;
         Ok(job)
+    }
+
+    fn refund_call(&self, refund: &CallRefund) -> Result<UsageRecord, StoreError> {
+        let record = self.engine().write(|txn| refunds::of_call(txn, refund))?;
+        self.engine().make_durable()?;
+        Ok(record)
     }
 
     fn balance(&self, user: UserId) -> Result<Balance, StoreError> {

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{MicroCredits, TooMuch};
-use crate::id::{EntryId, JobId, UserId};
+use crate::id::{EntryId, JobId, UsageId, UserId};
 use crate::time::Timestamp;
 
 /// Where money is.
@@ -122,6 +122,9 @@ pub struct Entry {
     pub kind: EntryKind,
     /// The job it is about.
     pub job: Option<JobId>,
+    /// The live call it is about, where it is about one alone.
+    #[serde(default)]
+    pub call: Option<UsageId>,
     /// Who decided it, where a person did.
     pub by: Option<UserId>,
     pub reason: Option<String>,
@@ -147,6 +150,21 @@ pub struct Refund {
     pub id: EntryId,
     pub at: Timestamp,
     pub job: JobId,
+    pub amount: MicroCredits,
+    pub by: Option<UserId>,
+    pub reason: String,
+}
+
+/// A live call's charge to be given back, or a part of it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CallRefund {
+    /// Each is made once, however often it is asked for.
+    pub id: EntryId,
+    pub at: Timestamp,
+    /// Whose call it was.
+    pub user: UserId,
+    /// Its usage record.
+    pub call: UsageId,
     pub amount: MicroCredits,
     pub by: Option<UserId>,
     pub reason: String,

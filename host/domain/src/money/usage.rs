@@ -36,6 +36,12 @@ pub struct UsageRecord {
     pub cost: Option<MicroCredits>,
     /// A part of the usage has no price, and cost nothing.
     pub is_unpriced: bool,
+    /// Whether the cost of a live call was taken from the user's credits. A job's bill tells it of a job.
+    #[serde(default)]
+    pub is_debited: bool,
+    /// What was given back of a live call's cost since. A job's bill tells it of a job.
+    #[serde(default)]
+    pub refunded: MicroCredits,
 }
 
 impl UsageRecord {

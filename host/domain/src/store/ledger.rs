@@ -6,8 +6,8 @@ use super::StoreError;
 use crate::id::{EntryId, JobId, UsageId, UserId};
 use crate::job::Job;
 use crate::money::{
-    AllowanceWanted, Balance, BudgetLimits, Entry, Folded, Grant, Hold, LiveUse, MicroCredits, Periods,
-    Refund, Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
+    AllowanceWanted, Balance, BudgetLimits, CallRefund, Entry, Folded, Grant, Hold, LiveUse, MicroCredits,
+    Periods, Refund, Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
 };
 use crate::time::Timestamp;
 
@@ -58,6 +58,12 @@ pub trait LedgerStore: Send + Sync + fmt::Debug {
     /// [`StoreError::Exists`] if it was made before; [`StoreError::Refused`] if it is more than was charged and not given back yet,
     /// which is nothing for a job that is not final; [`StoreError::Conflict`] if there is no such job.
     fn refund(&self, refund: &Refund) -> Result<Job, StoreError>;
+    /// Gives a live call's charge back, or a part of it, durably; gives its record as it then is.
+    ///
+    /// # Errors
+    /// [`StoreError::Exists`] if it was made before; [`StoreError::Refused`] if it is more than was charged and not given back yet;
+    /// [`StoreError::Conflict`] if the user has no record of such a live call in the books.
+    fn refund_call(&self, refund: &CallRefund) -> Result<UsageRecord, StoreError>;
     fn balance(&self, user: UserId) -> Result<Balance, StoreError>;
     /// Movements of a user's money, newest first, before `before`, `limit` at most.
     fn entries(&self, user: UserId, before: Option<EntryId>, limit: usize) -> Result<Vec<Entry>, StoreError>;

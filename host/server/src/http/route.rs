@@ -350,6 +350,9 @@ fn entries() -> Vec<Entry> {
             .access(ADMIN)
             .described(budgets::set::describe),
         get("/api/v1/usage", Analytics, Problem, usage::records::handle).described(usage::records::describe),
+        post("/api/v1/usage/{id}/refund", Administration, Problem, usage::refund::handle)
+            .access(ADMIN)
+            .described(usage::refund::describe),
         get("/api/v1/usage/totals", Analytics, Problem, usage::totals::handle)
             .described(usage::totals::describe),
         get("/api/v1/models", Status, Problem, models::list::handle).described(models::list::describe_own),

@@ -164,6 +164,23 @@ async fn a_streamed_answer_is_paid_and_its_usage_can_be_read() {
     let all: u64 =
         ["available", "allowance"].iter().map(|part| balance[part].as_u64().expect("a number")).sum();
     assert_eq!(all, 1000 - 26);
+    // An administrator gives it back, once.
+    let id = usage["data"][0]["id"].as_str().expect("an id");
+    let path = format!("/api/v1/usage/{id}/refund");
+    let refund = |user: &str, amount: u64| json!({"user": user, "amount": amount, "reason": "it was rude"});
+    let foreign = post(&host, &host.key, &path, &refund("admin", 1)).await;
+    assert_eq!(body(foreign, 404).await["code"], "not_found", "another user's call is none");
+    let back = body(post(&host, &host.key, &path, &refund("ada", 26)).await, 200).await;
+    assert_eq!((back["charged"].as_u64(), back["refunded"].as_u64()), (Some(26), Some(26)));
+    let too_much = post(&host, &host.key, &path, &refund("ada", 1)).await;
+    assert_eq!(body(too_much, 409).await["code"], "refund_too_large");
+    let usage = body(get(&host, &ada, "/api/v1/usage").await, 200).await;
+    assert_eq!(usage["data"][0]["refunded"].as_u64(), Some(26));
+    let entries = body(get(&host, &ada, "/api/v1/credits/entries?limit=1").await, 200).await;
+    assert_eq!(
+        (entries["data"][0]["kind"].as_str(), entries["data"][0]["call"].as_str()),
+        (Some("refund"), Some(id))
+    );
     host.stop().await;
 }
 
@@ -180,6 +197,10 @@ async fn nobody_but_an_administrator_makes_credits_or_sees_anothers() {
         for (path, request) in [
             ("/api/v1/credits", &grant),
             ("/api/v1/budgets", &json!({"user": "ada"})),
+            (
+                "/api/v1/usage/019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718/refund",
+                &json!({"user": "ada", "amount": 1, "reason": "x"}),
+            ),
             (
                 "/api/v1/generations/019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718/refund",
                 &json!({"amount": 1, "reason": "x"}),

@@ -111,6 +111,9 @@ impl Charge {
             usage,
             cost,
             is_unpriced: costing.is_some_and(|costing| costing.is_unpriced),
+            // The books tell.
+            is_debited: false,
+            refunded: MicroCredits::ZERO,
         };
         let allowance = self.reservation.as_ref().map(Reservation::allowance);
         let (used, reservation) = (LiveUse { record, allowance }, self.reservation.take());

@@ -7,8 +7,8 @@ use atelier_domain::account::{ApiKey, KeyDigest, User};
 use atelier_domain::id::{EntryId, JobId, KeyId, UsageId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::money::{
-    AllowanceWanted, Balance, BudgetLimits, Entry, Folded, Grant, Hold, LiveUse, MicroCredits, Periods,
-    Refund, Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
+    AllowanceWanted, Balance, BudgetLimits, CallRefund, Entry, Folded, Grant, Hold, LiveUse, MicroCredits,
+    Periods, Refund, Spending, Subject, Totals, TotalsKey, TotalsQuery, UsageRecord,
 };
 use atelier_domain::store::{AccountStore, Audit, LedgerStore, StoreError};
 use atelier_domain::time::Timestamp;
@@ -50,6 +50,9 @@ impl LedgerStore for Failing {
     }
     fn refund(&self, refund: &Refund) -> Stored<Job> {
         self.store.refund(refund)
+    }
+    fn refund_call(&self, refund: &CallRefund) -> Stored<UsageRecord> {
+        self.store.refund_call(refund)
     }
     fn balance(&self, user: UserId) -> Stored<Balance> {
         self.store.balance(user)

@@ -37,6 +37,11 @@ pub fn refund(job: JobId, micro_credits: u64) -> Refund {
     Refund { id: EntryId::new(), at: NOW, job, amount: amount(micro_credits), by, reason }
 }
 
+pub fn refund_of_call(user: UserId, call: UsageId, micro_credits: u64) -> CallRefund {
+    let (by, reason) = (None, "it was not what was asked for".to_owned());
+    CallRefund { id: EntryId::new(), at: NOW, user, call, amount: amount(micro_credits), by, reason }
+}
+
 /// A job whose images cost `of_image` each, and a hold of `most` for it.
 pub fn job_for(user: UserId, key: KeyId, most: u64, of_image: u64) -> (Job, Hold) {
     let hold = Hold { entry: EntryId::new(), user, key, amount: amount(most), is_debited: true, at: NOW };
@@ -76,6 +81,8 @@ pub fn used(of: &AllowanceWanted, micro_credits: u64) -> LiveUse {
         is_estimated: false,
         cost: Some(amount(micro_credits)),
         is_unpriced: false,
+        is_debited: false,
+        refunded: MicroCredits::ZERO,
     };
     LiveUse { record, allowance: Some(of.id) }
 }

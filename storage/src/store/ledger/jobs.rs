@@ -2,7 +2,9 @@
 
 use atelier_domain::id::{EntryId, UsageId};
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::money::{Account, Cost, Entry, EntryKind, Hold, Postings, Subject, UsageRecord};
+use atelier_domain::money::{
+    Account, Cost, Entry, EntryKind, Hold, MicroCredits, Postings, Subject, UsageRecord,
+};
 use atelier_domain::store::StoreError;
 
 use super::{books, refused, sums};
@@ -32,6 +34,7 @@ pub(in crate::store) fn place_hold(txn: &Txn<'_>, job: &Job, hold: &Hold) -> Res
             user: hold.user,
             kind: EntryKind::Hold,
             job: Some(job.id),
+            call: None,
             by: None,
             reason: None,
             postings: Postings::transfer(from, to, hold.amount),
@@ -81,6 +84,7 @@ pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -
                 user: hold.user,
                 kind: if charged.is_zero() { EntryKind::Release } else { EntryKind::Settle },
                 job: Some(job.id),
+                call: None,
                 by: None,
                 reason: None,
                 postings: Postings::transfer(from, Account::Revenue, charged).and(
@@ -112,6 +116,8 @@ pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -
         is_estimated: job.bill.is_estimated,
         cost: job.bill.cost.map(|cost| cost.charged),
         is_unpriced: job.bill.cost.is_some_and(|cost| cost.is_unpriced),
+        is_debited: false,
+        refunded: MicroCredits::ZERO,
     };
     sums::add(txn, std::slice::from_ref(&record))
 }

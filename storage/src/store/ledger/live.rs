@@ -59,7 +59,7 @@ pub(super) fn take(txn: &Txn<'_>, wanted: &AllowanceWanted) -> Result<MicroCredi
 }
 
 fn entry(id: EntryId, at: Timestamp, user: UserId, kind: EntryKind, postings: Postings) -> Entry {
-    Entry { id, at, user, kind, job: None, by: None, reason: None, postings }
+    Entry { id, at, user, kind, job: None, call: None, by: None, reason: None, postings }
 }
 
 pub(super) fn record(journal: &Journal, used: &LiveUse) -> Result<(), StoreError> {
@@ -113,6 +113,7 @@ fn enter_batch(txn: &Txn<'_>, uses: &[LiveUse], id: EntryId) -> Result<MicroCred
                     spent.push((subject, row.periods(), charged));
                 }
                 if row.is_debited {
+                    record.is_debited = true;
                     let (_, postings) = charges.entry(row.user).or_insert((record.at, Postings::default()));
                     let all = std::mem::take(postings);
                     *postings = all.and(Account::Allowance(row.user), Account::Revenue, charged);

@@ -46,6 +46,9 @@ pub(super) struct EntryView<'a> {
     /// The generation that it is about.
     #[schema(required, format = Uuid)]
     generation: Option<String>,
+    /// The usage record of the call that it is about, where it is about one alone.
+    #[schema(required, format = Uuid)]
+    call: Option<String>,
     #[schema(required)]
     reason: Option<&'a str>,
     /// What it did to each part of the balance, in micro-credits.
@@ -60,7 +63,7 @@ words! {
 
 /// An entry, for the reference.
 pub(super) fn sample_entry() -> serde_json::Value {
-    json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "time": "2026-11-22T00:00:00.000Z", "kind": "grant", "generation": null,
+    json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "time": "2026-11-22T00:00:00.000Z", "kind": "grant", "generation": null, "call": null,
         "reason": "welcome", "available": 5_000_000, "held": 0, "allowance": 0})
 }
 
@@ -75,6 +78,7 @@ impl<'a> From<&'a Entry> for EntryView<'a> {
             time: entry.at.rfc3339(),
             kind: entry.kind.as_str(),
             generation: entry.job.map(|job| job.to_string()),
+            call: entry.call.map(|call| call.to_string()),
             reason: entry.reason.as_deref(),
             available: change(Account::Available(entry.user)),
             held: change(Account::Held(entry.user)),

@@ -55,6 +55,8 @@ struct RecordView<'a> {
     cost: Option<u64>,
     /// A part of the usage has no price, and cost nothing.
     unpriced: bool,
+    /// What was given back of a call that was answered at once, in micro-credits. A generation says its own.
+    refunded: u64,
 }
 
 #[derive(Serialize, ToSchema)]
@@ -86,6 +88,7 @@ impl<'a> From<&'a UsageRecord> for RecordView<'a> {
             estimated: record.is_estimated,
             cost: record.cost.map(MicroCredits::get),
             unpriced: record.is_unpriced,
+            refunded: record.refunded.get(),
         }
     }
 }
@@ -108,7 +111,7 @@ pub(in crate::http) fn describe() -> Operation {
     let record = json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "time": "2026-11-22T00:00:00.000Z",
         "key": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60719", "model": "openai/dall-e-3", "task": "image-generation",
         "generation": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f6071a", "request_id": null, "outcome": "ok",
-        "usage": [{"meter": "images", "quantity": 1, "attributes": {}}], "estimated": false, "cost": 40_000, "unpriced": false});
+        "usage": [{"meter": "images", "quantity": 1, "attributes": {}}], "estimated": false, "cost": 40_000, "unpriced": false, "refunded": 0});
     Operation::new("listUsage", Tag::Money, "List what you used")
         .about("Call by call, newest first.")
         .query("before", id(), "Begin after this record: the `next` of the page before.")

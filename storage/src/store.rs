@@ -14,8 +14,8 @@ mod jobs;
 mod ledger;
 mod links;
 mod plugins;
-mod responses;
 mod renditions;
+mod responses;
 mod rows;
 mod templates;
 #[cfg(test)]

@@ -18,10 +18,8 @@ use std::iter::Sum;
 
 use serde::{Deserialize, Serialize};
 
-pub use account::{Account, Balance, Entry, EntryKind, Grant, Posting, Postings, Refund};
-pub use bill::{Bill, Cost, Fallback, Hold};
 pub use account::{Account, Balance, CallRefund, Entry, EntryKind, Grant, Posting, Postings, Refund};
-pub use bill::{Bill, Cost, Hold};
+pub use bill::{Bill, Cost, Fallback, Hold};
 pub use budget::{BudgetLimits, Counter, Period, Periods, Spending, Subject};
 pub use live::{Allowance, AllowanceWanted, Folded, LiveUse};
 pub use price::{Costing, ModelPrice, PriceBook, PriceLine, PriceSnapshot};

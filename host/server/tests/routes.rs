@@ -36,10 +36,10 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
-#[path = "routes/responses.rs"]
-mod responses;
 #[path = "routes/renditions.rs"]
 mod renditions;
+#[path = "routes/responses.rs"]
+mod responses;
 #[path = "routes/sharing.rs"]
 mod sharing;
 #[path = "routes/table.rs"]

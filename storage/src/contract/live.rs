@@ -4,7 +4,11 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
-use atelier_domain::id::{AllowanceWanted, BudgetLimits, Dimension, EntryId, KeyId, KeyId};, MicroCredits, Periods, Refusal, Subject, TotalsQuery, UsageId};, use atelier_domain::job::JobState;, use atelier_domain::money::{, use atelier_domain::money::{BudgetLimits};
+use atelier_domain::id::{EntryId, KeyId, UsageId};
+use atelier_domain::job::JobState;
+use atelier_domain::money::{
+    AllowanceWanted, BudgetLimits, Dimension, MicroCredits, Periods, Refusal, Subject, TotalsQuery,
+};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
 
@@ -182,6 +186,9 @@ pub fn old_usage_is_forgotten_so_much_at_a_time_and_its_sums_stay(books: &dyn Bo
         assert_eq!(sums.iter().map(|(_, sum)| sum.calls).sum::<u64>(), 300, "sums are kept");
     }
     assert_eq!(books.sweep_usage(Timestamp(u64::MAX), 10_000).expect("swept"), 400, "the far end of time");
+    assert_clean(books);
+}
+
 pub fn a_live_call_is_given_back_once_and_never_more_than_was_charged(books: &dyn Books) {
     let (alice, bob, key) = (user(books), user(books), KeyId::new());
     books.grant(&grant(alice, 100)).expect("made");

@@ -4,8 +4,8 @@ mod audit;
 mod books;
 mod jobs;
 mod live;
-mod retention;
 mod refunds;
+mod retention;
 mod sums;
 
 use std::ops::Bound;

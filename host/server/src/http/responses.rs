@@ -47,19 +47,6 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     }
     request.options = wanted.options.merge(resolved.model.options())?;
     let is_stream = request.stream;
-    let live = app.generations.chat(caller, resolved, request)?;
-    if is_stream {
-        let live = live.begin().await?;
-        let model = live.model.clone();
-        let script = stream::Events::new(Head::new(model.id.as_str(), app.clock.now(), wanted.echo));
-        let reply = sse::stream(live, script, call.request_id.clone(), &app.config.server);
-        return Ok(reply.by(model.id.as_str()));
-    }
-    let whole = ChatAnswer::read(live).await?;
-    let head = Head::new(whole.model_id(), app.clock.now(), wanted.echo);
-    let reply =
-        answer::json(&head.finished(response::output(&whole), whole.finish.as_ref(), whole.tokens()))?;
-    Ok(reply.by(whole.model_id()).after(whole.provider_time))
     let id = ResponseId::new();
     let keeper = wanted.kept.filter(|_| app.responses.is_kept()).map(|input| Keeper {
         responses: app.responses.clone(),
@@ -68,20 +55,24 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         previous: wanted.previous,
         input,
     });
-    let head = Head::new(id, resolved.model.id.as_str(), app.clock.now(), wanted.echo)
-        .with_state(keeper.is_some(), wanted.previous);
+    let (is_kept, previous, echo) = (keeper.is_some(), wanted.previous, wanted.echo);
+    // Which model answers is known when it begins to: an alias leads to several.
+    let head = |model: &str| Head::new(id, model, app.clock.now(), echo).with_state(is_kept, previous);
     let live = app.generations.chat(caller, resolved, request)?;
     if is_stream {
         let live = live.begin().await?;
-        let script = stream::Events::new(head, keeper);
-        return Ok(sse::stream(live, script, call.request_id.clone(), &app.config.server));
+        let model = live.model.clone();
+        let script = stream::Events::new(head(model.id.as_str()), keeper);
+        let reply = sse::stream(live, script, call.request_id.clone(), &app.config.server);
+        return Ok(reply.by(model.id.as_str()));
     }
     let whole = ChatAnswer::read(live).await?;
-    let view = head.finished(response::output(&whole), whole.finish.as_ref(), whole.tokens());
+    let view =
+        head(whole.model_id()).finished(response::output(&whole), whole.finish.as_ref(), whole.tokens());
     if let Some(keeper) = keeper {
         keeper.keep(&view);
     }
-    Ok(answer::json(&view)?.after(whole.provider_time))
+    Ok(answer::json(&view)?.by(whole.model_id()).after(whole.provider_time))
 }
 
 /// What was said before a request, oldest first.

@@ -67,8 +67,8 @@ pub(super) async fn create(mut call: Call) -> Result<Reply, ApiError> {
         return Ok(reply.by(model.id.as_str()));
     }
     let whole = ChatAnswer::read(live).await?;
-    let view =
-        head(whole.model_id()).finished(response::output(&whole), whole.finish.as_ref(), whole.tokens());
+    let head = head(whole.model_id());
+    let view = head.finished(response::output(&whole), whole.finish.as_ref(), whole.tokens());
     if let Some(keeper) = keeper {
         keeper.keep(&view);
     }

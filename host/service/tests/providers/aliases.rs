@@ -26,6 +26,7 @@ use atelier_storage::{Blobs, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
+use crate::disk::plenty;
 use crate::jobs::{caller, painting, stores};
 use crate::money::{amount, rich};
 use crate::scripted::{Act, Scripted, Talk};
@@ -100,6 +101,7 @@ async fn desk(store: &Arc<Store>, blobs: &Arc<Blobs>, one: &Arc<Scripted>, two: 
         meter: Arc::new(NoMeter),
         callbacks: None,
         ledger: ledger.clone(),
+        room: plenty(),
     };
     Desk { registry, generations, ledger, jobs: Jobs::new(ports, JobLimits::default()) }
 }

@@ -96,7 +96,6 @@ pub struct Seen {
     pub chats: Vec<ChatRequest>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
-    pub chats: Vec<ChatRequest>,
 }
 
 #[derive(Debug)]

@@ -3,7 +3,9 @@
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::id::{EntryId, JobId, KeyId, UsageId, UserId};
 use atelier_domain::job::{Job, JobState};
-use atelier_domain::money::{AllowanceWanted, Bill, Grant, Hold, LiveUse, MicroCredits, Refund, UsageRecord};
+use atelier_domain::money::{
+    AllowanceWanted, Bill, CallRefund, Grant, Hold, LiveUse, MicroCredits, Refund, UsageRecord,
+};
 use atelier_domain::store::{AccountStore, JobStore, LedgerStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 

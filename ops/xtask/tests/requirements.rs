@@ -40,6 +40,7 @@ fn every_proof_in_the_requirements_table_is_a_test_that_exists() {
             let source = std::fs::read_to_string(root().join(path)).unwrap_or_default();
             let defined = [
                 format!("fn {name}("),
+                format!("fn {name}<"),
                 format!("def {name}("),
                 format!("test(\"{name}\""),
                 format!("test('{name}'"),

@@ -252,32 +252,33 @@ impl Store {
         }
     }
 
-    /// Removes deliveries together, or one by one where one of them cannot be read.
+    /// Removes deliveries together, those aside that cannot be read.
     fn remove_old(&self, old: &[DeliveryId], swept: &mut SweptDeliveries) -> Result<(), StoreError> {
-        match self.engine().write(|txn| old.iter().try_for_each(|id| remove(txn, *id))) {
-            Ok(()) => swept.removed += old.len(),
-            Err(StoreError::Damaged(_)) => {
-                for id in old {
-                    match self.engine().write(|txn| remove(txn, *id)) {
-                        Ok(()) => swept.removed += 1,
-                        Err(StoreError::Damaged(why)) => swept.unreadable.push(why),
-                        Err(error) => return Err(error),
-                    }
-                }
+        let mut readable = Vec::with_capacity(old.len());
+        for id in old {
+            // Before the transaction: one that meets what it cannot read closes the store.
+            match self.try_delivery(*id) {
+                Ok(()) => readable.push(*id),
+                Err(StoreError::Damaged(why)) => swept.unreadable.push(why),
+                Err(error) => return Err(error),
             }
-            Err(error) => return Err(error),
         }
+        self.engine().write(|txn| readable.iter().try_for_each(|id| remove(txn, *id)))?;
+        swept.removed += readable.len();
         Ok(())
+    }
+
+    /// Whether a delivery can be read, if it is there.
+    fn try_delivery(&self, id: DeliveryId) -> Result<(), StoreError> {
+        let Some(row) = self.engine().get(Table::DeliveriesById, id.as_bytes())? else { return Ok(()) };
+        self.delivery(place_of(id, &row)?).map(drop)
     }
 }
 
 /// Removes a delivery and whatever leads to it.
 fn remove(txn: &Txn<'_>, id: DeliveryId) -> Result<(), TxnError> {
     let Some(endpoint) = txn.get(Table::DeliveriesById, id.as_bytes())? else { return Ok(()) };
-    let endpoint = endpoint.as_array();
-    let endpoint =
-        endpoint.ok_or_else(|| damaged(Table::DeliveriesById, id.as_bytes(), "it holds no endpoint's id"))?;
-    let key = DeliveryKey { endpoint: EndpointId::from_bytes(*endpoint), id };
+    let key = place_of(id, &endpoint)?;
     let row = keys::delivery(key);
     if let Some(delivery) = read::<Delivery>(txn, Table::Deliveries, &row)? {
         if delivery.state == DeliveryState::Pending {
@@ -287,6 +288,12 @@ fn remove(txn: &Txn<'_>, id: DeliveryId) -> Result<(), TxnError> {
         txn.remove(Table::Deliveries, &row)?;
     }
     txn.remove(Table::DeliveriesById, id.as_bytes()).map(|_| ())
+}
+
+/// The key of a delivery by its row among all deliveries' ids.
+fn place_of(id: DeliveryId, row: &[u8]) -> Result<DeliveryKey, StoreError> {
+    let no_id = || damaged(Table::DeliveriesById, id.as_bytes(), "it holds no endpoint's id");
+    Ok(DeliveryKey { endpoint: EndpointId::from_bytes(*row.as_array().ok_or_else(no_id)?), id })
 }
 
 fn delivery_id(table: Table, key: &[u8]) -> Result<DeliveryId, StoreError> {

@@ -111,6 +111,7 @@ pub fn end_untold(books: &dyn Books, job: &Job) -> Job {
         }
         job.state = JobState::Succeeded;
         job.finished = Some(NOW);
+        job.usage = Vec::new();
         job.bill.is_estimated = true;
         true
     };

@@ -111,6 +111,12 @@ impl Stream for Intake {
                 return Poll::Ready(Some(Ok(this.hand_over())));
             }
             if this.has_ended {
+                if this.handed > 0 {
+                    // Told of the end before it has looked, it takes what it has for all of a broken form.
+                    this.handed = 0;
+                    context.waker().wake_by_ref();
+                    return Poll::Pending;
+                }
                 return Poll::Ready(None);
             }
             match this.pieces.as_mut().poll_next(context) {

@@ -80,7 +80,7 @@ enum PartView<'a> {
 struct AnswerView<'a> {
     /// The model that answers, by its full id.
     model: &'a str,
-    /// Anything but `complete` is a broken answer, of which `content` is what there is.
+    // Anything but `complete` is a broken answer, of which `content` is what there is.
     #[schema(inline, value_type = StateWord)]
     state: &'static str,
     /// `stop`, `length`, `content_filter`, or a provider's own word; `null` unless it is complete.

@@ -139,8 +139,8 @@ fn builder(bounds: &Bounds) -> Builder<TokioExecutor> {
         .http1()
         .timer(TokioTimer::new())
         .header_read_timeout(bounds.head_max)
-        .max_buf_size(HEAD_BYTES_MAX)
-        .pipeline_flush(true);
+        // Not with `pipeline_flush`: it takes the bound off what is held of an answer that nobody reads.
+        .max_buf_size(HEAD_BYTES_MAX);
     builder
         .http2()
         .timer(TokioTimer::new())

@@ -129,6 +129,30 @@ pub struct StoredRequest {
 }
 
 impl StoredRequest {
+    /// A request for one result, with nothing but a model and a task.
+    pub fn new(model: String, task: Task) -> Self {
+        Self {
+            model,
+            task: task.as_str().to_owned(),
+            prompt: None,
+            negative_prompt: None,
+            inputs: Vec::new(),
+            count: 1,
+            size: None,
+            aspect_ratio: None,
+            duration_ms: None,
+            seed: None,
+            quality: None,
+            format: None,
+            background: None,
+            previews: 0,
+            end_user: None,
+            options: "{}".to_owned(),
+            training: None,
+            template: None,
+        }
+    }
+
     /// The provider's own id of the model.
     pub fn own_model(&self) -> &str {
         self.model.split_once('/').map_or(self.model.as_str(), |(_, model)| model)

@@ -12,6 +12,7 @@ use atelier_domain::generation::media::{
     JobKind, JobRequest, MediaRequest, OutputSource, Step, Ticket, Wake,
 };
 use atelier_domain::generation::media::{Outcome as Made, Output};
+use atelier_domain::model::Task;
 use atelier_domain::plugin::{InstanceConfig, SecretValue};
 use atelier_domain::provider::Provider as _;
 use atelier_domain::time::SystemClock;
@@ -158,22 +159,10 @@ fn artefacts() -> PathBuf {
 
 fn video(model: &str) -> MediaRequest {
     MediaRequest {
-        model: model.to_owned(),
-        task: "video-generation".to_owned(),
         prompt: Some("a cat on a roof".to_owned()),
-        negative_prompt: None,
-        inputs: Vec::new(),
-        count: 1,
         size: Some("1280x720".to_owned()),
-        aspect_ratio: None,
         duration_ms: Some(8_000),
-        seed: None,
-        quality: None,
-        format: None,
-        background: None,
-        previews: 0,
-        end_user: None,
-        options: atelier_domain::generation::empty_object(),
+        ..MediaRequest::new(model.to_owned(), Task::VideoGeneration)
     }
 }
 

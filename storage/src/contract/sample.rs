@@ -100,10 +100,7 @@ pub fn job(owner: UserId) -> Job {
         owner,
         state: JobState::Processing,
         request: StoredRequest {
-            model: "openai/gpt-image-1".to_owned(),
-            task: "image-generation".to_owned(),
             prompt: Some("a cat\n\twith \"quotes\" 漢字 🎉".to_owned()),
-            negative_prompt: None,
             inputs: vec![StoredInput {
                 role: "image".to_owned(),
                 source: StoredSource::Blob { id: BlobId([7; 32]), size: 9 },
@@ -111,18 +108,11 @@ pub fn job(owner: UserId) -> Job {
                 name: Some("cat.png".to_owned()),
                 attributes: vec![("weight".to_owned(), "0.5".to_owned())],
             }],
-            count: 1,
             size: Some("1024x1024".to_owned()),
-            aspect_ratio: None,
-            duration_ms: None,
             seed: Some(-1),
-            quality: None,
-            format: None,
-            background: None,
             previews: 2,
             end_user: Some("u-1".to_owned()),
             options: "{\"a\":[1,2]}".to_owned(),
-            training: None,
             template: Some(Box::new(StoredTemplate {
                 id: TemplateId::new(),
                 version: 3,
@@ -131,6 +121,7 @@ pub fn job(owner: UserId) -> Job {
                 negative_prompt: Some(Hidden::new("dogs")),
                 options: Hidden::new("{}"),
             })),
+            ..StoredRequest::new("openai/gpt-image-1".to_owned(), Task::ImageGeneration)
         },
         created: Timestamp(10),
         started: Some(Timestamp(11)),

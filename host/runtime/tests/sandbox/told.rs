@@ -11,6 +11,7 @@ use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{Callback, JobKind, JobRequest, MediaRequest, Wake};
 use atelier_domain::generation::moderation::{ModerationInput, ModerationRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
+use atelier_domain::model::Task;
 use atelier_domain::provider::{CallContext, Provider as _};
 use atelier_runtime::SandboxedProvider;
 use bytes::Bytes;
@@ -52,24 +53,7 @@ fn soon() -> CallContext {
 }
 
 fn picture() -> JobRequest {
-    JobRequest::Media(Box::new(MediaRequest {
-        model: "told".to_owned(),
-        task: "image-generation".to_owned(),
-        prompt: None,
-        negative_prompt: None,
-        inputs: Vec::new(),
-        count: 1,
-        size: None,
-        aspect_ratio: None,
-        duration_ms: None,
-        seed: None,
-        quality: None,
-        format: None,
-        background: None,
-        previews: 0,
-        end_user: None,
-        options: empty_object(),
-    }))
+    JobRequest::Media(Box::new(MediaRequest::new("told".to_owned(), Task::ImageGeneration)))
 }
 
 #[tokio::test]

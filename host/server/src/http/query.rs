@@ -8,6 +8,7 @@ use axum::RequestPartsExt;
 use axum::extract::{Path, Query};
 use http::Uri;
 
+use super::openapi::words;
 use super::{ApiError, Call};
 
 /// A typed value.
@@ -39,6 +40,19 @@ pub(super) fn page_size(
         return Err(ApiError::invalid("limit", format!("must be from 1 to {max}")));
     }
     Ok(limit)
+}
+
+words! {
+    OrderWord: "asc" | "desc";
+}
+
+/// Whether a list begins with the newest: the parameter `order`, as OpenAI's lists have it.
+pub(super) fn newest_first(query: &HashMap<String, String>) -> Result<bool, ApiError> {
+    match query.get("order").map(String::as_str) {
+        None | Some("desc") => Ok(true),
+        Some("asc") => Ok(false),
+        Some(_) => Err(ApiError::invalid("order", "must be \"asc\" or \"desc\"")),
+    }
 }
 
 /// A typed part of the path, by its name in the route.

@@ -67,24 +67,11 @@ impl Jobs {
             kept.push(inner.keep_input(input).await?);
         }
         let request = StoredRequest {
-            model: resolved.model.id.as_str().to_owned(),
-            task: Task::Training.as_str().to_owned(),
-            prompt: None,
-            negative_prompt: None,
             inputs: kept,
-            count: 1,
-            size: None,
-            aspect_ratio: None,
-            duration_ms: None,
             seed: new.seed,
-            quality: None,
-            format: None,
-            background: None,
-            previews: 0,
-            end_user: None,
             options: new.options.get().to_owned(),
             training: Some(Box::new(training)),
-            template: None,
+            ..StoredRequest::new(resolved.model.id.as_str().to_owned(), Task::Training)
         };
         self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, &[], place).await
     }

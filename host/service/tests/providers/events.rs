@@ -7,6 +7,7 @@ use atelier_domain::account::{Role, User};
 use atelier_domain::event::EventKind;
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::{Job, JobState, StoredRequest};
+use atelier_domain::model::Task;
 use atelier_domain::store::{AccountStore as _, EventRetention, EventStore as _, JobStore as _};
 use atelier_domain::time::{SystemClock, Timestamp};
 use atelier_service::caller::Caller;
@@ -41,24 +42,8 @@ fn feeds(limits: EventLimits) -> Feeds {
 
 pub fn job(owner: UserId) -> Job {
     let request = StoredRequest {
-        model: "scripted/painter".to_owned(),
-        task: "image-generation".to_owned(),
         prompt: Some("a prompt that no event tells".to_owned()),
-        negative_prompt: None,
-        inputs: Vec::new(),
-        count: 1,
-        size: None,
-        aspect_ratio: None,
-        duration_ms: None,
-        seed: None,
-        quality: None,
-        format: None,
-        background: None,
-        previews: 0,
-        end_user: None,
-        options: "{}".to_owned(),
-        training: None,
-        template: None,
+        ..StoredRequest::new("scripted/painter".to_owned(), Task::ImageGeneration)
     };
     let now = Timestamp(1);
     Job {

@@ -8,6 +8,7 @@ use atelier_domain::file::{FileQuota, Purpose, StoredFile};
 use atelier_domain::id::{FileId, JobId, LinkId};
 use atelier_domain::job::{Job, JobState, StoredInput, StoredRequest, StoredSource};
 use atelier_domain::link::{Artifact, Link, LinkKind};
+use atelier_domain::model::Task;
 use atelier_domain::store::{JobStore as _, LinkStore as _};
 use atelier_domain::time::{Clock as _, SystemClock, Timestamp};
 use atelier_service::caller::Caller;
@@ -75,24 +76,8 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
         owner: owner.user(),
         state: JobState::Succeeded,
         request: StoredRequest {
-            model: "scripted/painter".to_owned(),
-            task: "image-edit".to_owned(),
-            prompt: None,
-            negative_prompt: None,
             inputs: vec![input],
-            count: 1,
-            size: None,
-            aspect_ratio: None,
-            duration_ms: None,
-            seed: None,
-            quality: None,
-            format: None,
-            background: None,
-            previews: 0,
-            end_user: None,
-            options: "{}".to_owned(),
-            training: None,
-            template: None,
+            ..StoredRequest::new("scripted/painter".to_owned(), Task::ImageEdit)
         },
         created: Timestamp(0),
         started: None,

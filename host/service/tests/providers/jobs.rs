@@ -9,7 +9,6 @@ use crate::disk::plenty;
 use crate::scripted::{Act, Scripted};
 use atelier_domain::account::{Principal, Role, Scope};
 use atelier_domain::failure::FailureCode;
-use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::MediaRequest;
 use atelier_domain::id::{KeyId, UserId};
 use atelier_domain::job::{Job, JobState, StoredOutput};
@@ -151,22 +150,8 @@ pub fn caller() -> Caller {
 
 pub fn painting() -> MediaRequest {
     MediaRequest {
-        model: "scripted/painter".to_owned(),
-        task: "image-generation".to_owned(),
         prompt: Some("  a cat ".to_owned()),
-        negative_prompt: None,
-        inputs: Vec::new(),
-        count: 1,
-        size: None,
-        aspect_ratio: None,
-        duration_ms: None,
-        seed: None,
-        quality: None,
-        format: None,
-        background: None,
-        previews: 0,
-        end_user: None,
-        options: empty_object(),
+        ..MediaRequest::new("scripted/painter".to_owned(), Task::ImageGeneration)
     }
 }
 

@@ -7,8 +7,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::file_id;
 use super::view::{FileView, PurposeWord, sample};
-use crate::http::openapi::{Operation, Tag, number, words};
-use crate::http::query::{parsed, query};
+use crate::http::openapi::{Operation, Tag, number};
+use crate::http::query::{OrderWord, newest_first, page_size, parsed, query};
 use crate::http::{ApiError, Call, Reply, answer, prefix};
 
 /// As in OpenAI's API.
@@ -27,24 +27,12 @@ struct Page<'a> {
     has_more: bool,
 }
 
-words! {
-    OrderWord: "asc" | "desc";
-}
-
 /// The caller's files.
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["after", "limit", "order", "purpose"])?;
     let after = query.get("after").map(|text| prefix::read(prefix::FILE, text, "such file")).transpose()?;
-    let limit =
-        query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?.unwrap_or(PAGE_MAX);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}")));
-    }
-    let newest_first = match query.get("order").map(String::as_str) {
-        None | Some("desc") => true,
-        Some("asc") => false,
-        Some(_) => return Err(ApiError::invalid("order", "must be \"asc\" or \"desc\"")),
-    };
+    let limit = page_size(&query, PAGE_MAX, PAGE_MAX)?;
+    let newest_first = newest_first(&query)?;
     let purpose = query.get("purpose").map(|text| parsed("purpose", text)).transpose()?;
     let page = FilePage { after, limit: limit + 1, newest_first, purpose };
     let mut files = call.app.files.list(call.caller()?, page).await?;

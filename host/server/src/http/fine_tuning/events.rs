@@ -7,11 +7,11 @@ use serde_json::json;
 use utoipa::ToSchema;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
-use super::list::limit;
+use super::list::{PAGE_MAX, PAGE_USUAL};
 use super::view::made;
 use super::{job_id, named};
 use crate::http::openapi::{Operation, Tag, number, words};
-use crate::http::query::query;
+use crate::http::query::{page_size, query};
 use crate::http::{ApiError, Call, Reply, answer, prefix};
 
 #[derive(Serialize, ToSchema)]
@@ -47,7 +47,7 @@ words! {
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let job = named(&mut call).await?;
     let query = query(&call.parts.uri, &["after", "limit"])?;
-    let limit = limit(query.get("limit"))?;
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut events = events(&job);
     events.reverse();
     if let Some(after) = query.get("after") {

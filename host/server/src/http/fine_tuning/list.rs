@@ -7,12 +7,12 @@ use utoipa::ToSchema;
 use super::view::{TrainingView, sample, view};
 use super::{job_id, read};
 use crate::http::openapi::{Operation, Tag, number};
-use crate::http::query::{parsed, query};
+use crate::http::query::{page_size, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 /// As in OpenAI's API.
-const PAGE_USUAL: usize = 20;
-const PAGE_MAX: usize = 100;
+pub(super) const PAGE_USUAL: usize = 20;
+pub(super) const PAGE_MAX: usize = 100;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = FineTuningJobList)]
@@ -26,20 +26,12 @@ struct Page<'a> {
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["after", "limit"])?;
     let after = query.get("after").map(|text| read(text)).transpose()?;
-    let limit = limit(query.get("limit"))?;
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut jobs = call.app.jobs.trainings(call.caller()?, after, limit + 1).await?;
     let has_more = jobs.len() > limit;
     jobs.truncate(limit);
     let data = jobs.iter().map(view).collect::<Result<_, _>>()?;
     answer::json(&Page { object: "list", data, has_more })
-}
-
-pub(super) fn limit(text: Option<&String>) -> Result<usize, ApiError> {
-    let limit = text.map(|text| parsed::<usize>("limit", text)).transpose()?.unwrap_or(PAGE_USUAL);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}")));
-    }
-    Ok(limit)
 }
 
 /// What the reference says of it.

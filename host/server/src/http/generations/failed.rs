@@ -9,7 +9,7 @@ use utoipa::ToSchema;
 use super::list::{PAGE_MAX, PAGE_USUAL};
 use super::view::{JobView, sample};
 use crate::http::openapi::{Operation, Tag, id, number, text};
-use crate::http::query::{parsed, query};
+use crate::http::query::{page_size, parsed, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 /// What an operator looks for: jobs that may have been paid for without a result.
@@ -49,7 +49,7 @@ pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
         return Err(ApiError::invalid("error", format!("must have 1 to {CODE_BYTES_MAX} bytes")));
     }
     let before = query.get("before").map(|text| parsed::<JobId>("before", text)).transpose()?;
-    let limit = super::list::limit(&query)?;
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut jobs = call.app.jobs.failed(code.to_owned(), before, limit + 1).await?;
     let has_more = jobs.len() > limit;
     jobs.truncate(limit);

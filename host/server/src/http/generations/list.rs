@@ -1,7 +1,5 @@
 //! `GET /api/v1/generations?before=ID&limit=N`.
 
-use std::collections::HashMap;
-
 use atelier_domain::id::JobId;
 use serde::Serialize;
 use serde_json::json;
@@ -9,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::view::{JobView, sample};
 use crate::http::openapi::{Operation, Tag, id, number};
-use crate::http::query::{parsed, query};
+use crate::http::query::{page_size, parsed, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 pub(super) const PAGE_USUAL: usize = 20;
@@ -28,21 +26,12 @@ struct Page<'a> {
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["before", "limit"])?;
     let before = query.get("before").map(|text| parsed::<JobId>("before", text)).transpose()?;
-    let limit = limit(&query)?;
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut jobs = call.app.jobs.list(call.caller()?, before, limit + 1).await?;
     let has_more = jobs.len() > limit;
     jobs.truncate(limit);
     let next = has_more.then(|| jobs.last().map(|job| job.id.to_string())).flatten();
     answer::json(&Page { data: jobs.iter().map(JobView::from).collect(), next })
-}
-
-/// How many of a list are asked for.
-pub(super) fn limit(query: &HashMap<String, String>) -> Result<usize, ApiError> {
-    let limit = query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?;
-    match limit.unwrap_or(PAGE_USUAL) {
-        limit @ 1..=PAGE_MAX => Ok(limit),
-        _ => Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}"))),
-    }
 }
 
 /// What the reference says of it.

@@ -7,7 +7,7 @@ use utoipa::ToSchema;
 
 use super::view::{LinkView, sample};
 use crate::http::openapi::{Operation, Tag, id, number};
-use crate::http::query::{parsed, query};
+use crate::http::query::{page_size, parsed, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 const PAGE_USUAL: usize = 20;
@@ -26,11 +26,7 @@ struct Page<'a> {
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["before", "limit"])?;
     let before = query.get("before").map(|text| parsed::<LinkId>("before", text)).transpose()?;
-    let limit =
-        query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?.unwrap_or(PAGE_USUAL);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}")));
-    }
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut links = call.app.links.list(call.caller()?, before, limit + 1).await?;
     let has_more = links.len() > limit;
     links.truncate(limit);

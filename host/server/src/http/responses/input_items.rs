@@ -6,8 +6,8 @@ use serde_json::value::RawValue;
 use utoipa::{PartialSchema, ToSchema};
 
 use super::{named, response_id};
-use crate::http::openapi::{Operation, Tag, number, text, words};
-use crate::http::query::{page_size, query};
+use crate::http::openapi::{Operation, Tag, number, text};
+use crate::http::query::{OrderWord, newest_first, page_size, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 /// As in OpenAI's API.
@@ -29,19 +29,11 @@ struct Page<'a> {
     has_more: bool,
 }
 
-words! {
-    OrderWord: "asc" | "desc";
-}
-
 /// What an answer was an answer to: the items of its request, and of those that it goes on from.
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["after", "limit", "order", "include", "include[]"])?;
     let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
-    let oldest_first = match query.get("order").map(String::as_str) {
-        None | Some("desc") => false,
-        Some("asc") => true,
-        Some(_) => return Err(ApiError::invalid("order", "must be \"asc\" or \"desc\"")),
-    };
+    let newest_first = newest_first(&query)?;
     let kept = named(&mut call).await?;
     let earlier = match kept.previous {
         Some(previous) => call.app.responses.chain(call.caller()?, previous).await?,
@@ -53,7 +45,7 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
         let raw: &RawValue = serde_json::from_str(item).map_err(|error| ApiError::bug(error.to_string()))?;
         items.push((id_of(item), raw));
     }
-    if !oldest_first {
+    if newest_first {
         items.reverse();
     }
     let from = match query.get("after") {

@@ -7,8 +7,8 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::view::{VideoView, sample};
 use super::{read, video_id};
-use crate::http::openapi::{Operation, Tag, number, words};
-use crate::http::query::{page_size, query};
+use crate::http::openapi::{Operation, Tag, number};
+use crate::http::query::{OrderWord, newest_first, page_size, query};
 use crate::http::{ApiError, Call, Reply, answer, prefix};
 
 /// As in OpenAI's API.
@@ -28,20 +28,12 @@ struct Page<'a> {
     has_more: bool,
 }
 
-words! {
-    OrderWord: "asc" | "desc";
-}
-
 /// The caller's videos.
 pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["after", "limit", "order"])?;
     let after = query.get("after").map(|text| read(text)).transpose()?;
     let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
-    let newest_first = match query.get("order").map(String::as_str) {
-        None | Some("desc") => true,
-        Some("asc") => false,
-        Some(_) => return Err(ApiError::invalid("order", "must be \"asc\" or \"desc\"")),
-    };
+    let newest_first = newest_first(&query)?;
     let page = JobPage { after, limit: limit + 1, newest_first };
     let mut jobs = call.app.jobs.videos(call.caller()?, page).await?;
     let has_more = jobs.len() > limit;

@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use super::view::{DeliveryView, delivery_sample};
 use crate::http::openapi::{Operation, Tag, id, number};
-use crate::http::query::{parsed, path, query};
+use crate::http::query::{page_size, parsed, path, query};
 use crate::http::{ApiError, Call, Reply, answer};
 
 const PAGE_USUAL: usize = 20;
@@ -26,11 +26,7 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let id = path(&mut call, "id").await?;
     let query = query(&call.parts.uri, &["before", "limit"])?;
     let before = query.get("before").map(|text| parsed("before", text)).transpose()?;
-    let limit =
-        query.get("limit").map(|text| parsed::<usize>("limit", text)).transpose()?.unwrap_or(PAGE_USUAL);
-    if !(1..=PAGE_MAX).contains(&limit) {
-        return Err(ApiError::invalid("limit", format!("must be from 1 to {PAGE_MAX}")));
-    }
+    let limit = page_size(&query, PAGE_USUAL, PAGE_MAX)?;
     let mut found = call.app.webhooks.deliveries(call.caller()?, id, before, limit + 1).await?;
     let has_more = found.len() > limit;
     found.truncate(limit);

@@ -1,4 +1,5 @@
 use atelier_domain::job::{JobState, StoredRequest};
+use atelier_domain::model::Task;
 use proptest::prelude::*;
 
 use super::*;
@@ -12,26 +13,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
         id: JobId::new(),
         owner,
         state: JobState::Queued,
-        request: StoredRequest {
-            model: format!("{instance}/painter"),
-            task: "image-generation".to_owned(),
-            prompt: None,
-            negative_prompt: None,
-            inputs: Vec::new(),
-            count: 1,
-            size: None,
-            aspect_ratio: None,
-            duration_ms: None,
-            seed: None,
-            quality: None,
-            format: None,
-            background: None,
-            previews: 0,
-            end_user: None,
-            options: "{}".to_owned(),
-            training: None,
-            template: None,
-        },
+        request: StoredRequest::new(format!("{instance}/painter"), Task::ImageGeneration),
         created: Timestamp(0),
         started: None,
         finished: None,

@@ -16,6 +16,10 @@ use atelier_domain::store::{JobStore as _, LedgerStore as _, NewJob, StoreError}
 use atelier_storage::Store;
 use atelier_storage::contract::ledger::steps::{NOW, grant, job_for, user};
 
+/// As the server allocates.
+#[global_allocator]
+static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
 /// As many as the service lets write at once.
 const SUBMITTERS: usize = 16;
 const USERS: usize = 4;
@@ -64,8 +68,9 @@ fn main() -> Outcome<()> {
         let read = reading(&store, &users)?;
         drop(store);
         let opened = Instant::now();
-        drop(Store::open(folder.path())?);
+        let again = Store::open(folder.path())?;
         let clean = opened.elapsed();
+        drop(again);
         Command::new(std::env::current_exe()?)
             .arg(DIE)
             .arg(folder.path())

@@ -26,7 +26,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use atelier_domain::store::StoreError;
-use sled::transaction::{ConflictableTransactionError, TransactionError, Transactional as _};
+use sled::transaction::{TransactionError, Transactional as _};
 
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::folder;
@@ -42,7 +42,7 @@ pub(crate) use filling::Filling;
 use group_commit::GroupCommit;
 use state::Found;
 pub(crate) use state::State;
-use txn::Stored;
+use txn::{Ended, Stored};
 pub(crate) use txn::{Txn, TxnError};
 use walk::Walk;
 pub(crate) use walk::{Change, Walker};
@@ -190,7 +190,8 @@ impl Engine {
     }
 
     /// Runs a transaction, which may run again, and commits it. Not yet durable: see [`Engine::make_durable`].
-    /// The closure does nothing but read and write through its argument.
+    /// The closure does nothing but read and write through its argument. What it ends with is its caller's matter, also where it calls a
+    /// row damaged.
     pub(crate) fn write<T>(&self, body: impl Fn(&Txn<'_>) -> Result<T, TxnError>) -> Result<T, StoreError> {
         self.guarded(|| {
             // What is committed and cannot be made durable would be seen by all, and gone after the next start.
@@ -198,10 +199,10 @@ impl Engine {
             self.room.check(COMMIT_BYTES).map_err(unavailable)?;
             let front = self.walk.enter();
             let outcome = self.trees[..].transaction(|trees| {
-                let (meta, tables) =
-                    trees.split_last().ok_or(ConflictableTransactionError::Abort(no_trees()))?;
+                let damage = |error| TxnError::Damage(error).into_sled();
+                let (meta, tables) = trees.split_last().ok_or_else(|| damage(no_trees()))?;
                 let before = match meta.get(STATE_KEY)? {
-                    Some(bytes) => State::parse(&bytes).map_err(ConflictableTransactionError::Abort)?,
+                    Some(bytes) => State::parse(&bytes).map_err(damage)?,
                     None => State::default(),
                 };
                 let txn = Txn::new(tables, before, front.as_ref());
@@ -212,18 +213,21 @@ impl Engine {
                 }
                 Ok((value, after, told))
             });
-            let (value, after, told) = outcome.map_err(|error| match error {
-                TransactionError::Abort(error) => error,
-                TransactionError::Storage(error) => from_sled(error),
-            })?;
+            let (value, after, told) = match outcome {
+                Ok(committed) => committed,
+                Err(TransactionError::Abort(Ended::ByItsBody(error))) => return Ok(Err(error)),
+                Err(TransactionError::Abort(Ended::ByDamage(error))) => return Err(error),
+                Err(TransactionError::Storage(error)) => return Err(from_sled(error)),
+            };
             if let Some(after) = after {
                 if front.is_some() {
                     self.walk.hear(after.commit, told);
                 }
                 self.committed.fetch_max(after.commit, Ordering::AcqRel);
             }
-            Ok(value)
+            Ok(Ok(value))
         })
+        .flatten()
     }
 
     /// Returns when all commits made before this call are on disk. Concurrent callers share one flush.

@@ -6,7 +6,7 @@ use std::fmt;
 use serde::{Deserialize, Serialize};
 
 use crate::id::{JobId, UserId};
-use crate::store::StoreError;
+use crate::store::{StoreError, SweepPage, Swept};
 use crate::time::Timestamp;
 
 /// Under what a claim is kept: one caller's key on one route. The key itself is not kept, only a digest.
@@ -82,9 +82,8 @@ pub trait ClaimStore: Send + Sync + fmt::Debug {
     ) -> Result<(), StoreError>;
     /// Frees a key. Recorded, not durable; nothing happens if it is free.
     fn remove_claim(&self, key: &ClaimKey) -> Result<(), StoreError>;
-    /// Removes claims that expired before or at `now`, oldest first, `limit` at most, and gives their number. Takes time by what
-    /// it removes.
-    fn sweep_claims(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError>;
+    /// Removes claims that expired before or at `now`, oldest first. Takes time by what it removes.
+    fn sweep_claims(&self, now: Timestamp, page: &SweepPage) -> Result<Swept, StoreError>;
 }
 
 #[cfg(test)]

@@ -30,11 +30,9 @@ pub use conversations::ConversationStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use responses::ResponseStore;
-pub use sweep::{Overdue, SweepPage, SweepPlace};
+pub use sweep::{Overdue, SweepPage, SweepPlace, Swept};
 pub use templates::TemplateStore;
-pub use webhooks::{
-    AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore, SweptDeliveries,
-};
+pub use webhooks::{AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore};
 
 /// Why the store could not do as asked.
 #[derive(Debug, Clone, thiserror::Error)]

@@ -14,12 +14,16 @@ use std::time::Duration;
 
 use atelier_domain::id::UserId;
 use atelier_domain::idempotency::{Claim, ClaimKey, ClaimState, ClaimStore, KeptAnswer};
+use atelier_domain::store::SweepPage;
 use atelier_domain::time::Clock;
 use tokio::sync::watch;
 
 pub use request::{Effect, KeyedRequest, Ticket};
 
 use crate::{ServiceError, StoragePool};
+
+/// Between two goes of a sweep.
+const SWEEP_PAUSE: Duration = Duration::from_millis(20);
 
 /// Bounds of what is kept.
 #[derive(Clone, Copy, Debug)]
@@ -143,25 +147,35 @@ impl Idempotency {
     /// Removes expired claims until told to stop.
     pub async fn run(&self, mut stopped: watch::Receiver<bool>) {
         loop {
-            let rest = match self.sweep().await {
-                Ok(swept) if swept == self.inner.limits.swept_max => Duration::from_millis(10),
-                Ok(_) => self.inner.limits.sweep_every,
-                Err(error) => {
-                    tracing::error!(%error, "expired idempotency keys could not be removed");
-                    self.inner.limits.sweep_every
-                }
-            };
             tokio::select! {
-                () = tokio::time::sleep(rest) => {}
+                swept = self.sweep() => if let Err(error) = swept {
+                    tracing::error!(%error, "expired idempotency keys could not be removed");
+                },
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(self.inner.limits.sweep_every) => {}
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    async fn sweep(&self) -> Result<usize, ServiceError> {
-        let (store, now, max) =
-            (self.inner.store.clone(), self.inner.clock.now(), self.inner.limits.swept_max);
-        self.inner.pool.run(move || store.sweep_claims(now, max)).await
+    /// Removes all that has expired, a little at a time.
+    async fn sweep(&self) -> Result<(), ServiceError> {
+        let now = self.inner.clock.now();
+        let mut page = SweepPage::first(self.inner.limits.swept_max);
+        loop {
+            let (store, wanted) = (self.inner.store.clone(), page.clone());
+            let swept = self.inner.pool.run(move || store.sweep_claims(now, &wanted)).await?;
+            for why in &swept.unreadable {
+                tracing::error!(why, "an expired idempotency key could not be removed");
+            }
+            page.after = swept.next;
+            if page.after.is_none() {
+                return Ok(());
+            }
+            tokio::time::sleep(SWEEP_PAUSE).await;
+        }
     }
 }
 

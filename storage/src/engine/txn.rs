@@ -56,15 +56,24 @@ pub(super) fn chunk_key(table: Table, key: &[u8], generation: u64, index: u32) -
 
 /// Why a transaction's body ended without a commit.
 pub(crate) enum TxnError {
-    /// Its own decision, or damage that it met.
+    /// Its own decision, or a row whose contents mean nothing to it: the others are none the worse.
     Abort(StoreError),
+    /// Damage to what the engine itself laid down.
+    Damage(StoreError),
     Engine(UnabortableTransactionError),
 }
 
+/// Why sled was told to end a transaction.
+pub(super) enum Ended {
+    ByItsBody(StoreError),
+    ByDamage(StoreError),
+}
+
 impl TxnError {
-    pub(super) fn into_sled(self) -> ConflictableTransactionError<StoreError> {
+    pub(super) fn into_sled(self) -> ConflictableTransactionError<Ended> {
         match self {
-            TxnError::Abort(error) => ConflictableTransactionError::Abort(error),
+            TxnError::Abort(error) => ConflictableTransactionError::Abort(Ended::ByItsBody(error)),
+            TxnError::Damage(error) => ConflictableTransactionError::Abort(Ended::ByDamage(error)),
             TxnError::Engine(error) => error.into(),
         }
     }
@@ -107,14 +116,15 @@ impl<'a> Txn<'a> {
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, TxnError> {
         let Some(row) = self.tree(table).get(key)? else { return Ok(None) };
-        let (generation, length) = match Stored::parse(table, key, &row)? {
+        let (generation, length) = match Stored::parse(table, key, &row).map_err(TxnError::Damage)? {
             Stored::Inline(value) => return Ok(Some(value.to_vec())),
             Stored::Chunked { generation, length } => (generation, length),
         };
         let mut value = Vec::with_capacity(length);
         for index in 0..chunk_count(length) {
             let chunk = self.tree(Table::Chunks).get(chunk_key(table, key, generation, index))?;
-            value.extend_from_slice(&chunk.ok_or_else(|| damaged(table, key, "a part of it is missing"))?);
+            let missing = || TxnError::Damage(damaged(table, key, "a part of it is missing"));
+            value.extend_from_slice(&chunk.ok_or_else(missing)?);
         }
         Ok(Some(value))
     }
@@ -200,7 +210,8 @@ impl<'a> Txn<'a> {
 
     fn remove_chunks(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {
         let Some(row) = self.tree(table).get(key)? else { return Ok(()) };
-        if let Stored::Chunked { generation, length } = Stored::parse(table, key, &row)? {
+        let stored = Stored::parse(table, key, &row).map_err(TxnError::Damage)?;
+        if let Stored::Chunked { generation, length } = stored {
             for index in 0..chunk_count(length) {
                 self.remove_row(Table::Chunks, &chunk_key(table, key, generation, index))?;
             }

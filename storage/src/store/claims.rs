@@ -2,7 +2,7 @@ use std::ops::Bound;
 
 use atelier_domain::id::UserId;
 use atelier_domain::idempotency::{Claim, ClaimKey, ClaimState, ClaimStore};
-use atelier_domain::store::StoreError;
+use atelier_domain::store::{StoreError, SweepPage, SweepPlace, Swept};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
@@ -50,20 +50,36 @@ impl ClaimStore for Store {
         self.engine().write(|txn| remove(txn, key).map(drop))
     }
 
-    fn sweep_claims(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
+    fn sweep_claims(&self, now: Timestamp, page: &SweepPage) -> Result<Swept, StoreError> {
+        let first = page.after.clone().map_or(Bound::Unbounded, |SweepPlace(key)| Bound::Excluded(key));
         let last = Bound::Included([&now.0.to_be_bytes()[..], &[0xff; 48]].concat());
-        let expired = self.engine().keys(Table::ClaimsByExpiry, (Bound::Unbounded, last), limit)?;
+        let expired = self.engine().keys(Table::ClaimsByExpiry, (first, last), page.limit)?;
+        let mut swept = Swept::default();
         for entry in &expired {
-            let (at, key) = keys::parse_claim_expiry(entry)?;
-            self.engine().write(|txn| {
-                // It may have been claimed anew since it was listed.
-                match read(txn, &key)? {
-                    Some(claim) if claim.expires == at => remove(txn, &key).map(drop),
-                    _ => txn.remove(Table::ClaimsByExpiry, entry).map(drop),
-                }
-            })?;
+            match self.remove_expired(entry) {
+                Ok(()) => swept.removed += 1,
+                Err(StoreError::Damaged(why)) => swept.unreadable.push(why),
+                Err(error) => return Err(error),
+            }
         }
-        Ok(expired.len())
+        if expired.len() == page.limit {
+            swept.next = expired.last().cloned().map(SweepPlace);
+        }
+        Ok(swept)
+    }
+}
+
+impl Store {
+    /// Removes the claim of an entry by expiry.
+    fn remove_expired(&self, entry: &[u8]) -> Result<(), StoreError> {
+        let (at, key) = keys::parse_claim_expiry(entry)?;
+        self.engine().write(|txn| {
+            // It may have been claimed anew since it was listed.
+            match read(txn, &key)? {
+                Some(claim) if claim.expires == at => remove(txn, &key).map(drop),
+                _ => txn.remove(Table::ClaimsByExpiry, entry).map(drop),
+            }
+        })
     }
 }
 

@@ -5,7 +5,7 @@ use std::ops::Bound;
 use atelier_domain::id::{DeliveryId, EndpointId, UserId};
 use atelier_domain::store::{
     AfterAttempt, DeliveryKey, DeliveryStore, DueDeliveries, DueDelivery, EndpointStore as _, StoreError,
-    SweepPage, SweepPlace, SweptDeliveries,
+    SweepPage, SweepPlace, Swept,
 };
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{
@@ -217,8 +217,8 @@ impl DeliveryStore for Store {
         first.first().map(|key| Ok(delivery_id(Table::DeliveriesPending, key)?.made())).transpose()
     }
 
-    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<SweptDeliveries, StoreError> {
-        let mut swept = SweptDeliveries { next: page.after.clone(), ..SweptDeliveries::default() };
+    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<Swept, StoreError> {
+        let mut swept = Swept { next: page.after.clone(), ..Swept::default() };
         let mut left = page.limit;
         while left > 0 {
             let first = swept.next.take().map_or(Bound::Unbounded, |SweepPlace(key)| Bound::Excluded(key));
@@ -253,10 +253,10 @@ impl Store {
     }
 
     /// Removes deliveries together, those aside that cannot be read.
-    fn remove_old(&self, old: &[DeliveryId], swept: &mut SweptDeliveries) -> Result<(), StoreError> {
+    fn remove_old(&self, old: &[DeliveryId], swept: &mut Swept) -> Result<(), StoreError> {
         let mut readable = Vec::with_capacity(old.len());
         for id in old {
-            // Before the transaction: one that meets what it cannot read closes the store.
+            // Before the transaction, which one that cannot be read would end for all.
             match self.try_delivery(*id) {
                 Ok(()) => readable.push(*id),
                 Err(StoreError::Damaged(why)) => swept.unreadable.push(why),

@@ -4,6 +4,7 @@ use atelier_domain::blob::BlobId;
 use atelier_domain::event::EventKind;
 use atelier_domain::file::{FileQuota, Purpose, StoredFile};
 use atelier_domain::id::{DeliveryId, EndpointId, FileId, LinkId, MessageId, UserId};
+use atelier_domain::idempotency::{Claim, ClaimKey, ClaimState, ClaimStore as _};
 use atelier_domain::link::{Artifact, Link, LinkKind};
 use atelier_domain::store::{
     DeliveryKey, DeliveryStore as _, EndpointStore as _, FileStore as _, LinkStore as _, SweepPage,
@@ -74,6 +75,24 @@ fn files_and_links_that_can_be_read_are_swept_beside_one_that_cannot() {
     spoil(&store, Table::Links, links[1].id.as_bytes());
     let over = store.expired_links(NOW, &SweepPage::first(ALL)).expect("read");
     assert_eq!((over.rows, over.unreadable.len()), (vec![links[0].clone(), links[2].clone()], 1));
+}
+
+#[test]
+fn expired_keys_that_can_be_read_are_swept_beside_one_that_cannot_and_the_store_serves_on() {
+    let (_folder, store) = store();
+    let owner = UserId::new();
+    let made: Vec<ClaimKey> = (0..3).map(|n| ClaimKey::new(owner, "POST /x", &n.to_string())).collect();
+    for (at, key) in (1..).zip(&made) {
+        let claim = Claim { payload: "p".to_owned(), expires: Timestamp(at), state: ClaimState::Begun };
+        store.put_claim(key, &claim, None, 100).expect("put");
+    }
+    spoil(&store, Table::Claims, &keys::claim(&made[0]));
+    let first = store.sweep_claims(NOW, &SweepPage::first(1)).expect("swept");
+    assert_eq!((first.removed, first.unreadable.len()), (0, 1));
+    let rest = store.sweep_claims(NOW, &SweepPage { after: first.next, limit: ALL }).expect("swept");
+    assert_eq!((rest.removed, rest.unreadable.len(), rest.next), (2, 0, None));
+    assert!(store.claim(&made[0]).is_err(), "it stays, and is told as what it is");
+    assert_eq!(store.claim(&made[1]).expect("the store serves on"), None);
 }
 
 #[test]

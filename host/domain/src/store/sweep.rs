@@ -19,6 +19,16 @@ impl SweepPage {
     }
 }
 
+/// How far a sweep came that removes what it finds.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Swept {
+    pub removed: usize,
+    /// Why some could not be removed: each is left, and the others are none the worse.
+    pub unreadable: Vec<String>,
+    /// Where to go on; absent at the end.
+    pub next: Option<SweepPlace>,
+}
+
 /// Rows whose time is over, the longest over first.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Overdue<T> {

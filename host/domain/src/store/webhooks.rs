@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::{StoreError, SweepPage, SweepPlace};
+use super::{StoreError, SweepPage, Swept};
 use crate::id::{DeliveryId, EndpointId, UserId};
 use crate::time::Timestamp;
 use crate::webhook::{Attempt, Delivery, EndpointQueue, WebhookEndpoint};
@@ -31,16 +31,6 @@ pub struct DueDeliveries {
     pub next_at: Option<Timestamp>,
     /// Where to go on; absent when all endpoints were visited.
     pub next: Option<EndpointId>,
-}
-
-/// How far a sweep came.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct SweptDeliveries {
-    pub removed: usize,
-    /// Why some could not be removed: each is left, and the others are none the worse.
-    pub unreadable: Vec<String>,
-    /// Where to go on; absent at the end.
-    pub next: Option<SweepPlace>,
 }
 
 /// What is left after an attempt.
@@ -114,5 +104,5 @@ pub trait DeliveryStore: Send + Sync + fmt::Debug {
     /// When the oldest pending delivery was made.
     fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError>;
     /// Forgets deliveries made before `before`, the oldest first. Recorded, not durable.
-    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<SweptDeliveries, StoreError>;
+    fn sweep_deliveries(&self, before: Timestamp, page: &SweepPage) -> Result<Swept, StoreError>;
 }

@@ -33,6 +33,9 @@ const OPEN_MAX: usize = 65_536;
 const PAGE: usize = 51;
 const TOTALS_PAGE: usize = 1_001;
 const REPETITIONS: usize = 101;
+/// How often the store is opened after a kill, and how many jobs were stored since it was opened before.
+const KILLS: usize = 5;
+const WRITTEN: usize = 16;
 /// The word with which this program opens a store and dies.
 const DIE: &str = "die";
 
@@ -40,20 +43,20 @@ type Outcome<T> = Result<T, Box<dyn std::error::Error>>;
 
 fn main() -> Outcome<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    if let [word, folder] = &arguments[..]
+    if let [word, folder, jobs] = &arguments[..]
         && word == DIE
     {
-        let _store = Store::open(Path::new(folder))?;
+        let store = Store::open(Path::new(folder))?;
+        let users = users(&store)?;
+        let made = submit(&store, &users, 0, jobs.parse()?)?;
+        each(&made, |job| end(&store, job))?;
         // As if it were killed: nothing is closed.
         std::process::abort();
     }
     let sizes = arguments.iter().map(|size| size.parse()).collect::<Result<Vec<usize>, _>>()?;
     let folder = tempfile::tempdir()?;
     let mut store = Store::open(folder.path())?;
-    let users: Vec<(UserId, KeyId)> = (0..USERS).map(|_| (user(&store), KeyId::new())).collect();
-    for (user, _) in &users {
-        store.grant(&grant(*user, 1_000_000_000_000))?;
-    }
+    let users = users(&store)?;
     submit(&store, &users, 0, OPEN)?;
     let mut stored = OPEN;
     for size in sizes {
@@ -71,24 +74,39 @@ fn main() -> Outcome<()> {
         let again = Store::open(folder.path())?;
         let clean = opened.elapsed();
         drop(again);
-        Command::new(std::env::current_exe()?)
-            .arg(DIE)
-            .arg(folder.path())
-            .stderr(std::process::Stdio::null())
-            .status()?;
-        let opened = Instant::now();
+        let (mut killed, mut recovery) = (Vec::new(), Vec::new());
+        for _ in 0..KILLS {
+            die(folder.path(), WRITTEN)?;
+            let opened = Instant::now();
+            let again = Store::open(folder.path())?;
+            killed.push(micros(opened.elapsed()));
+            recovery.push(recover(&again)?);
+        }
         store = Store::open(folder.path())?;
-        let killed = opened.elapsed();
-        let recovery = recover(&store)?;
         let line = serde_json::json!({
             "jobs": size, "submissions": submissions, "ends": ends,
             "page": read.page, "deep_page": read.deep_page, "month": read.month,
-            "recovery": recovery, "open_clean": micros(clean), "open_killed": micros(killed),
+            "recovery": middle(recovery), "open_clean": micros(clean), "open_killed": middle(killed),
         });
         let mut out = std::io::stdout().lock();
         writeln!(out, "{line}")?;
         out.flush()?;
     }
+    Ok(())
+}
+
+fn users(store: &Store) -> Outcome<Vec<(UserId, KeyId)>> {
+    let users: Vec<_> = (0..USERS).map(|_| (user(store), KeyId::new())).collect();
+    for (user, _) in &users {
+        store.grant(&grant(*user, 1_000_000_000_000))?;
+    }
+    Ok(users)
+}
+
+/// Another process opens the store, stores jobs in it, ends them and dies.
+fn die(folder: &Path, jobs: usize) -> Outcome<()> {
+    let mut command = Command::new(std::env::current_exe()?);
+    command.arg(DIE).arg(folder).arg(jobs.to_string()).stderr(std::process::Stdio::null()).status()?;
     Ok(())
 }
 
@@ -213,6 +231,10 @@ fn median(mut act: impl FnMut() -> Result<(), StoreError>) -> Result<f64, StoreE
         act()?;
         times.push(micros(began.elapsed()));
     }
+    Ok(middle(times))
+}
+
+fn middle(mut times: Vec<f64>) -> f64 {
     times.sort_by(f64::total_cmp);
-    Ok(times[REPETITIONS / 2])
+    times[times.len() / 2]
 }

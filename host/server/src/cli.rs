@@ -12,6 +12,7 @@ mod key;
 mod migrate;
 mod office;
 mod plugin;
+mod reach;
 mod restore;
 mod serve;
 mod user;

@@ -14,6 +14,7 @@ mod responses;
 mod sandbox;
 mod server;
 pub mod template;
+mod tls;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -31,6 +32,7 @@ pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
 pub use sandbox::Sandbox;
 pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
+pub use tls::Transport;
 
 use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
@@ -142,8 +144,8 @@ impl Config {
     fn read(values: Dict, folder: &Path) -> Result<Self, Vec<Mistake>> {
         let mut root = Section::root(values);
         let mut missing_secrets = Vec::new();
-        let server = root.section("server", Server::read);
-        let admin = root.section("admin", Admin::read);
+        let server = root.section("server", |section| Server::read(section, folder));
+        let admin = root.section("admin", |section| Admin::read(section, folder));
         let upstream = root.section("upstream", Upstream::read);
         let storage = root.section("storage", |section| Storage::read(section, folder));
         let plugins = root.section("plugins", Plugins::read);

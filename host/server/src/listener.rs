@@ -1,10 +1,13 @@
-//! Accepting connections: bounded, without Nagle's delay, given up when nobody is at their other end, drained under a deadline.
+//! Accepting connections: bounded, without Nagle's delay, given up when nobody is at their other end, drained under a deadline. TLS, where
+//! there is one, lies between the socket and HTTP: all bounds hold with it as without.
 
 mod places;
 mod socket;
+mod stream;
 mod taken;
 #[cfg(test)]
 mod tests;
+mod tls;
 
 use std::convert::Infallible;
 use std::io;
@@ -16,6 +19,8 @@ use axum::Router;
 use axum::response::Response;
 use futures::FutureExt as _;
 use futures::future::{BoxFuture, Either};
+use http::HeaderValue;
+use http::header::STRICT_TRANSPORT_SECURITY;
 use hyper::body::Incoming;
 use hyper::service::Service;
 use hyper::{Request, Version};
@@ -30,6 +35,9 @@ use tokio::sync::{Semaphore, watch};
 use crate::workers::Workers;
 use places::Places;
 use socket::Socket;
+use stream::{Stream, Way};
+
+pub(crate) use tls::{Tls, TlsCounts, TlsFiles, TlsSetup};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A pause after the system refused a connection, so that a full file table does not make us spin.
@@ -74,11 +82,13 @@ pub(crate) async fn serve(
     workers: Arc<Workers>,
     bounds: Bounds,
     counts: Option<Counts>,
+    tls: Option<Arc<Tls>>,
     mut stop: watch::Receiver<bool>,
 ) {
     let builder = Arc::new(builder(&bounds));
     let places = Arc::new(Semaphore::new(bounds.connections_max));
     let by_address = Places::new(bounds.connections_per_address_max);
+    let transport_security = tls.as_ref().and_then(|tls| tls.transport_security());
     let connections = GracefulShutdown::new();
     loop {
         let place = tokio::select! {
@@ -106,19 +116,33 @@ pub(crate) async fn serve(
             continue;
         };
         let router = TowerToHyperService::new(router.clone());
-        let service = FromPeer { router, peer: Peer(address.ip()), stall_max: bounds.stall_max };
+        let service = FromPeer {
+            router,
+            peer: Peer(address.ip()),
+            stall_max: bounds.stall_max,
+            transport_security: transport_security.clone(),
+        };
         let builder = builder.clone();
+        let tls = tls.clone().map(|tls| (tls, stop.clone()));
         let (watcher, open) = (connections.watcher(), counts.as_ref().map(|counts| counts.open.clone()));
         workers.spawn(async move {
-            let _places = (place, of_address);
+            let (_place, of_address) = (place, of_address);
             let _counted = open.map(Counted::new);
             // From here on the worker's own runtime watches the socket.
             let stream = match TcpStream::from_std(stream) {
                 Ok(stream) => stream,
                 Err(error) => return tracing::warn!(%error, "a connection could not be watched"),
             };
-            let socket = Socket::new(stream, bounds.head_max, bounds.stall_max);
-            let connection = builder.serve_connection(socket, service);
+            let socket = Socket::new(stream, bounds.stall_max);
+            let way = match tls {
+                None => Way::Plain(socket),
+                Some((tls, stop)) => {
+                    let turns = of_address.turns(tls.turns_of_address());
+                    let Some(stream) = tls.agree(socket, turns, stop).await else { return };
+                    Way::Tls(Box::new(stream))
+                }
+            };
+            let connection = builder.serve_connection(Stream::new(way, bounds.head_max), service);
             if let Err(error) = watcher.watch(connection).await {
                 tracing::debug!(error, "a connection ended early");
             }
@@ -156,6 +180,8 @@ struct FromPeer {
     router: TowerToHyperService<Router>,
     peer: Peer,
     stall_max: Duration,
+    /// What answers over TLS say of it.
+    transport_security: Option<HeaderValue>,
 }
 
 impl Service<Request<Incoming>> for FromPeer {
@@ -170,13 +196,17 @@ impl Service<Request<Incoming>> for FromPeer {
         request.extensions_mut().insert(self.peer);
         let is_many = request.version() == Version::HTTP_2;
         let answering = self.router.call(request);
-        if !is_many {
+        if !is_many && self.transport_security.is_none() {
             return Either::Left(answering);
         }
-        let stall_max = self.stall_max;
-        Either::Right(
-            answering.map(move |answer| answer.map(|answer| taken::within(stall_max, answer))).boxed(),
-        )
+        let (stall_max, transport_security) = (self.stall_max, self.transport_security.clone());
+        let sent = move |mut answer: Response| {
+            if let Some(policy) = transport_security {
+                answer.headers_mut().insert(STRICT_TRANSPORT_SECURITY, policy);
+            }
+            if is_many { taken::within(stall_max, answer) } else { answer }
+        };
+        Either::Right(answering.map(move |answer| answer.map(sent)).boxed())
     }
 }
 

@@ -5,6 +5,7 @@ mod events;
 mod process;
 mod queue;
 mod storage;
+mod tls;
 
 use std::path::PathBuf;
 use std::sync::Arc;

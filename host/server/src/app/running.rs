@@ -12,10 +12,10 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use super::{App, checking};
-use crate::config::Config;
+use crate::config::{Config, Transport};
 use crate::http::batches::Runner;
 use crate::http::route;
-use crate::listener::Bounds;
+use crate::listener::{Bounds, Tls};
 use crate::workers::Workers;
 use crate::{admin, listener};
 
@@ -52,6 +52,8 @@ impl Running {
         let private = bind(admin_listen, "[admin] listen").await?;
         let (address, admin_address) = (public.local_addr()?, private.local_addr()?);
         let app = App::build(config).await?;
+        let tls = secured(&app, &app.config.server.transport, "server").await?;
+        let admin_tls = secured(&app, &app.config.admin.transport, "admin").await?;
         let (stop, stopped) = watch::channel(false);
         let (settle, settled) = watch::channel(false);
         let server = &app.config.server;
@@ -68,11 +70,25 @@ impl Running {
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = Arc::new(Workers::start(threads).context("no threads to serve connections")?);
         let router = route::router(app.clone());
-        let serving =
-            listener::serve(public, router, workers.clone(), bounds, Some(connections), stopped.clone());
+        let serving = listener::serve(
+            public,
+            router,
+            workers.clone(),
+            bounds,
+            Some(connections),
+            tls.clone(),
+            stopped.clone(),
+        );
         let bounds = Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: ADMIN_DRAIN_MAX, ..bounds };
-        let watching =
-            listener::serve(private, admin::router(app.clone()), workers, bounds, None, stopped.clone());
+        let watching = listener::serve(
+            private,
+            admin::router(app.clone()),
+            workers,
+            bounds,
+            None,
+            admin_tls.clone(),
+            stopped.clone(),
+        );
         let renewing = renew(app.registry.clone(), stopped.clone());
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
         let (batches, ending, runner) =
@@ -92,7 +108,9 @@ impl Running {
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
-        let tasks = vec![
+        let reloading = [tls, admin_tls].into_iter().flatten();
+        let reloading: Vec<_> = reloading.map(|tls| tokio::spawn(tls.watch(stop.subscribe()))).collect();
+        let mut tasks = vec![
             tokio::spawn(serving),
             tokio::spawn(watching),
             tokio::spawn(renewing),
@@ -107,6 +125,7 @@ impl Running {
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
         ];
+        tasks.extend(reloading);
         let accounting = tokio::spawn(accounting);
         let checking = app.checking.start().context("no thread to check the store")?;
         tracing::info!(%address, %admin_address, "listening");
@@ -133,6 +152,26 @@ async fn ended(task: JoinHandle<()>) {
     if let Err(error) = task.await {
         tracing::error!(%error, "a task of the server ended unexpectedly");
     }
+}
+
+/// A listener's TLS, if it has any.
+async fn secured(
+    app: &App,
+    transport: &Transport,
+    listener: &'static str,
+) -> anyhow::Result<Option<Arc<Tls>>> {
+    let Some(setup) = transport.tls.clone() else {
+        if transport.insecure_http {
+            tracing::warn!(
+                listener,
+                "insecure_http: what callers send, their keys as well, can be read on its way"
+            );
+        }
+        return Ok(None);
+    };
+    let counts = app.metrics.watch_tls(listener)?;
+    let reading = tokio::task::spawn_blocking(move || Tls::new(setup, counts)).await?;
+    Ok(Some(Arc::new(reading.with_context(|| format!("[{listener}.tls]"))?)))
 }
 
 async fn bind(address: SocketAddr, setting: &str) -> anyhow::Result<TcpListener> {

@@ -1,6 +1,7 @@
 //! `atelier doctor`: what works, what does not, and what to do about it.
 
 mod stored;
+mod transport;
 
 use std::process::ExitCode;
 
@@ -54,6 +55,8 @@ fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findi
     if config.plugins.trust == TrustMode::Off {
         findings.note("[plugins] trust = \"off\": plugins that nobody signed are let in");
     }
+    transport::examine("server", config.server.listen, &config.server.transport, &mut findings);
+    transport::examine("admin", config.admin.listen, &config.admin.transport, &mut findings);
     stored::examine(config, told, &mut findings);
     for missing in &config.missing_secrets {
         let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);

@@ -52,6 +52,7 @@ impl Init {
         println!("The key of the administrator {:?}, shown only now:\n", self.name);
         println!("key: {}", key.secret.reveal());
         println!("\nNext: atelier serve --config {}", path.display());
+        println!("To be reached from other machines it wants TLS: [server.tls] in that file says how.");
         Ok(ExitCode::SUCCESS)
     }
 }

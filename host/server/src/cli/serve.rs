@@ -17,8 +17,10 @@ pub(super) fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
         let running = Running::start(config).await?;
+        let config = &running.app.config;
+        let (scheme, admin) = (config.server.transport.scheme(), config.admin.transport.scheme());
         eprintln!(
-            "atelier listens on http://{} (health and metrics: http://{})",
+            "atelier listens on {scheme}://{} (health and metrics: {admin}://{})",
             running.address, running.admin_address
         );
         tokio::select! {

@@ -6,12 +6,13 @@ use std::time::Duration;
 
 use atelier_domain::file::FileQuota;
 
-use super::Section;
+use super::{Section, Transport};
 
 /// The listener for callers.
 #[derive(Clone, Debug)]
 pub struct Server {
     pub listen: SocketAddr,
+    pub transport: Transport,
     /// How the server is reached from outside, without a trailing slash.
     pub public_url: Option<String>,
     /// Connections open at once.
@@ -39,7 +40,9 @@ pub struct Server {
 }
 
 impl Server {
-    pub(super) fn read(section: &mut Section) -> Self {
+    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
+        let listen = section.socket("listen", "127.0.0.1:8484");
+        let transport = Transport::read(section, listen, folder, false);
         let mut seconds = |key, usual, max| Duration::from_secs(section.number(key, usual, 1..=max));
         let drain_max = seconds("drain_seconds", 30, 3600);
         let request_max = seconds("request_seconds", 600, 86_400);
@@ -55,7 +58,8 @@ impl Server {
             section.wrong("public_url", "must begin with http:// or https://");
         }
         Self {
-            listen: section.socket("listen", "127.0.0.1:8484"),
+            listen,
+            transport,
             public_url,
             connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
             connections_per_address_max: section.number("connections_per_address", 1_000, 1..=1_000_000)
@@ -99,11 +103,13 @@ impl Upstream {
 #[derive(Clone, Debug)]
 pub struct Admin {
     pub listen: SocketAddr,
+    pub transport: Transport,
 }
 
 impl Admin {
-    pub(super) fn read(section: &mut Section) -> Self {
-        Self { listen: section.socket("listen", "127.0.0.1:8485") }
+    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
+        let listen = section.socket("listen", "127.0.0.1:8485");
+        Self { listen, transport: Transport::read(section, listen, folder, true) }
     }
 }
 

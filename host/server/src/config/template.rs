@@ -19,6 +19,17 @@ listen = "127.0.0.1:8484"
 # connections = 10000            # open at once
 # connections_per_address = 1000 # of these from one address: behind a proxy, all come from the proxy's
 # streams_per_connection = 256   # requests at once on one connection (HTTP/2)
+# insecure_http = true           # callers on other machines may come without TLS, their keys in the clear
+
+# TLS 1.2 and 1.3. Without it the server listens on loopback addresses alone.
+# [server.tls]
+# certificate = "tls/fullchain.pem"   # the server's own certificate, then those that lead to a root; relative to this file
+# key = "tls/privkey.pem"             # PKCS#8, SEC1 or PKCS#1, without a passphrase
+# hsts_seconds = 31536000             # for so long browsers come over TLS alone; 0: they are not told
+# reload_seconds = 10                 # how often the files are looked at; SIGHUP: at once
+# handshake_seconds = 10              # for a client to agree, waiting for its turn included
+# handshakes = 1000                   # at once
+# handshakes_per_address = 100
 
 # How long providers may take.
 [upstream]
@@ -28,6 +39,9 @@ listen = "127.0.0.1:8484"
 
 [admin]
 listen = "127.0.0.1:8485"   # /health/live, /health/ready, /metrics: keep it private
+# insecure_http = true
+# [admin.tls]                       # the settings of [server.tls], and:
+# client_ca = "tls/operators.pem"   # who signs the certificates without which nobody gets in
 
 [storage]
 path = "data"   # relative to this file

@@ -4,11 +4,21 @@ use std::collections::HashMap;
 use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use tokio::sync::Semaphore;
+
 /// Connections by the address that they come from.
 #[derive(Debug)]
 pub(super) struct Places {
     max: usize,
-    taken: Mutex<HashMap<IpAddr, usize>>,
+    taken: Mutex<HashMap<IpAddr, Taken>>,
+}
+
+/// What one address has.
+#[derive(Debug, Default)]
+struct Taken {
+    places: usize,
+    /// Of its handshakes; made with the first.
+    turns: Option<Arc<Semaphore>>,
 }
 
 /// A connection's place. Free again when dropped.
@@ -28,26 +38,35 @@ impl Places {
     pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let address = one_of(from);
         let mut taken = self.lock();
-        let count = taken.entry(address).or_default();
-        if *count >= self.max {
+        let of_address = taken.entry(address).or_default();
+        if of_address.places >= self.max {
             return None;
         }
-        *count += 1;
+        of_address.places += 1;
         Some(Place { places: self.clone(), address })
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, usize>> {
+    fn lock(&self) -> MutexGuard<'_, HashMap<IpAddr, Taken>> {
         // The counts stay consistent whatever panics beside them, so that a poisoned lock is still good.
         self.taken.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Place {
+    /// The turns that the connections of its address take; so many at once.
+    pub(super) fn turns(&self, max: usize) -> Arc<Semaphore> {
+        let mut taken = self.places.lock();
+        let of_address = taken.entry(self.address).or_default();
+        of_address.turns.get_or_insert_with(|| Arc::new(Semaphore::new(max))).clone()
     }
 }
 
 impl Drop for Place {
     fn drop(&mut self) {
         let mut taken = self.places.lock();
-        if let Some(count) = taken.get_mut(&self.address) {
-            *count -= 1;
-            if *count == 0 {
+        if let Some(of_address) = taken.get_mut(&self.address) {
+            of_address.places -= 1;
+            if of_address.places == 0 {
                 taken.remove(&self.address);
             }
         }

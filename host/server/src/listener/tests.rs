@@ -1,3 +1,7 @@
+#[path = "../../tests/support/certificates.rs"]
+mod certificates;
+mod tls;
+
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::task::{Context, Poll};
@@ -57,6 +61,10 @@ const BOUNDS: Bounds = Bounds {
 
 impl Serving {
     async fn start(bounds: Bounds) -> Self {
+        Self::start_with(bounds, None).await
+    }
+
+    async fn start_with(bounds: Bounds, tls: Option<Arc<Tls>>) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("bound");
         let let_go = Arc::new(Notify::new());
@@ -69,7 +77,8 @@ impl Serving {
         };
         let (stop, stopped) = watch::channel(false);
         let workers = Arc::new(Workers::start(1).expect("a thread"));
-        let task = tokio::spawn(serve(listener, router, workers, bounds, Some(counts.clone()), stopped));
+        let counted = Some(counts.clone());
+        let task = tokio::spawn(serve(listener, router, workers, bounds, counted, tls, stopped));
         Self { address, let_go, counts, stop, task }
     }
 

@@ -12,14 +12,12 @@ use bytes::Bytes;
 use http::header::{AUTHORIZATION, CONTENT_TYPE};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::client::legacy::connect::HttpConnector;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{BalanceRow, BudgetRow, KeyRow, UserRow};
+use crate::cli::reach::{self, Client};
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(15);
@@ -30,8 +28,9 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 /// A server that answers.
 pub(in crate::cli) struct Server {
     address: SocketAddr,
+    scheme: &'static str,
     key: String,
-    client: Client<HttpConnector, Full<Bytes>>,
+    client: Client<Full<Bytes>>,
 }
 
 #[derive(Deserialize)]
@@ -47,8 +46,9 @@ struct NewKey {
 }
 
 impl Server {
-    fn new(address: SocketAddr, key: String) -> Self {
-        Self { address, key, client: Client::builder(TokioExecutor::new()).build_http() }
+    fn new(config: &Config, key: String) -> anyhow::Result<Self> {
+        let (address, transport) = (config.server.listen, &config.server.transport);
+        Ok(Self { address, scheme: transport.scheme(), key, client: reach::client(transport)? })
     }
 
     /// The server's, if it answers at the configured address: it holds the store then.
@@ -61,7 +61,7 @@ impl Server {
             return Ok(None);
         }
         match std::env::var("ATELIER_KEY") {
-            Ok(key) if !key.is_empty() => Ok(Some(Self::new(address, key))),
+            Ok(key) if !key.is_empty() => Ok(Some(Self::new(config, key)?)),
             _ => bail!(
                 "the server runs at {address} and holds the store: set ATELIER_KEY to an administrator's key so that \
                  this command asks the server, or stop the server first"
@@ -88,7 +88,7 @@ impl Server {
     ) -> anyhow::Result<Bytes> {
         let request = Request::builder()
             .method(method)
-            .uri(format!("http://{}{path}", self.address))
+            .uri(format!("{}://{}{path}", self.scheme, self.address))
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(body))?;
@@ -120,7 +120,7 @@ impl Server {
         told: &mut dyn FnMut(u64),
     ) -> anyhow::Result<()> {
         let request = Request::builder()
-            .uri(format!("http://{}{path}", self.address))
+            .uri(format!("{}://{}{path}", self.scheme, self.address))
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
             .body(Full::default())?;
         let late =

@@ -2,19 +2,18 @@
 
 use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 use atelier_domain::disk::DiskSpace as _;
 use atelier_domain::store::StoreError;
 use atelier_storage::{Blobs, Disk, Store};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
-use hyper_util::client::legacy::Client;
-use hyper_util::rt::TokioExecutor;
 use serde::Deserialize;
 
 use super::{Findings, plugins};
 use crate::app::is_bad;
 use crate::backup::LastBackup;
+use crate::cli::reach::{self, Client};
 use crate::config::Config;
 
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -49,9 +48,16 @@ pub(super) async fn ask(config: &Config) -> anyhow::Result<Option<Told>> {
     if tokio::net::TcpStream::connect(address).await.is_err() {
         return Ok(None);
     }
-    let client: Client<_, Empty<Bytes>> = Client::builder(TokioExecutor::new()).build_http();
+    let transport = &config.admin.transport;
+    if transport.files().is_some_and(|files| files.client_ca.is_some()) {
+        bail!(
+            "{address} wants a certificate of its clients, which this command has not: ask /health/ready with one"
+        )
+    }
+    let client: Client<Empty<Bytes>> = reach::client(transport)?;
     let exchange = async {
-        let response = client.get(format!("http://{address}/health/ready").parse()?).await?;
+        let response =
+            client.get(format!("{}://{address}/health/ready", transport.scheme()).parse()?).await?;
         // Both 200 and 503 tell.
         let body = Limited::new(response.into_body(), ANSWER_BYTES_MAX).collect().await;
         anyhow::Ok(body.map_err(|error| anyhow::anyhow!(error))?.to_bytes())

@@ -110,8 +110,9 @@ pub(super) async fn write(
         let revised_prompt = revised_prompt.as_deref();
         match form {
             Form::Url => {
-                let listen = || format!("http://{}", app.config.server.listen);
-                let base = app.config.server.public_url.clone().unwrap_or_else(listen);
+                let server = &app.config.server;
+                let listen = || format!("{}://{}", server.transport.scheme(), server.listen);
+                let base = server.public_url.clone().unwrap_or_else(listen);
                 let url = Some(format!("{base}/api/v1/generations/{}/outputs/{i}", job.id));
                 data.push(Image { b64_json: None, url, revised_prompt });
             }

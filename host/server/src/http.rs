@@ -40,6 +40,7 @@ pub mod route;
 pub mod sharing;
 mod sse;
 mod templates;
+mod text_or_parts;
 mod usage;
 mod users;
 mod videos;

@@ -2,6 +2,7 @@
 
 mod checking;
 mod events;
+mod plugins;
 mod process;
 mod queue;
 mod storage;
@@ -12,11 +13,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::disk::DiskSpace;
-use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
 use atelier_domain::time::Clock;
-use atelier_runtime::{CallReport, Observer};
 use atelier_service::StoragePool;
 use atelier_service::events::Events;
 use atelier_service::jobs::Jobs;
@@ -32,6 +31,7 @@ use prometheus::{
 use crate::app::Checking;
 use crate::http::route::Route;
 use crate::listener::Counts;
+use plugins::PluginMetrics;
 
 /// From 25 µs: what the host adds is far below a millisecond.
 const FINE_SECONDS: [f64; 20] = [
@@ -56,48 +56,6 @@ pub struct Metrics {
     plugins: PluginMetrics,
     connections: Counts,
     signatures_refused: IntCounter,
-}
-
-/// Calls into the sandbox.
-#[derive(Debug)]
-struct PluginMetrics {
-    ended: IntCounterVec,
-    cpu: HistogramVec,
-    memory: HistogramVec,
-}
-
-impl PluginMetrics {
-    fn new(registry: &Registry) -> Result<Self, prometheus::Error> {
-        let ended =
-            Opts::new("atelier_plugin_calls_total", "Calls into plugins by instance and how they ended.");
-        let ended = IntCounterVec::new(ended, &["instance", "outcome"])?;
-        let cpu = HistogramOpts::new("atelier_plugin_cpu_seconds", "CPU time of a call into a plugin.");
-        let cpu = HistogramVec::new(cpu.buckets(FINE_SECONDS.to_vec()), &["instance"])?;
-        let memory =
-            HistogramOpts::new("atelier_plugin_memory_bytes", "Linear memory of a plugin at its call's end.");
-        let memory = HistogramVec::new(
-            memory.buckets(prometheus::exponential_buckets(65_536.0, 2.0, 12)?),
-            &["instance"],
-        )?;
-        registry.register(Box::new(ended.clone()))?;
-        registry.register(Box::new(cpu.clone()))?;
-        registry.register(Box::new(memory.clone()))?;
-        Ok(Self { ended, cpu, memory })
-    }
-}
-
-impl Observer for Metrics {
-    fn call_ended(&self, report: &CallReport<'_>) {
-        let outcome = report.error.map_or("ok", ProviderError::kind);
-        self.plugins.ended.with_label_values(&[report.instance, outcome]).inc();
-        self.plugins.cpu.with_label_values(&[report.instance]).observe(report.cpu.as_secs_f64());
-        if report.used.memory_bytes > 0 {
-            self.plugins
-                .memory
-                .with_label_values(&[report.instance])
-                .observe(report.used.memory_bytes as f64);
-        }
-    }
 }
 
 #[derive(Debug)]

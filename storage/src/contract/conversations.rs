@@ -1,139 +1,19 @@
 //! The contract of [`ConversationStore`].
 
+mod steps;
+
 use atelier_domain::blob::BlobId;
-use atelier_domain::conversation::search::Query;
 use atelier_domain::conversation::{
-    Answer, AnswerState, Conversation, ConversationBounds, ConversationPage, ConversationPosition, Exchanged,
-    MessageFile, MessagePart, NewExchange, StoredMessage, Title, TitleOrigin, Unfit,
+    AnswerState, Conversation, ConversationBounds, ConversationPage, ConversationPosition, MessageFile,
+    MessagePart, NewExchange, StoredMessage, Title, TitleOrigin, Unfit,
 };
 use atelier_domain::id::{ChatMessageId, ConversationId, FileId, UserId};
-use atelier_domain::job::JobError;
 use atelier_domain::store::{ConversationStore, FileStore, StoreError};
 use atelier_domain::time::Timestamp;
 
 use super::sample;
-
-const PLENTY: ConversationBounds = ConversationBounds {
-    conversations_max: 1_000,
-    messages_max: 1_000,
-    depth_max: 1_000,
-    branch_bytes_max: 1 << 30,
-    user_bytes_max: 1 << 30,
-};
-pub(super) const NOW: Timestamp = Timestamp(5_000);
-
-fn create(store: &dyn ConversationStore, conversation: Conversation) -> Conversation {
-    assert!(store.create_conversation(&conversation, PLENTY.conversations_max).expect("created"));
-    conversation
-}
-
-/// A conversation without a name.
-pub(super) fn fresh(store: &dyn ConversationStore, owner: UserId) -> Conversation {
-    create(store, Conversation { title: None, ..sample::conversation(owner) })
-}
-
-fn question(conversation: &Conversation, parent: Option<ChatMessageId>, text: &str) -> StoredMessage {
-    StoredMessage {
-        id: ChatMessageId::new(),
-        conversation: conversation.id,
-        parent,
-        depth: 0,
-        branch_bytes: 0,
-        created: conversation.active,
-        parts: vec![MessagePart::Text(text.to_owned())],
-        answer: None,
-    }
-}
-
-fn answer(conversation: &Conversation, parent: Option<ChatMessageId>) -> StoredMessage {
-    let facts = Answer {
-        model: "instance/model".to_owned(),
-        state: AnswerState::Pending,
-        finish_reason: None,
-        error: None,
-        thinking: String::new(),
-        refusal: String::new(),
-        usage: Vec::new(),
-        finished: None,
-        leaf_before: None,
-    };
-    StoredMessage { parts: Vec::new(), answer: Some(facts), ..question(conversation, parent, "") }
-}
-
-pub(super) fn asking(conversation: &Conversation, parent: Option<ChatMessageId>, text: &str) -> NewExchange {
-    NewExchange {
-        owner: conversation.owner,
-        question: Some(question(conversation, parent, text)),
-        answer: answer(conversation, None),
-        title: Title::first_words(text),
-        model: "instance/model".to_owned(),
-        bounds: PLENTY,
-    }
-}
-
-fn again(conversation: &Conversation, question: ChatMessageId) -> NewExchange {
-    NewExchange {
-        question: None,
-        answer: answer(conversation, Some(question)),
-        ..asking(conversation, None, "")
-    }
-}
-
-pub(super) fn exchange(store: &dyn ConversationStore, new: &NewExchange) -> Exchanged {
-    store.exchange(new).expect("written").expect("it fits")
-}
-
-pub(super) fn ended(pending: &StoredMessage, state: AnswerState, text: &str) -> StoredMessage {
-    let facts = pending.answer.clone().expect("an answer");
-    let facts = Answer {
-        state,
-        finish_reason: (state == AnswerState::Complete).then(|| "stop".to_owned()),
-        error: (state == AnswerState::Failed)
-            .then(|| JobError { code: "unavailable".to_owned(), message: "nobody there".to_owned() }),
-        finished: Some(NOW),
-        ..facts
-    };
-    let parts = Some(text).filter(|text| !text.is_empty()).map(|text| MessagePart::Text(text.to_owned()));
-    StoredMessage { parts: parts.into_iter().collect(), answer: Some(facts), ..pending.clone() }
-}
-
-fn finish(
-    store: &dyn ConversationStore,
-    owner: UserId,
-    pending: &StoredMessage,
-    text: &str,
-) -> StoredMessage {
-    let ended = ended(pending, AnswerState::Complete, text);
-    store.finish_answer(owner, &ended).expect("written").expect("it was pending")
-}
-
-/// A question and its whole answer.
-pub(super) fn said(
-    store: &dyn ConversationStore,
-    conversation: &Conversation,
-    parent: Option<ChatMessageId>,
-    asked: &str,
-    told: &str,
-) -> Exchanged {
-    let made = exchange(store, &asking(conversation, parent, asked));
-    let answer = finish(store, conversation.owner, &made.answer, told);
-    Exchanged { answer, ..made }
-}
-
-fn now(store: &dyn ConversationStore, conversation: &Conversation) -> Conversation {
-    store.conversation_of(conversation.owner, conversation.id).expect("read").expect("it is there")
-}
-
-pub(super) fn found(
-    store: &dyn ConversationStore,
-    owner: UserId,
-    query: &str,
-) -> Vec<(ConversationId, Option<ChatMessageId>)> {
-    let query = Query::parse(query).expect("words");
-    let found = store.search(owner, &query, NOW, 100).expect("searched");
-    assert!(!found.is_partial);
-    found.hits.into_iter().map(|hit| (hit.conversation.id, hit.message.map(|message| message.id))).collect()
-}
+pub(super) use steps::{NOW, asking, ended, exchange, found, fresh, said};
+use steps::{PLENTY, again, create, finish, now};
 
 pub fn a_conversation_is_read_as_it_was_created(store: &dyn ConversationStore) {
     let made = create(store, sample::conversation(UserId::new()));

@@ -1,8 +1,14 @@
 //! A provider that does what a test says, to reach states of the engine that no well-behaved far end can bring about.
 
+#[path = "scripted/act.rs"]
+mod act;
+#[path = "scripted/script.rs"]
+mod script;
+
 use std::collections::VecDeque;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::blob::Blob;
@@ -11,92 +17,17 @@ use atelier_domain::generation::chat::{ChatEvent, ChatRequest, FinishReason};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::empty_object;
 use atelier_domain::generation::media::{
-    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, MediaOutput,
-    MediaRequest, Outcome, Output, OutputSource, Step, Ticket, TrainingRequest, Wake,
+    Callback, CallbackEvent, CallbackRefusal, Cancellation, Delivery, JobKind, JobRequest, Step, Wake,
 };
 use atelier_domain::generation::moderation::{ModerationRequest, ModerationResponse};
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
-use atelier_domain::provider::{BreakerState, CallContext, ChargeJournal, EventStream, Provider, Readiness};
+use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
 use futures::{StreamExt as _, stream};
 
-/// What the provider does when asked.
-#[derive(Clone, Debug)]
-pub enum Act {
-    Done(&'static str),
-    /// Done, with a model.
-    Model(&'static str),
-    /// Done, with a film.
-    Film(&'static [u8]),
-    /// Done, with content of this type.
-    Made(&'static str, Vec<u8>),
-    /// Done, with this usage reported.
-    DoneUsing(Vec<UsageLine>),
-    Pending,
-    /// Pending for a minute under this id, unless it is called back.
-    Waiting(&'static str),
-    /// The same, told only once `released` is notified.
-    WaitingLater(&'static str),
-    Fail(FailureCode),
-    /// Notes that a charging request leaves, which its provider knows by a key or not, and never answers.
-    ChargeAndHang(Repeatable),
-    /// Notes that a charging request leaves, and is done once `released` is notified.
-    ChargeAndMake(Output),
-    /// Once `released` is notified, notes that a charging request leaves, and fails if that cannot be noted.
-    ChargeLater(&'static str),
-    /// Notes that a charging request leaves, and fails with this status of its provider's.
-    ChargeAndFail(FailureCode, u16),
-    /// Notes that a charging request leaves, which it does not, since nobody is there.
-    FindNobody,
-    /// Fails, and repeats the prompt in all that it says.
-    FailEchoing(FailureCode),
-    /// Done, and repeats the prompt in all that it says of its result.
-    DoneEchoing,
-}
-
-/// What it does in a conversation.
-#[derive(Clone, Debug)]
-pub struct Talk {
-    /// Notes that a charging request leaves, one that its provider knows by a key or not.
-    pub charges: Option<Repeatable>,
-    /// Answers only once `released` is notified.
-    pub waits: bool,
-    pub says: Result<String, FailureCode>,
-}
-
-pub type Repeatable = bool;
-
-impl Talk {
-    pub fn saying(text: impl Into<String>) -> Self {
-        Self { charges: Some(false), waits: false, says: Ok(text.into()) }
-    }
-    pub fn failing(code: FailureCode) -> Self {
-        Self { charges: Some(false), waits: false, says: Err(code) }
-    }
-}
-
-#[derive(Debug, Default)]
-pub struct Seen {
-    /// The idempotency keys of submissions.
-    pub submitted_as: Vec<String>,
-    /// The idempotency keys of conversations.
-    pub talks: Vec<String>,
-    pub submissions: u32,
-    pub resumptions: u32,
-    pub resumed_after_restart: u32,
-    pub cancellations: u32,
-    pub discoveries: u32,
-    /// Why jobs went on.
-    pub wakes: Vec<String>,
-    pub callback_urls: Vec<Option<String>>,
-    pub trainings: Vec<TrainingRequest>,
-    pub media: Vec<MediaRequest>,
-    pub chats: Vec<ChatRequest>,
-    /// Of which kind jobs went on.
-    pub kinds: Vec<JobKind>,
-}
+pub use script::{Act, Repeatable, Seen, Talk};
 
 #[derive(Debug)]
 pub struct Scripted {
@@ -166,7 +97,12 @@ impl Scripted {
         if talk.waits {
             self.released.notified().await;
         }
-        let text = talk.says.map_err(failure)?;
+        let text = talk.says.map_err(|code| {
+            let mut why = Failure::new(code, "as the script says");
+            // As providers that are busy do.
+            why.retry_after = (code == FailureCode::Overloaded).then(|| Duration::from_secs(3));
+            ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(why) }
+        })?;
         let started = ChatEvent::Started { id: "talk".to_owned(), model: "found".to_owned() };
         let usage = ChatEvent::Usage(vec![UsageLine::new("output-tokens", 1)]);
         Ok(vec![started, ChatEvent::Text(text), usage, ChatEvent::Finished(FinishReason::Stop)])
@@ -177,131 +113,6 @@ impl Scripted {
         let seen = self.seen.lock().expect("no panic");
         seen.media.last().and_then(|request| request.prompt.clone()).expect("media with a prompt")
     }
-
-    async fn charge<'c>(&self, context: &'c CallContext, repeatable: Repeatable) -> &'c dyn ChargeJournal {
-        let journal = context.journal.as_deref().expect("a job's call has a journal");
-        journal.charging(repeatable).await.expect("it is noted");
-        self.charged.notify_one();
-        journal
-    }
-
-    async fn act(&self, context: &CallContext) -> Result<Step, ProviderError> {
-        let act = self.acts.lock().expect("no panic").pop_front().expect("the script goes on");
-        match act {
-            Act::Done(text) => {
-                let outcome = Outcome {
-                    outputs: vec![Output::Text(text.to_owned())],
-                    usage: vec![UsageLine::new("images", 1)],
-                };
-                Ok(Step::Done(outcome))
-            }
-            Act::Model(id) => {
-                let outputs = vec![Output::Model(id.to_owned())];
-                Ok(Step::Done(Outcome { outputs, usage: Vec::new() }))
-            }
-            Act::Film(bytes) => {
-                let film = MediaOutput {
-                    source: OutputSource::Blob(Blob::in_memory("video/mp4", bytes.into())),
-                    content_type: None,
-                    revised_prompt: None,
-                    seed: None,
-                    attributes: vec![("video-id".to_owned(), "film-1".to_owned())],
-                };
-                Ok(Step::Done(Outcome { outputs: vec![Output::Media(film)], usage: Vec::new() }))
-            }
-            Act::Made(content_type, bytes) => {
-                let blob = Blob::in_memory(content_type, bytes.into());
-                let made = MediaOutput {
-                    source: OutputSource::Blob(blob),
-                    content_type: Some(content_type.to_owned()),
-                    revised_prompt: None,
-                    seed: None,
-                    attributes: Vec::new(),
-                };
-                Ok(Step::Done(Outcome { outputs: vec![Output::Media(made)], usage: Vec::new() }))
-            }
-            Act::DoneUsing(usage) => {
-                Ok(Step::Done(Outcome { outputs: vec![Output::Text("made".to_owned())], usage }))
-            }
-            Act::Pending => Ok(Step::Pending(Ticket {
-                state: b"at the provider".to_vec(),
-                state_version: 1,
-                poll_after_ms: 100,
-                progress: Some(0.5),
-                accepts_webhook: false,
-                provider_id: None,
-            })),
-            Act::Waiting(id) => Ok(waiting(id)),
-            Act::WaitingLater(id) => {
-                self.submitted.notify_one();
-                self.released.notified().await;
-                Ok(waiting(id))
-            }
-            Act::Fail(code) => Err(failure(code)),
-            Act::ChargeAndHang(repeatable) => {
-                self.charge(context, repeatable).await;
-                std::future::pending().await
-            }
-            Act::ChargeAndMake(output) => {
-                self.charge(context, false).await;
-                self.released.notified().await;
-                Ok(Step::Done(Outcome { outputs: vec![output], usage: Vec::new() }))
-            }
-            Act::ChargeLater(text) => {
-                self.submitted.notify_one();
-                self.released.notified().await;
-                let journal = context.journal.as_deref().expect("a job's call has a journal");
-                journal.charging(false).await.map_err(|_| failure(FailureCode::Internal))?;
-                Ok(Step::Done(Outcome { outputs: vec![Output::Text(text.to_owned())], usage: Vec::new() }))
-            }
-            Act::ChargeAndFail(code, status) => {
-                let journal = self.charge(context, false).await;
-                if status == 429 {
-                    // As the sandbox does.
-                    journal.withdrawn(false);
-                }
-                let mut failure = Failure::new(code, "as the script says");
-                failure.http_status = Some(status);
-                Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
-            }
-            Act::FailEchoing(code) => {
-                let prompt = self.prompt();
-                let quoted = serde_json::to_string(&prompt).expect("JSON");
-                let mut failure = Failure::new(code, format!("bad prompt: {quoted}"));
-                failure.param = Some(prompt.clone());
-                failure.provider_detail = Some(prompt);
-                Err(ProviderError::Reported { instance: "scripted".to_owned(), failure: Box::new(failure) })
-            }
-            Act::DoneEchoing => {
-                let prompt = self.prompt();
-                let media = MediaOutput {
-                    source: OutputSource::Blob(Blob::in_memory("image/png", "a picture".into())),
-                    content_type: Some("image/png".to_owned()),
-                    revised_prompt: Some(prompt.clone()),
-                    seed: Some(7),
-                    attributes: vec![("prompt".to_owned(), prompt.clone())],
-                };
-                let mut images = UsageLine::new("images", 1);
-                images.attributes = vec![("prompt".to_owned(), prompt)];
-                Ok(Step::Done(Outcome { outputs: vec![Output::Media(media)], usage: vec![images] }))
-            }
-            Act::FindNobody => {
-                self.charge(context, false).await.withdrawn(false);
-                Err(failure(FailureCode::Unavailable))
-            }
-        }
-    }
-}
-
-fn waiting(id: &str) -> Step {
-    Step::Pending(Ticket {
-        state: id.as_bytes().to_vec(),
-        state_version: 1,
-        poll_after_ms: 60_000,
-        progress: None,
-        accepts_webhook: true,
-        provider_id: Some(id.to_owned()),
-    })
 }
 
 fn failure(code: FailureCode) -> ProviderError {

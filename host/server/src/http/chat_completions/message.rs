@@ -1,19 +1,16 @@
 //! Messages of a request.
 
-use std::fmt;
-
 use atelier_domain::generation::chat::{ChatRole, Message, Part, ToolCall, ToolContent, ToolResult};
 use serde::Deserialize;
-use serde::de::{self, SeqAccess, Visitor};
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
 use crate::http::files::file_id;
 use crate::http::files::used::{MessagePart, Named, stand_in};
 use crate::http::input::{self, Detail, Kind};
-use crate::http::openapi::{self, words};
+use crate::http::openapi::words;
+use crate::http::text_or_parts::{ContentPart, TextOrParts};
 
 /// A message. Members that only answers have are let pass, since clients send answers back as they got them.
 #[derive(Deserialize, ToSchema)]
@@ -41,37 +38,7 @@ enum RoleBody {
     Tool,
 }
 
-/// A text, or parts. Read by hand: an untagged enum would copy each text once more.
-enum Content {
-    Text(String),
-    Parts(Vec<PartBody>),
-}
-
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: de::Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of content parts")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
-            fn visit_string<E: de::Error>(self, text: String) -> Result<Content, E> {
-                Ok(Content::Text(text))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
-                let mut all = Vec::new();
-                while let Some(part) = parts.next_element()? {
-                    all.push(part);
-                }
-                Ok(Content::Parts(all))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
+type Content = TextOrParts<PartBody>;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = ChatContentPart)]
@@ -130,20 +97,8 @@ words! {
     PartType: "text" | "image_url" | "input_audio" | "file" | "refusal";
 }
 
-impl PartialSchema for Content {
-    fn schema() -> RefOr<Schema> {
-        openapi::choice([String::schema(), openapi::list_of::<PartBody>()])
-    }
-}
-
-impl ToSchema for Content {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "ChatContent".into()
-    }
-    fn schemas(all: &mut Vec<(String, RefOr<Schema>)>) {
-        all.push((PartBody::name().into_owned(), PartBody::schema()));
-        PartBody::schemas(all);
-    }
+impl ContentPart for PartBody {
+    const CONTENT: &'static str = "ChatContent";
 }
 
 impl MessageBody {

@@ -1,20 +1,17 @@
 //! `POST /api/v1/conversations/{id}/messages`, and `…/messages/{message}/regenerate`: a question and its answer.
 
-use std::fmt;
-
 use atelier_service::conversations::{AnswerSettings, Answering, Follows, NewPart};
 use http::StatusCode;
-use serde::de::{SeqAccess, Visitor};
-use serde::{Deserialize, Deserializer, de};
+use serde::{Deserialize, Deserializer};
 use serde_json::json;
-use utoipa::openapi::{RefOr, Schema};
-use utoipa::{PartialSchema, ToSchema};
+use utoipa::ToSchema;
 
 use super::stream::{Event, Events};
 use super::view::{ExchangeView, sample_answer, sample_question};
 use crate::http::files::file_id;
-use crate::http::openapi::{self, Operation, Tag, id, words};
+use crate::http::openapi::{Operation, Tag, id, words};
 use crate::http::query::{parsed, path};
+use crate::http::text_or_parts::{ContentPart, TextOrParts};
 use crate::http::{ApiError, Call, Reply, answer, body, prefix, sse};
 
 #[derive(Deserialize, ToSchema)]
@@ -51,11 +48,7 @@ struct Again {
     temperature: Option<f64>,
 }
 
-/// A text, or parts.
-enum Content {
-    Text(String),
-    Parts(Vec<PartBody>),
-}
+type Content = TextOrParts<PartBody>;
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -73,43 +66,8 @@ words! {
     PartWord: "text" | "file";
 }
 
-impl<'de> Deserialize<'de> for Content {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Either;
-        impl<'de> Visitor<'de> for Either {
-            type Value = Content;
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a text or a list of parts")
-            }
-            fn visit_str<E: de::Error>(self, text: &str) -> Result<Content, E> {
-                Ok(Content::Text(text.to_owned()))
-            }
-            fn visit_seq<A: SeqAccess<'de>>(self, mut parts: A) -> Result<Content, A::Error> {
-                let mut all = Vec::new();
-                while let Some(part) = parts.next_element()? {
-                    all.push(part);
-                }
-                Ok(Content::Parts(all))
-            }
-        }
-        deserializer.deserialize_any(Either)
-    }
-}
-
-impl PartialSchema for Content {
-    fn schema() -> RefOr<Schema> {
-        openapi::choice([String::schema(), openapi::list_of::<PartBody>()])
-    }
-}
-
-impl ToSchema for Content {
-    fn name() -> std::borrow::Cow<'static, str> {
-        "NewConversationContent".into()
-    }
-    fn schemas(all: &mut Vec<(String, RefOr<Schema>)>) {
-        all.push((PartBody::name().into_owned(), PartBody::schema()));
-        PartBody::schemas(all);
-    }
+impl ContentPart for PartBody {
+    const CONTENT: &'static str = "NewConversationContent";
 }
 
 /// `null` is said, and is not the same as nothing.

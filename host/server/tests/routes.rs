@@ -42,6 +42,8 @@ mod renditions;
 mod responses;
 #[path = "routes/sharing.rs"]
 mod sharing;
+#[path = "routes/standing.rs"]
+mod standing;
 #[path = "routes/table.rs"]
 mod table;
 #[path = "routes/templates.rs"]

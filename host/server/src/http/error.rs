@@ -14,6 +14,8 @@ use axum::response::Response;
 use http::header::{CONNECTION, CONTENT_RANGE, LOCATION};
 use http::{HeaderValue, StatusCode};
 
+use super::idempotency;
+
 /// Which API a route speaks, and so which shape its errors have.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Dialect {
@@ -87,6 +89,14 @@ pub enum ApiError {
         what: &'static str,
         job: JobId,
         after: Duration,
+    },
+    /// The answer to a request with an idempotency key, as far as that says more of it.
+    Keyed {
+        error: Box<ApiError>,
+        /// It stands for good: sent again under its key, the request is answered so again.
+        stays: bool,
+        /// It tells what became of an earlier request with the key.
+        is_replayed: bool,
     },
     Service(ServiceError),
 }
@@ -233,6 +243,7 @@ impl ApiError {
                     after.as_secs()
                 ),
             ),
+            Self::Keyed { error, .. } => error.told(),
             Self::Service(error) => service::told(error),
         }
     }
@@ -246,6 +257,7 @@ impl ApiError {
     pub(super) fn internal_detail(&self) -> Option<String> {
         match self {
             Self::Service(error) => service::internal_detail(error),
+            Self::Keyed { error, .. } => error.internal_detail(),
             Self::BodyBroken(detail) => Some(detail.clone()),
             Self::KeyMissing
             | Self::NoSuchRoute
@@ -270,6 +282,16 @@ impl ApiError {
 
     /// The whole answer.
     pub fn respond(&self, dialect: Dialect, request_id: &str) -> Response {
+        if let Self::Keyed { error, stays, is_replayed } = self {
+            let mut response = error.respond(dialect, request_id);
+            if *stays {
+                idempotency::tell_that_it_stays(response.headers_mut());
+            }
+            if *is_replayed {
+                idempotency::tell_that_it_is_replayed(response.headers_mut());
+            }
+            return response;
+        }
         let mut response = shapes::respond(&self.told(), dialect, request_id);
         if self.leaves_a_body_unread() {
             // The connection ends with this answer: a client that keeps it for its next request would lose that one.
@@ -286,6 +308,21 @@ impl ApiError {
             response.headers_mut().insert(LOCATION, place);
         }
         response
+    }
+
+    /// Whether it says what became of the job that a request was.
+    pub(super) fn tells_of_a_job(&self) -> bool {
+        matches!(self, Self::JobGoesOn { .. }) || self.tells_of_a_failed_job()
+    }
+
+    /// Whether that job has failed, which stays so.
+    pub(super) fn tells_of_a_failed_job(&self) -> bool {
+        matches!(self, Self::Service(ServiceError::JobFailed { .. }))
+    }
+
+    /// Whether a body did not come although it was waited for.
+    pub(super) fn is_about_silence(&self) -> bool {
+        matches!(self, Self::BodyIdle { .. } | Self::BodyBroken(_))
     }
 
     fn leaves_a_body_unread(&self) -> bool {

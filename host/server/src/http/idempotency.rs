@@ -122,15 +122,24 @@ fn again(answer: &KeptAnswer, body: Vec<u8>) -> Result<Reply, ApiError> {
         response.headers_mut().append(name, HeaderValue::try_from(value).map_err(|_| broken())?);
     }
     if !response.status().is_success() {
-        // It stays as it is, whatever its first telling said.
-        response.headers_mut().remove(RETRY_AFTER);
-        response.headers_mut().insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+        tell_that_it_stays(response.headers_mut());
     }
     Ok(replayed(response.into()))
 }
 
+/// Says of a failure that its request is never answered otherwise.
+pub(super) fn tell_that_it_stays(headers: &mut HeaderMap) {
+    headers.remove(RETRY_AFTER);
+    headers.insert(X_SHOULD_RETRY, HeaderValue::from_static("false"));
+}
+
+/// Says of an answer that it tells what became of an earlier request.
+pub(super) fn tell_that_it_is_replayed(headers: &mut HeaderMap) {
+    headers.insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+}
+
 fn replayed(mut reply: Reply) -> Reply {
-    reply.response.headers_mut().insert(IDEMPOTENT_REPLAYED, HeaderValue::from_static("true"));
+    tell_that_it_is_replayed(reply.response.headers_mut());
     reply
 }
 
@@ -150,6 +159,23 @@ fn stands(status: StatusCode, effect: Effect) -> bool {
     }
 }
 
+/// The refusal of a request, as it is told under its key.
+///
+/// A job is its own answer, which is looked up anew each time: what stays is that it failed. Whatever else is told of it, that it goes on or that
+/// storage is busy, may be another answer the next time.
+fn keyed(error: ApiError, status: StatusCode, ticket: &Ticket) -> ApiError {
+    let effect = ticket.effect();
+    let stays = match effect {
+        Effect::Job => error.tells_of_a_failed_job(),
+        Effect::None | Effect::Begun | Effect::Charged => stands(status, effect),
+    };
+    let is_replayed = ticket.is_repetition() && error.tells_of_a_job();
+    match (stays, is_replayed) {
+        (false, false) => error,
+        (stays, is_replayed) => ApiError::Keyed { error: Box::new(error), stays, is_replayed },
+    }
+}
+
 /// Keeps what there is to keep of an answer, or frees its key.
 async fn settle(ticket: Ticket, answer: KeptAnswer, body: Option<Vec<u8>>) {
     let status = StatusCode::from_u16(answer.status).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
@@ -164,7 +190,7 @@ async fn settle(ticket: Ticket, answer: KeptAnswer, body: Option<Vec<u8>>) {
 mod tests {
     use super::*;
 
-    fn keyed(values: &[&str]) -> Result<String, ApiError> {
+    fn key_of(values: &[&str]) -> Result<String, ApiError> {
         let mut headers = HeaderMap::new();
         for value in values {
             headers.append(IDEMPOTENCY_KEY, HeaderValue::from_bytes(value.as_bytes()).expect("a header"));
@@ -174,12 +200,12 @@ mod tests {
 
     #[test]
     fn a_key_has_1_to_255_visible_characters() {
-        assert_eq!(keyed(&["a"]).expect("a key"), "a");
-        assert_eq!(keyed(&[&"k".repeat(255)]).expect("a key").len(), 255);
+        assert_eq!(key_of(&["a"]).expect("a key"), "a");
+        assert_eq!(key_of(&[&"k".repeat(255)]).expect("a key").len(), 255);
         for bad in ["", "a b", "a\tb", "schlüssel", &"k".repeat(256)] {
-            assert!(keyed(&[bad]).is_err(), "{bad:?}");
+            assert!(key_of(&[bad]).is_err(), "{bad:?}");
         }
-        assert!(keyed(&["a", "b"]).is_err(), "two keys");
+        assert!(key_of(&["a", "b"]).is_err(), "two keys");
     }
 
     #[test]

@@ -15,7 +15,7 @@ use http::response::Parts;
 use tokio::sync::mpsc::error::SendTimeoutError;
 use tokio::sync::{mpsc, oneshot};
 
-use super::{replayed, settle};
+use super::{keyed, replayed, settle};
 use crate::http::{ApiError, Dialect, Reply};
 
 /// Pieces of a streamed answer that wait for a slow client.
@@ -48,10 +48,9 @@ impl Recorder {
             Ok(outcome) => outcome,
             Err(_) => Err(ApiError::TimedOut),
         };
-        let is_repetition = ticket.is_repetition();
         match outcome {
             Ok(reply) => {
-                let reply = if is_repetition { replayed(reply) } else { reply };
+                let reply = if ticket.is_repetition() { replayed(reply) } else { reply };
                 self.give(reply, ticket, tell).await;
             }
             Err(error) => {
@@ -61,6 +60,7 @@ impl Recorder {
                 if let Ok(bytes) = axum::body::to_bytes(body, self.body_bytes_max).await {
                     copy.add(&bytes);
                 }
+                let error = keyed(error, head.status, &ticket);
                 settle(ticket, kept(&head), copy.whole()).await;
                 // Nobody may be waiting any more.
                 let _ = tell.send(Err(error));

@@ -61,6 +61,18 @@ impl Failure {
         Self { provider_detail: Some(json.into()), ..self }
     }
 
+    /// The same as the end of a job. Where a provider was asked how a job stands, `rate-limited`, `overloaded`, `unavailable` and
+    /// `timeout` say that it could not be asked, and the host asks again until the job's deadline; so what a job itself has failed with is
+    /// none of them.
+    #[must_use]
+    pub fn ends_job(self) -> Self {
+        let passes = [code::RATE_LIMITED, code::OVERLOADED, code::UNAVAILABLE, code::TIMEOUT];
+        if !passes.contains(&self.code.as_str()) {
+            return self;
+        }
+        Self { code: code::INTERNAL.to_owned(), retry_after_ms: None, ..self }
+    }
+
     /// The same, naming the offending field of the request.
     #[must_use]
     pub fn with_param(self, param: impl Into<String>) -> Self {
@@ -197,6 +209,19 @@ mod tests {
         ];
         assert_eq!(wait(&headers), Some(360_000));
         assert_eq!(wait(&headers[4..]), None);
+    }
+
+    #[test]
+    fn what_a_job_has_failed_with_is_nothing_to_wait_for() {
+        for passing in [code::RATE_LIMITED, code::OVERLOADED, code::UNAVAILABLE, code::TIMEOUT] {
+            let told = Failure { retry_after_ms: Some(5), ..Failure::new(passing, "why") };
+            let ended = told.with_detail("{}").ends_job();
+            assert_eq!((ended.code.as_str(), ended.message.as_str()), (code::INTERNAL, "why"), "{passing}");
+            assert_eq!((ended.retry_after_ms, ended.provider_detail.as_deref()), (None, Some("{}")));
+        }
+        for stays in [code::CONTENT_REFUSED, code::TOO_LARGE, code::BAD_RESPONSE, code::CANCELED] {
+            assert_eq!(Failure::new(stays, "why").ends_job().code, stays);
+        }
     }
 
     #[test]

@@ -6,6 +6,7 @@
 mod admit;
 mod backoff;
 mod callback;
+mod charging;
 mod engine;
 mod outputs;
 mod recording;

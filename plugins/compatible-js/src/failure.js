@@ -45,6 +45,9 @@ const BY_HTTP_ERROR = {
 };
 
 /** Why a call gave no result: a `failure` of the contract. */
+/** What passes by itself: the host asks again. */
+const PASSING = ["rate-limited", "overloaded", "unavailable", "timeout"];
+
 export class Failure {
   constructor(code, message, details = {}) {
     Object.assign(this, {
@@ -84,6 +87,12 @@ export function fromResponse(status, headers, body) {
 export function reported(error) {
   const failure = new Failure("unavailable", "the provider broke off with an error");
   return explained(failure, JSON.stringify({ error }));
+}
+
+/** A failure as the end of a job: where a provider was asked how a job stands, these words say that it could not be asked. */
+export function endsJob(failure) {
+  if (!PASSING.includes(failure.code)) return failure;
+  return new Failure("internal", failure.message, { param: failure.param, providerDetail: failure.providerDetail });
 }
 
 function explained(failure, body) {

@@ -1,6 +1,6 @@
 // What a video object means for the job.
 
-import { Failure, invalid, reported, unsupported } from "./failure.js";
+import { Failure, endsJob, invalid, reported, unsupported } from "./failure.js";
 import { openOptions } from "./json_body.js";
 import { usageLine } from "./usage.js";
 
@@ -60,7 +60,7 @@ export function isFinal(video) {
     case "in_progress":
       return false;
     case "failed":
-      throw video.error ? reported(video.error) : new Failure("unavailable", "the provider could not make the video");
+      throw endsJob(video.error ? reported(video.error) : new Failure("internal", "the provider could not make the video"));
     default:
       throw new Failure("bad-response", `the provider's video has the unknown status ${video.status}`);
   }

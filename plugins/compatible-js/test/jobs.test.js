@@ -38,7 +38,8 @@ test("a video in the making is a ticket that finds it again", () => {
 test("a refused video is told from a failed one", () => {
   const failed = (error) => () => isFinal({ id: "v", status: "failed", error });
   assert.throws(failed({ code: "moderation_blocked", message: "blocked" }), { code: "content-refused", message: "blocked" });
-  assert.throws(failed(null), { code: "unavailable" });
+  assert.throws(failed(null), { code: "internal" });
+  assert.throws(failed({ code: "server_error", message: "broken" }), { code: "internal", message: "broken" });
   assert.throws(() => isFinal({ id: "v", status: "paused" }), { code: "bad-response" });
 });
 

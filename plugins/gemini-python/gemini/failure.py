@@ -129,6 +129,17 @@ def reported(error):
     return failure
 
 
+# What passes by itself: the host asks again.
+PASSING = ("rate-limited", "overloaded", "unavailable", "timeout")
+
+
+def ends_job(failure):
+    """A failure as the end of a job: where a provider was asked how a job stands, those words say that it could not be asked."""
+    if failure.code in PASSING:
+        failure.code, failure.retry_after_ms = "internal", None
+    return failure
+
+
 def _explain(failure, error):
     if not isinstance(error, dict):
         return

@@ -7,7 +7,7 @@ import json
 import re
 
 from . import json_text, usage
-from .failure import Failure, bad_response, invalid, reported, unsupported
+from .failure import Failure, bad_response, ends_job, invalid, reported, unsupported
 from .variant import case
 
 STATE_VERSION = 1
@@ -158,7 +158,7 @@ class Job:
         if operation.get("done") is not True:
             return None
         if "error" in operation:
-            raise reported(operation["error"])
+            raise ends_job(reported(operation["error"]))
         answer = operation.get("response")
         made = answer.get("generateVideoResponse") if isinstance(answer, dict) else None
         if not isinstance(made, dict):

@@ -64,7 +64,7 @@ class Videos(unittest.TestCase):
         self.assertEqual(job.addresses(finished("https://x.example/v")), ["https://x.example/v"])
         self.assertEqual(job.used(1), [("video-ms", 8000, {"resolution": "720p"})])
         error = {"name": NAME, "done": True, "error": {"code": 8, "message": "busy"}}
-        self.assertEqual(self.raised(job.addresses, error).code, "rate-limited")
+        self.assertEqual(self.raised(job.addresses, error).code, "internal")  # it is over: nobody is to ask again
         filtered = self.raised(job.addresses, finished(raiMediaFilteredReasons=["It shows a person."]))
         self.assertEqual((filtered.code, filtered.message), ("content-refused", "It shows a person."))
         self.assertEqual(self.raised(job.addresses, finished("file:///etc/passwd")).code, "bad-response")

@@ -163,8 +163,8 @@ fn step(api: &Api<'_>, body: &[u8], files: Vec<String>) -> Result<Step, Failure>
             None => Err(Failure::bad_response("the provider's finished job names no model")),
         },
         "failed" => Err(match job.error {
-            Some(error) => fault::reported(error.get()),
-            None => Failure::new(code::UNAVAILABLE, "the provider could not train the model"),
+            Some(error) => fault::reported(error.get()).ends_job(),
+            None => Failure::new(code::INTERNAL, "the provider could not train the model"),
         }),
         "cancelled" => Err(Failure::new(code::CANCELED, "the training was canceled")),
         "validating_files" | "queued" | "running" | "paused" => {

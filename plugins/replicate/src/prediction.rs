@@ -140,10 +140,10 @@ fn step(kind: Kind, prediction: Prediction<'_>, state: State) -> Result<Step, Fa
     match prediction.status.as_str() {
         "starting" | "processing" | "queued" => Ok(Step::Pending(ticket(&prediction, state)?)),
         "succeeded" => Ok(Step::Done(done(kind, &prediction)?)),
-        "failed" => Err(failed(&prediction)),
+        "failed" => Err(failed(&prediction).ends_job()),
         "canceled" => Err(Failure::new(code::CANCELED, "this was canceled at the provider")),
         "aborted" => {
-            Err(Failure::new(code::UNAVAILABLE, "the provider gave this up before it began: try again"))
+            Err(Failure::new(code::INTERNAL, "the provider gave this up before it began: make it again"))
         }
         status => Err(Failure::bad_response(["the provider tells the unknown status ", status].concat())),
     }

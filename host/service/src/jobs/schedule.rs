@@ -197,6 +197,11 @@ impl Schedule {
         })
     }
 
+    /// How often in a row it has failed so far.
+    pub(super) fn failures(&self, id: JobId) -> u32 {
+        self.jobs.get(&id).map_or(0, |entry| entry.failures)
+    }
+
     /// Asking about a job went well.
     pub(super) fn succeeded(&mut self, id: JobId) {
         if let Some(entry) = self.jobs.get_mut(&id) {

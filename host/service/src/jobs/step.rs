@@ -1,23 +1,20 @@
 //! One step of a job: submit, go on, cancel, or end.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicU32, Ordering};
 use std::time::Duration;
 
-use async_trait::async_trait;
-use atelier_domain::failure::{FailureCode, ProviderError};
+use atelier_domain::failure::ProviderError;
 use atelier_domain::generation::media::{Cancellation, Ticket, Wake};
-use atelier_domain::id::{CallId, JobId};
+use atelier_domain::id::CallId;
 use atelier_domain::job::{Job, JobError, JobState};
 use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
-use atelier_domain::store::StoreError;
 
+use super::charging::{Journal, answer_was_lost};
 use super::schedule::Turn;
 use super::training::kind_of;
 use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
-use crate::generation::another_may_try;
 
 /// How soon a step is tried again that storage did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -26,74 +23,6 @@ const SUBMISSIONS_MAX: u32 = 3;
 const CANCEL_BUDGET: Duration = Duration::from_secs(20);
 /// How soon to look again for an instance that is not configured at the moment.
 const MISSING_PAUSE: Duration = Duration::from_secs(30);
-
-/// Writes down that a request which costs is about to leave.
-#[derive(Debug)]
-struct Journal {
-    inner: Arc<Inner>,
-    id: JobId,
-    /// Requests that have left and may have been taken.
-    outstanding: AtomicU32,
-    /// One did not leave, as storage did not take the note of it.
-    is_unwritten: AtomicBool,
-    /// All that have left and were not withdrawn, those among them that their provider knows by a key.
-    sent: AtomicU32,
-}
-
-impl Journal {
-    fn of(inner: &Arc<Inner>, job: &Job) -> Arc<Self> {
-        Arc::new(Self {
-            inner: inner.clone(),
-            id: job.id,
-            outstanding: AtomicU32::new(0),
-            is_unwritten: AtomicBool::new(false),
-            sent: AtomicU32::new(0),
-        })
-    }
-
-    /// Whether another model may be asked in place of one that failed.
-    fn lets_another_try(&self, error: &ProviderError) -> bool {
-        another_may_try(self.sent.load(Ordering::Acquire), error)
-    }
-
-    /// Whether a failed step may be tried again: nothing that costs has left, or its provider did not take it, and the failure is likely to
-    /// pass by itself.
-    fn lets_try_again(&self, error: &ProviderError) -> bool {
-        let was_ours = self.is_unwritten.load(Ordering::Acquire);
-        self.outstanding.load(Ordering::Acquire) == 0 && (was_ours || passes(error))
-    }
-}
-
-#[async_trait]
-impl ChargeJournal for Journal {
-    async fn charging(&self, repeatable: bool) -> Result<(), StoreError> {
-        self.sent.fetch_add(1, Ordering::AcqRel);
-        // With a key that the provider knows it by, it may be sent again after a crash.
-        if repeatable {
-            return Ok(());
-        }
-        self.outstanding.fetch_add(1, Ordering::AcqRel);
-        let noted = self.inner.change(self.id, |job| {
-            job.charging = true;
-            true
-        });
-        let Err(error) = noted.await else { return Ok(()) };
-        // It does not leave.
-        self.is_unwritten.store(true, Ordering::Release);
-        self.withdrawn(repeatable);
-        Err(match error {
-            ServiceError::Store(error) => error,
-            other => StoreError::Unavailable(other.to_string()),
-        })
-    }
-
-    fn withdrawn(&self, repeatable: bool) {
-        self.sent.fetch_sub(1, Ordering::AcqRel);
-        if !repeatable {
-            self.outstanding.fetch_sub(1, Ordering::AcqRel);
-        }
-    }
-}
 
 impl Inner {
     /// Takes a job's next step. What storage refuses is tried again with the job's next waking.
@@ -196,10 +125,12 @@ impl Inner {
                 tracing::info!(job = %job.id, model = job.request.model, error = error.kind(), "another model steps in");
                 self.step_in(job.id).await
             }
-            Ok(Err(error)) if journal.lets_try_again(&error) && job.attempt < SUBMISSIONS_MAX => {
+            Ok(Err(error))
+                if journal.lets_try_again(&error) && self.may_submit_again(&job, &journal, &error) =>
+            {
                 self.try_again(job.id, backoff::pause(job.id, job.attempt, &error)).await
             }
-            Ok(Err(error)) => self.fail_with(&job, &error).await,
+            Ok(Err(error)) => self.fail_at(&job, &journal, &error).await,
             Err(_) => self.fail(&job, "deadline_exceeded", late()).await,
         }
     }
@@ -222,10 +153,31 @@ impl Inner {
                 let failures = lock(&self.schedule).failed(job.id);
                 self.try_again(job.id, backoff::pause(job.id, failures, &error)).await
             }
-            Ok(Err(error)) => self.fail_with(&job, &error).await,
+            Ok(Err(error)) => self.fail_at(&job, &journal, &error).await,
             // The next waking finds it late, and tells the provider.
             Err(_) => self.wake_in(job.id, Duration::ZERO).await,
         }
+    }
+
+    /// Whether a submission that failed may be made again. As long as another may have been taken, which its provider then knows by its key, it is
+    /// made again until the job's deadline: giving it up would lose what was paid for.
+    fn may_submit_again(&self, job: &Job, journal: &Journal, error: &ProviderError) -> bool {
+        let mut schedule = lock(&self.schedule);
+        let is_settled = !(journal.has_sent() && answer_was_lost(error));
+        let settled = if is_settled { schedule.failed(job.id) } else { schedule.failures(job.id) };
+        // Those before may have been cut off with their process.
+        settled < SUBMISSIONS_MAX || settled < job.attempt
+    }
+
+    /// Ends a job by what a step failed with. Where a request that costs has left and its answer did not come whole, nobody knows whether it
+    /// was taken.
+    async fn fail_at(&self, job: &Job, journal: &Journal, error: &ProviderError) -> Result<(), ServiceError> {
+        if journal.is_outstanding() && answer_was_lost(error) {
+            let message =
+                format!("the answer to a request that costs was lost, and it is not sent twice: {error}");
+            return self.fail(job, "outcome_unknown", message).await;
+        }
+        self.fail_with(job, error).await
     }
 
     async fn stop(
@@ -258,26 +210,4 @@ impl Inner {
 
 fn late() -> String {
     "it took longer than its task may".to_owned()
-}
-
-/// Whether a failure is likely to pass by itself.
-fn passes(error: &ProviderError) -> bool {
-    match error {
-        ProviderError::Unavailable { .. } => true,
-        ProviderError::Reported { failure, .. } => matches!(
-            failure.code,
-            FailureCode::RateLimited
-                | FailureCode::Overloaded
-                | FailureCode::Unavailable
-                | FailureCode::Timeout
-        ),
-        ProviderError::LimitReached { .. }
-        | ProviderError::EgressDenied { .. }
-        | ProviderError::Forbidden { .. }
-        | ProviderError::SecretMissing { .. }
-        | ProviderError::SecretRefused { .. }
-        | ProviderError::Trapped { .. }
-        | ProviderError::Unsupported { .. }
-        | ProviderError::Canceled => false,
-    }
 }

@@ -312,6 +312,36 @@ async fn a_submission_that_was_not_taken_or_never_left_is_tried_again_and_one_th
 }
 
 #[tokio::test]
+async fn a_job_whose_answer_was_lost_after_a_charging_request_left_is_of_unknown_outcome() {
+    let (_folder, store, blobs) = stores();
+    let provider =
+        Scripted::new([Act::ChargeAndLose(false), Act::Pending, Act::ChargeAndLose(false), Act::FindNobody]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    for submissions in [1, 2] {
+        let lost = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+        assert_eq!((lost.state, lost.attempt), (JobState::Failed, 1));
+        let error = lost.error.expect("why");
+        assert_eq!(error.code, "outcome_unknown", "{}", error.message);
+        assert_eq!(provider.seen.lock().expect("no panic").submissions, submissions, "it is not sent twice");
+    }
+    let listed = engine.jobs.failed("outcome_unknown".to_owned(), None, 10).await.expect("read");
+    assert_eq!(listed.len(), 2, "the operator sees them");
+    engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_submission_that_its_provider_knows_by_a_key_is_sent_again_until_it_has_an_answer() {
+    let (_folder, store, blobs) = stores();
+    let lost = || Act::ChargeAndLose(true);
+    let provider = Scripted::new([lost(), lost(), lost(), lost(), Act::Done("a cat")]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let job = end_of(&engine, &alice, &admit(&engine, &alice).await).await;
+    assert_eq!((job.state, job.attempt), (JobState::Succeeded, 5), "{:?}", job.error);
+    assert_eq!(provider.seen.lock().expect("no panic").submitted_as, vec![job.id.simple(); 5]);
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn a_full_queue_refuses_whoever_comes_until_a_job_has_ended() {
     let (_folder, store, blobs) = stores();
     let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));

@@ -141,8 +141,8 @@ fn step(api: &Api<'_>, body: &[u8]) -> Result<Step, Failure> {
         "completed" => Ok(Step::Done(done(api, &video)?)),
         "queued" | "in_progress" => Ok(Step::Pending(ticket(api, video)?)),
         "failed" => Err(match video.error {
-            Some(error) => fault::reported(error.get()),
-            None => Failure::new(code::UNAVAILABLE, "the provider could not make the video"),
+            Some(error) => fault::reported(error.get()).ends_job(),
+            None => Failure::new(code::INTERNAL, "the provider could not make the video"),
         }),
         status => {
             Err(Failure::bad_response(["the provider's video has the unknown status ", status].concat()))
@@ -244,7 +244,9 @@ mod tests {
             r#"{"id":"v","status":"failed","error":{"code":"moderation_blocked","message":"blocked"}}"#;
         let failure = stepped(body, "{}").err().unwrap();
         assert_eq!((failure.code.as_str(), failure.message.as_str()), ("content-refused", "blocked"));
-        assert_eq!(stepped(r#"{"id":"v","status":"failed"}"#, "{}").err().unwrap().code, "unavailable");
+        assert_eq!(stepped(r#"{"id":"v","status":"failed"}"#, "{}").err().unwrap().code, "internal");
+        let broken = r#"{"id":"v","status":"failed","error":{"code":"server_error","message":"broken"}}"#;
+        assert_eq!(stepped(broken, "{}").err().unwrap().code, "internal", "nobody is to ask again");
         assert_eq!(stepped(r#"{"id":"v","status":"paused"}"#, "{}").err().unwrap().code, "bad-response");
     }
 

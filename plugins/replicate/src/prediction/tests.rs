@@ -54,9 +54,11 @@ fn a_training_s_result_is_the_version_it_made() {
 fn every_other_end_is_a_failure_with_its_reason() {
     for (status, rest, expected) in [
         ("failed", r#","error":"NSFW content detected""#, "content-refused"),
-        ("failed", r#","error":null"#, "unavailable"),
+        // It is over: nobody is to ask again.
+        ("failed", r#","error":null"#, "internal"),
+        ("failed", r#","error":"KeyError""#, "internal"),
         ("canceled", "", "canceled"),
-        ("aborted", "", "unavailable"),
+        ("aborted", "", "internal"),
         ("paused", "", "bad-response"),
         ("succeeded", r#","output":null"#, "bad-response"),
         ("succeeded", r#","output":"x","data_removed":true"#, "bad-response"),

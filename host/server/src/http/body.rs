@@ -1,5 +1,7 @@
 //! Reading request bodies: bounded while reading, typed, and refused with the place of the mistake.
 
+mod leftover;
+
 use std::time::Duration;
 
 use axum::body::Body;
@@ -9,6 +11,8 @@ use http_body_util::BodyExt;
 use serde::Deserialize;
 
 use super::{ApiError, Call};
+
+pub(super) use leftover::Leftover;
 
 impl Call {
     /// The whole body, bounded by the route.

@@ -25,8 +25,6 @@ const FILE_NAME_BYTES_MAX: usize = 512;
 const FILE_NAME_CHARACTERS_MAX: usize = 255;
 /// The longest ending that a name keeps when it is cut.
 const EXTENSION_BYTES_MAX: usize = 16;
-/// How long a refused form is read on.
-const DRAIN_MAX: Duration = Duration::from_secs(5);
 
 /// A form being read.
 #[derive(Debug)]
@@ -141,14 +139,6 @@ impl Form {
         }
         self.left -= piece.len();
         Ok(Some(piece))
-    }
-
-    /// Reads what is left of a form that is refused, for a moment: a client that still sends would not see the answer.
-    pub(super) async fn drain(&mut self) {
-        self.progress.drain();
-        let rest = async { while let Ok(Some(_)) = self.inner.next_field().await {} };
-        // One that sends for longer finds its connection closed.
-        let _ended_or_not = tokio::time::timeout(DRAIN_MAX, rest).await;
     }
 
     async fn whole(&mut self, mut part: Part, max: usize) -> Result<Field, ApiError> {

@@ -13,8 +13,9 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
+use super::body::Leftover;
 use super::observe::{Observation, ObservedBody};
-use super::route::{Access, Route};
+use super::route::{Access, Media, Route};
 use super::{ApiError, Dialect, idempotency, sharing};
 use crate::app::App;
 
@@ -70,7 +71,10 @@ where
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
     let started = Instant::now();
-    let (parts, body) = request.into_parts();
+    let (parts, mut body) = request.into_parts();
+    let leftover =
+        (route.media != Media::None).then(|| Leftover::of(std::mem::take(&mut body), &parts.headers));
+    let body = leftover.as_ref().map_or(body, Leftover::body);
     let request_id = request_id(&parts.headers);
     let mut observation = Observation::begin(app.clone(), route.clone(), request_id.clone(), started);
     let mut decision = None;
@@ -100,6 +104,10 @@ where
         }
         Err(error) => Err(error),
     };
+    let is_refused = outcome.as_ref().is_err_and(|error| !error.is_about_silence());
+    if let Some(leftover) = leftover.filter(|_| is_refused) {
+        leftover.drain().await;
+    }
     let mut reply: Reply = outcome.unwrap_or_else(|error| {
         observation.error(&error);
         error.respond(route.dialect, &request_id).into()

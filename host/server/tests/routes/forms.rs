@@ -1,7 +1,63 @@
 use std::io::{Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream};
+
+use atelier_server::http::route::{Media, Route, table};
 
 use crate::files::host;
+use crate::host::TestHost;
+
+/// More than the sockets' buffers on both sides hold.
+const PIECES: usize = 4096;
+const PIECE_BYTES: usize = 4096;
+
+/// What is answered to a request which is refused by its first part, or its head, and still sends: all of the request is sent first.
+fn heard(address: SocketAddr, route: &Route, key: &str, content_type: &str, begin: &str) -> String {
+    let head = format!(
+        "POST {} HTTP/1.1\r\nhost: x\r\nauthorization: Bearer {key}\r\ncontent-type: {content_type}\r\n\
+         connection: close\r\ncontent-length: {}\r\n\r\n{begin}",
+        route.path,
+        begin.len() + PIECES * PIECE_BYTES,
+    );
+    let mut connection = TcpStream::connect(address).expect("connected");
+    connection.write_all(head.as_bytes()).expect("sent");
+    for _ in 0..PIECES {
+        let sent = connection.write_all(&[b'x'; PIECE_BYTES]);
+        sent.unwrap_or_else(|error| panic!("{} {content_type}: {error}", route.path));
+    }
+    let mut heard = String::new();
+    let read = connection.read_to_string(&mut heard);
+    read.unwrap_or_else(|error| panic!("{} {content_type}: {error}", route.path));
+    heard
+}
+
+#[tokio::test]
+async fn who_still_sends_a_body_that_is_refused_reads_why() {
+    let often = "generation = { requests = 1000,";
+    let host = TestHost::edited(|text| text.replace("generation = { requests = 10,", often)).await;
+    let (address, key) = (host.running().address, host.key.clone());
+    let heard_all = tokio::task::spawn_blocking(move || {
+        let form = "multipart/form-data; boundary=BOUNDARY";
+        let part = "--BOUNDARY\r\ncontent-disposition: form-data; name=\"nonsense\"\r\n\r\n1\r\n\
+                    --BOUNDARY\r\ncontent-disposition: form-data; name=\"file\"; filename=\"f\"\r\n\r\n";
+        let has_body = |route: &&Route| route.media != Media::None && route.path != "/hooks/{token}";
+        for route in table().iter().filter(has_body) {
+            let takes_form = matches!(route.media, Media::Form | Media::JsonOrForm);
+            if takes_form {
+                let refused = heard(address, route, &key, form, part);
+                assert!(refused.contains("unknown_parameter"), "{}: {refused}", route.path);
+            }
+            // The body is not looked at.
+            let stranger = heard(address, route, "atl_nobody", form, part);
+            assert!(stranger.starts_with("HTTP/1.1 401"), "{}: {stranger}", route.path);
+            if route.media == Media::Json && route.body_max < PIECES * PIECE_BYTES {
+                let large = heard(address, route, &key, "application/json", "");
+                assert!(large.starts_with("HTTP/1.1 413"), "{}: {large}", route.path);
+            }
+        }
+    });
+    heard_all.await.expect("all were heard");
+    host.stop().await;
+}
 
 #[tokio::test]
 async fn a_form_whose_first_boundary_never_comes_is_refused_within_its_bound() {

@@ -47,13 +47,7 @@ struct Asked {
 pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let (app, caller) = (call.app.clone(), call.caller()?.clone());
     let mut form = Form::open(&mut call)?;
-    let (upload, new) = match read(&app, &caller, &mut form).await {
-        Ok(read) => read,
-        Err(error) => {
-            form.drain().await;
-            return Err(error);
-        }
-    };
+    let (upload, new) = read(&app, &caller, &mut form).await?;
     let file = upload.finish(new).await?;
     answer::json(&FileView::from(&file))
 }

@@ -30,8 +30,6 @@ pub(super) struct Progress {
     untaken: AtomicUsize,
     /// The reader is inside a field, whose bytes it gives on as they come.
     is_in_field: AtomicBool,
-    /// Nothing is wanted any more but the end.
-    is_drained: AtomicBool,
 }
 
 impl Progress {
@@ -43,11 +41,6 @@ impl Progress {
     /// A field was given so many bytes.
     pub(super) fn took(&self, bytes: usize) {
         self.untaken.fetch_sub(bytes, Ordering::Relaxed);
-    }
-
-    /// The reader is handed nothing more; the body is read to its end.
-    pub(super) fn drain(&self) {
-        self.is_drained.store(true, Ordering::Relaxed);
     }
 }
 
@@ -94,7 +87,6 @@ impl Stream for Intake {
             return Poll::Pending;
         }
         loop {
-            let is_drained = this.progress.is_drained.load(Ordering::Relaxed);
             let untaken = this.progress.untaken.load(Ordering::Relaxed);
             let is_in_field = this.progress.is_in_field.load(Ordering::Relaxed);
             let (wanted, max) = if is_in_field {
@@ -102,9 +94,7 @@ impl Stream for Intake {
             } else {
                 ((untaken / 4).max(1), OVERHEAD_BYTES_MAX + ROUND_BYTES)
             };
-            if is_drained {
-                this.waiting.clear();
-            } else if this.waiting.len() >= wanted || (this.has_ended && !this.waiting.is_empty()) {
+            if this.waiting.len() >= wanted || (this.has_ended && !this.waiting.is_empty()) {
                 if untaken >= max {
                     return Poll::Ready(Some(Err(Overhead.into())));
                 }

@@ -103,26 +103,6 @@ fn a_form_has_so_many_fields() {
 }
 
 #[test]
-fn a_refused_form_is_read_to_its_end() {
-    let (before, after) = (vec![b'x'; 2 * OVERHEAD_BYTES_MAX], vec![b'y'; 1 << 20]);
-    let count = Arc::new(AtomicUsize::new(0));
-    let counted = count.clone();
-    let body = [before, after].concat();
-    let size = body.len();
-    let pieces: Vec<Bytes> = body.chunks(1000).map(Bytes::copy_from_slice).collect();
-    let pieces = stream::iter(pieces).map(move |piece| {
-        counted.fetch_add(piece.len(), Ordering::Relaxed);
-        Ok(piece)
-    });
-    let mut form = Form::over(pieces, BOUNDARY.to_owned(), 64 << 20, IDLE_MAX);
-    run(async {
-        assert!(matches!(form.part().await, Err(ApiError::FormOverhead { .. })));
-        form.drain().await;
-    });
-    assert_eq!(count.load(Ordering::Relaxed), size);
-}
-
-#[test]
 fn a_long_file_name_is_cut_between_characters_and_keeps_its_ending() {
     assert_eq!(shortened("a.mp3"), "a.mp3");
     for name in [format!("{}.mp3", "a".repeat(600)), format!("{}.mp3", "声".repeat(255)), "🎵".repeat(255)]

@@ -38,14 +38,6 @@ pub(super) struct VideoForm {
 /// Reads a form.
 pub(super) async fn read(call: &mut Call) -> Result<Asked, ApiError> {
     let mut form = Form::open(call)?;
-    let asked = fields(&mut form).await;
-    if asked.is_err() {
-        form.drain().await;
-    }
-    asked
-}
-
-async fn fields(form: &mut Form) -> Result<Asked, ApiError> {
     let mut asked = Asked::new();
     while let Some(field) = form.next(&[PICTURE]).await? {
         add(&mut asked, field).await?;

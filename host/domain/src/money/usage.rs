@@ -34,6 +34,9 @@ pub struct UsageRecord {
     pub is_estimated: bool,
     /// What was charged; absent where the model had no price.
     pub cost: Option<MicroCredits>,
+    /// What the usage would have cost beyond what was set aside: the operator's loss.
+    #[serde(default)]
+    pub uncollected: MicroCredits,
     /// A part of the usage has no price, and cost nothing.
     pub is_unpriced: bool,
     /// Whether the cost of a live call was taken from the user's credits. A job's bill tells it of a job.
@@ -104,6 +107,9 @@ pub struct Totals {
     pub unpriced: u64,
     /// What was charged.
     pub cost: MicroCredits,
+    /// What their usage would have cost beyond what was set aside: the operator's loss.
+    #[serde(default)]
+    pub uncollected: MicroCredits,
     /// Quantities by meter, in its unit.
     pub meters: BTreeMap<String, u64>,
 }
@@ -116,6 +122,7 @@ impl Totals {
         self.estimated = self.estimated.saturating_add(u64::from(record.is_estimated));
         self.unpriced = self.unpriced.saturating_add(u64::from(record.is_unpriced));
         self.cost = self.cost.plus(record.cost.unwrap_or_default()).unwrap_or(MicroCredits::MAX);
+        self.uncollected = self.uncollected.plus(record.uncollected).unwrap_or(MicroCredits::MAX);
         for line in record.usage.iter().filter(|line| line.meter.len() <= METER_BYTES_MAX) {
             let has_room = self.meters.len() < METERS_MAX;
             match self.meters.get_mut(&line.meter) {

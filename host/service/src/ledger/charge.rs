@@ -5,7 +5,7 @@ use std::sync::Arc;
 use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::UsageId;
 use atelier_domain::model::Task;
-use atelier_domain::money::{Costing, LiveUse, MicroCredits, PriceSnapshot, UsageRecord};
+use atelier_domain::money::{Cost, Costing, LiveUse, MicroCredits, PriceSnapshot, UsageRecord};
 
 use super::purse::Reservation;
 use super::{Ledger, Sent};
@@ -96,7 +96,8 @@ impl Charge {
             }
             price.cost(&usage).unwrap_or(Costing { total: MicroCredits::MAX, is_unpriced: false })
         });
-        let cost = costing.map(|costing| costing.total.min(held));
+        let cost = costing.map(|costing| Cost::within(costing.total, held, costing.is_unpriced));
+        let charged = cost.map(|cost| cost.charged);
         let record = UsageRecord {
             id: UsageId::new(),
             at: self.ledger.clock.now(),
@@ -109,8 +110,9 @@ impl Charge {
             outcome: outcome.to_owned(),
             is_estimated,
             usage,
-            cost,
-            is_unpriced: costing.is_some_and(|costing| costing.is_unpriced),
+            cost: charged,
+            uncollected: cost.unwrap_or_default().uncollected,
+            is_unpriced: cost.is_some_and(|cost| cost.is_unpriced),
             // The books tell.
             is_debited: false,
             refunded: MicroCredits::ZERO,
@@ -122,7 +124,7 @@ impl Charge {
             Ok(()) => {
                 purses.note_recorded();
                 if let Some(reservation) = reservation {
-                    reservation.spend(cost.unwrap_or_default());
+                    reservation.spend(charged.unwrap_or_default());
                 }
             }
             Err(error) => {

@@ -10,8 +10,8 @@ use atelier_domain::generation::chat::{ChatEvent, ChatRequest, ChatRole, FinishR
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::Task;
 use atelier_domain::money::{
-    BudgetLimits, MicroCredits, ModelPrice, Periods, PriceBook, PriceLine, PriceSnapshot, Refusal, Subject,
-    UsageRecord,
+    BudgetLimits, Dimension, MicroCredits, ModelPrice, Periods, PriceBook, PriceLine, PriceSnapshot, Refusal,
+    Subject, TotalsQuery, UsageRecord,
 };
 use atelier_domain::store::{AccountStore, LedgerStore};
 use atelier_domain::time::{Clock, SystemClock};
@@ -95,6 +95,26 @@ impl Desk {
     pub async fn whole(&self, caller: &Caller) -> Result<ChatAnswer, ServiceError> {
         ChatAnswer::read(self.ask(caller).await?).await
     }
+}
+
+#[tokio::test]
+async fn what_a_call_used_beyond_what_was_set_aside_is_kept_and_summed_up() {
+    let (_folder, store, _) = stores();
+    let provider = Scripted::new([]);
+    // Six come in and fifty go out, of which ten were asked for: 506 micro-credits, where 124 were set aside.
+    *provider.chat.lock().expect("no panic") = answer(Some([6, 50]));
+    let (desk, alice) = (desk(&store, &provider, settings()).await, rich(&store, 5_000).await);
+    for _ in 0..2 {
+        desk.whole(&alice).await.expect("answered");
+    }
+    store.fold().expect("folded");
+    let record = last(&store, &alice);
+    assert_eq!((record.cost, record.uncollected), (Some(amount(124)), amount(382)));
+    let today = record.at.day();
+    let wanted =
+        TotalsQuery { user: None, by: Dimension::Day, first_day: today, last_day: today, after: None };
+    let sums = store.totals(&wanted, 10).expect("read");
+    assert_eq!((sums[0].1.cost, sums[0].1.uncollected), (amount(248), amount(764)));
 }
 
 pub fn last(store: &Store, caller: &Caller) -> UsageRecord {

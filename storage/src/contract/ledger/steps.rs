@@ -82,6 +82,7 @@ pub fn used(of: &AllowanceWanted, micro_credits: u64) -> LiveUse {
         usage: vec![UsageLine::new("output-tokens", 7)],
         is_estimated: false,
         cost: Some(amount(micro_credits)),
+        uncollected: MicroCredits::ZERO,
         is_unpriced: false,
         is_debited: false,
         refunded: MicroCredits::ZERO,

@@ -115,6 +115,7 @@ pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -
         usage: job.usage.clone(),
         is_estimated: job.bill.is_estimated,
         cost: job.bill.cost.map(|cost| cost.charged),
+        uncollected: job.bill.cost.unwrap_or_default().uncollected,
         is_unpriced: job.bill.cost.is_some_and(|cost| cost.is_unpriced),
         is_debited: false,
         refunded: MicroCredits::ZERO,

@@ -52,11 +52,15 @@ struct SumView<'a> {
     /// What was charged, in micro-credits.
     #[schema(schema_with = amount)]
     cost: u64,
+    /// What their usage would have cost beyond what was set aside, in micro-credits; told over all users alone.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    #[schema(schema_with = amount)]
+    uncollected: Option<u64>,
     /// Quantities by meter.
     meters: &'a BTreeMap<String, u64>,
 }
 
-fn view((key, sum): &(TotalsKey, Totals)) -> SumView<'_> {
+fn view((key, sum): &(TotalsKey, Totals), over_all: bool) -> SumView<'_> {
     SumView {
         day: date_of(key.day),
         value: Some(key.value.as_str()).filter(|value| !value.is_empty()),
@@ -65,6 +69,7 @@ fn view((key, sum): &(TotalsKey, Totals)) -> SumView<'_> {
         estimated: sum.estimated,
         unpriced: sum.unpriced,
         cost: sum.cost.get(),
+        uncollected: over_all.then(|| sum.uncollected.get()),
         meters: &sum.meters,
     }
 }
@@ -112,7 +117,7 @@ pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let has_more = sums.len() > limit;
     sums.truncate(limit);
     let next = has_more.then(|| sums.last().map(|(key, _)| cursor(key))).flatten();
-    answer::json(&Page { data: sums.iter().map(view).collect(), next })
+    answer::json(&Page { data: sums.iter().map(|sum| view(sum, over_all)).collect(), next })
 }
 
 /// Opaque to callers.

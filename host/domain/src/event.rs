@@ -118,6 +118,9 @@ pub struct JobSnapshot {
     pub outputs: u32,
     /// Its message may be cut.
     pub error: Option<JobError>,
+    /// The id of the caller's request that began it; absent where nobody noted it.
+    #[serde(default)]
+    pub request_id: Option<String>,
 }
 
 impl From<&Job> for JobSnapshot {
@@ -137,6 +140,7 @@ impl From<&Job> for JobSnapshot {
             finished: job.finished,
             outputs: u32::try_from(job.outputs.len()).unwrap_or(u32::MAX),
             error,
+            request_id: job.request_id.as_deref().map(|id| cut(id, NAME_CHARACTERS_MAX)),
         }
     }
 }

@@ -220,6 +220,9 @@ pub struct Job {
     pub owner: UserId,
     pub state: JobState,
     pub request: StoredRequest,
+    /// The id of the caller's request that began it; absent where nobody noted it.
+    #[serde(default)]
+    pub request_id: Option<String>,
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,

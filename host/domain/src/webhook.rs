@@ -146,6 +146,14 @@ impl Message {
         }
     }
 
+    /// The id of the request that began what it tells of, if that is known.
+    pub fn request_id(&self) -> Option<&str> {
+        match self {
+            Message::Event(event) => event.job.request_id.as_deref(),
+            Message::Test { .. } => None,
+        }
+    }
+
     /// The word for what it tells.
     pub fn kind(&self) -> &'static str {
         match self {

@@ -28,4 +28,5 @@ pub use limits::Profile;
 pub use package::{Examination, FILE_BYTES_MAX, Package, PackageError, examine};
 pub use provider::{InstanceSettings, InvalidInstance, SandboxedProvider};
 pub use sandbox::{LoadedPlugin, Sandbox, SandboxConfig, SandboxError};
+pub use traffic::retry_after;
 pub use v0_1::imports::quota::QuotaWindow;

@@ -67,8 +67,8 @@ impl Traffic {
     }
 }
 
-/// `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110 §10.2.3).
-fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
+/// How long an answer asks to wait: `retry-after-ms`, or `retry-after` in seconds or as a date (RFC 9110 §10.2.3).
+pub fn retry_after(headers: &HeaderMap, now: Timestamp) -> Option<Duration> {
     let text = |name: &str| headers.get(name).and_then(|value| value.to_str().ok()).map(str::trim);
     let seconds = |number: f64| Duration::try_from_secs_f64(number).ok();
     if let Some(ms) = text("retry-after-ms").and_then(|value| value.parse::<f64>().ok()) {

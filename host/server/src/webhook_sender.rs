@@ -3,8 +3,9 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use atelier_runtime::Sandbox;
+use atelier_domain::time::{Clock as _, SystemClock};
 use atelier_runtime::egress::{Grants, HostPattern, OutgoingBody, OutgoingRequest, Secrets};
+use atelier_runtime::{Sandbox, retry_after};
 use atelier_service::webhooks::{Answer, Post, WebhookSender};
 use http::{HeaderMap, HeaderName, HeaderValue, Method};
 use url::Url;
@@ -66,6 +67,7 @@ impl WebhookSender for EgressSender {
         };
         let sent = self.sandbox.egress().send(request, &grants, &Secrets::default()).await;
         let mut received = sent.map_err(|error| error.code())?;
+        let retry_after = retry_after(&received.headers, SystemClock::default().now());
         let mut body = Vec::new();
         // The status is the answer: a body that breaks off changes nothing.
         while body.len() < body_max {
@@ -74,6 +76,6 @@ impl WebhookSender for EgressSender {
                 Ok(None) | Err(_) => break,
             }
         }
-        Ok(Answer { status: received.status.as_u16(), body })
+        Ok(Answer { status: received.status.as_u16(), body, retry_after })
     }
 }

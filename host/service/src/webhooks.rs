@@ -39,6 +39,8 @@ pub struct Answer {
     pub status: u16,
     /// The beginning of its body.
     pub body: Vec<u8>,
+    /// How long it asks to be left alone (`retry-after`, RFC 9110 §10.2.3).
+    pub retry_after: Option<Duration>,
 }
 
 /// The way out for webhooks.

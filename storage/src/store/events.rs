@@ -236,6 +236,7 @@ mod tests {
             owner: UserId::new(),
             state: JobState::Queued,
             request,
+            request_id: None,
             created: Timestamp(1),
             started: None,
             finished: None,

@@ -75,6 +75,8 @@ async fn an_event_is_posted_signed_and_again_until_it_is_taken() {
     assert_eq!(told["type"], "generation.succeeded", "{told}");
     assert_eq!((&told["data"]["id"], &told["data"]["state"]), (&json!(job), &json!("succeeded")));
     assert!(!told.to_string().contains("CANARY"));
+    let request_id = told["data"]["request_id"].as_str().expect("the request that began it");
+    assert!(request_id.starts_with("req_") && first[0].header("x-request-id") == request_id, "{told}");
     for received in &first {
         check(received, &secret);
         assert_eq!(received.header("webhook-id"), first[0].header("webhook-id"));

@@ -300,6 +300,7 @@ impl Inner {
             owner: caller.user(),
             state: JobState::Queued,
             request,
+            request_id: Some((*caller.request_id).to_owned()),
             created: now,
             started: None,
             finished: None,

@@ -1,6 +1,6 @@
 //! One attempt at one delivery.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use atelier_domain::store::{DeliveryKey, StoreError};
 use atelier_domain::time::Timestamp;
@@ -35,32 +35,40 @@ impl Inner {
                 self.withhold(key, now, "endpoint_disabled").await
             }
             Some(endpoint) => {
-                let attempt = self.send(&endpoint, &delivery, now).await;
-                self.record(key, &delivery, attempt).await
+                let (attempt, told) = self.send(&endpoint, &delivery, now).await;
+                self.record(key, &delivery, attempt, told).await
             }
         }
     }
 
-    async fn send(&self, endpoint: &WebhookEndpoint, delivery: &Delivery, now: Timestamp) -> Attempt {
+    /// Sends a delivery once; gives what became of it, and how long the endpoint asks to be left alone.
+    async fn send(
+        &self,
+        endpoint: &WebhookEndpoint,
+        delivery: &Delivery,
+        now: Timestamp,
+    ) -> (Attempt, Option<Duration>) {
         let body = (self.ports.render)(&delivery.message);
         let (id, seconds) = (format!("msg_{}", delivery.message.id().simple()), now.unix_seconds());
-        let headers = vec![
+        let mut headers = vec![
             ("content-type", "application/json".to_owned()),
             ("webhook-signature", signature::of(endpoint.signing(now), &id, seconds, &body)),
             ("webhook-timestamp", seconds.to_string()),
             ("webhook-id", id),
         ];
+        let request_id = delivery.message.request_id().map(str::to_owned);
+        headers.extend(request_id.map(|id| ("x-request-id", id)));
         let began = Instant::now();
         let post = Post { url: &endpoint.url, headers, body };
         let sent =
             tokio::time::timeout(self.limits.attempt_max, self.ports.sender.post(post, ANSWER_BYTES_MAX));
         let outcome = sent.await.unwrap_or(Err("timeout"));
         let duration_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
-        let (status, error, excerpt) = match outcome {
-            Ok(answer) => (Some(answer.status), None, excerpt(&answer.body)),
-            Err(word) => (None, Some(word.to_owned()), None),
+        let (status, error, excerpt, told) = match outcome {
+            Ok(answer) => (Some(answer.status), None, excerpt(&answer.body), answer.retry_after),
+            Err(word) => (None, Some(word.to_owned()), None, None),
         };
-        Attempt { at: now, duration_ms, status, error, excerpt }
+        (Attempt { at: now, duration_ms, status, error, excerpt }, told)
     }
 
     async fn record(
@@ -68,12 +76,13 @@ impl Inner {
         key: DeliveryKey,
         delivery: &Delivery,
         attempt: Attempt,
+        told: Option<Duration>,
     ) -> Result<(), ServiceError> {
         let random = rand();
         // A 410 says that there is nobody to try again for.
         let retry_at = match attempt.status {
             Some(410) => None,
-            _ => retry::after(delivery.tries.saturating_add(1), self.ports.clock.now(), random),
+            _ => retry::after(delivery.tries.saturating_add(1), self.ports.clock.now(), told, random),
         };
         let outcome = match (attempt.is_success(), retry_at) {
             (true, _) => Outcome::Delivered,

@@ -51,6 +51,7 @@ pub fn job(owner: UserId) -> Job {
         owner,
         state: JobState::Queued,
         request,
+        request_id: Some("req_of_test".to_owned()),
         created: now,
         started: None,
         finished: None,

@@ -79,6 +79,7 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
             inputs: vec![input],
             ..StoredRequest::new("scripted/painter".to_owned(), Task::ImageEdit)
         },
+        request_id: None,
         created: Timestamp(0),
         started: None,
         finished: None,

@@ -104,6 +104,22 @@ async fn what_is_not_taken_is_tried_for_about_three_days_then_given_up_and_can_b
 }
 
 #[tokio::test]
+async fn an_endpoint_that_asks_for_time_is_given_it_and_every_message_names_its_request() {
+    let (_folder, store, _) = stores();
+    let (sending, alice) = (Sending::start(&store, WebhookLimits::default()), caller());
+    let url = "https://example.com/503";
+    let told = HashMap::from([(url.to_owned(), Duration::from_secs(3600))]);
+    *sending.receiver.retry_after.lock().expect("no panic") = told;
+    let id = sending.endpoint(&alice, url).await.endpoint.endpoint.id;
+    sending.happen(&alice);
+    let tried = sending.until(&alice, id, |delivery| delivery.tries == 1).await;
+    let pause = tried.next_at.0 - sending.clock.now().0;
+    assert!((3_600_000..=3_601_000).contains(&pause), "{pause} ms, where five seconds are usual");
+    assert_eq!(sending.receiver.of(url)[0].headers["x-request-id"], "req_of_test");
+    sending.stop().await;
+}
+
+#[tokio::test]
 async fn an_endpoint_that_does_not_answer_keeps_no_other_waiting_and_is_left_in_time() {
     let (_folder, store, _) = stores();
     let limits = WebhookLimits {

@@ -42,6 +42,8 @@ pub struct Sent {
 pub struct Receiver {
     sent: Mutex<Vec<Sent>>,
     pub scripts: Mutex<HashMap<String, VecDeque<u16>>>,
+    /// How long a URL asks to be left alone.
+    pub retry_after: Mutex<HashMap<String, Duration>>,
 }
 
 #[async_trait]
@@ -60,7 +62,8 @@ impl WebhookSender for Receiver {
             std::future::pending::<()>().await;
         }
         let status = next.or_else(|| last.parse().ok()).ok_or("connect")?;
-        Ok(Answer { status, body: vec![b'x'; body_max] })
+        let retry_after = self.retry_after.lock().expect("no panic").get(post.url).copied();
+        Ok(Answer { status, body: vec![b'x'; body_max], retry_after })
     }
 }
 

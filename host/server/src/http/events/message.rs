@@ -41,6 +41,9 @@ struct SnapshotView<'a> {
     finished: Option<String>,
     /// How many outputs it has.
     outputs: u32,
+    /// The `x-request-id` of the request that began it; `null` for what began before that was noted.
+    #[schema(required)]
+    request_id: Option<&'a str>,
     #[schema(required)]
     error: Option<ErrorView<'a>>,
     /// Where all of it is.
@@ -83,6 +86,7 @@ impl<'a> From<&'a JobSnapshot> for SnapshotView<'a> {
             started: job.started.map(|moment| moment.rfc3339()),
             finished: job.finished.map(|moment| moment.rfc3339()),
             outputs: job.outputs,
+            request_id: job.request_id.as_deref(),
             error: job.error.as_ref().map(|error| ErrorView { code: &error.code, message: &error.message }),
             url: format!("/api/v1/generations/{}", job.id),
         }

@@ -29,9 +29,6 @@ use crate::disk::Room;
 use crate::idempotency::Idempotency;
 use crate::{ServiceError, StoragePool};
 
-/// Batches of one user looked at to count those that have not ended.
-const COUNTED_MAX: usize = 1_000;
-
 /// Bounds of batches.
 #[derive(Clone, Copy, Debug)]
 pub struct BatchLimits {
@@ -113,7 +110,7 @@ struct Inner {
     /// Batches that are driven, each with whether it is to end early.
     driven: Mutex<HashMap<BatchId, watch::Sender<bool>>>,
     /// Held while the batches of a user are counted and one is added.
-    creating: tokio::sync::Mutex<()>,
+    creating: Arc<tokio::sync::Mutex<()>>,
 }
 
 /// Batches of all users.
@@ -131,7 +128,7 @@ impl Batches {
             places: Arc::new(Semaphore::new(limits.running_max)),
             waiting: Notify::new(),
             driven: Mutex::default(),
-            creating: tokio::sync::Mutex::default(),
+            creating: Arc::default(),
         };
         Self { inner: Arc::new(inner) }
     }
@@ -170,16 +167,17 @@ impl Batches {
         };
         let (store, blobs, room) = (store.clone(), blobs.clone(), room.clone());
         let (row, limits) = (batch.clone(), self.inner.limits);
-        let _turn = self.inner.creating.lock().await;
+        let turn = self.inner.creating.clone().lock_owned().await;
         pool.run(move || -> Result<(), ServiceError> {
+            // To the end of it, also where its caller leaves meanwhile.
+            let _turn = turn;
             room.check()?;
-            let mine = store.batches_of(row.owner, None, COUNTED_MAX)?;
-            let open = mine.iter().filter(|batch| !batch.state.is_final()).count();
+            let open = store.open_batches(limits.open_max)?;
             let (what, max) = ("batches that have not ended", limits.open_per_user_max);
-            if open >= max {
+            if open.iter().filter(|batch| batch.owner == row.owner).count() >= max {
                 return Err(ServiceError::TooMany { what, max });
             }
-            if store.open_batches(limits.open_max)?.len() >= limits.open_max {
+            if open.len() >= limits.open_max {
                 return Err(ServiceError::QueueFull { max: limits.open_max });
             }
             if blobs.claim(&row.input, "")?.is_none() {

@@ -21,6 +21,7 @@ pub mod ledger;
 pub mod limits;
 pub mod links;
 pub mod meter;
+mod patience;
 pub mod plugins;
 pub mod registry;
 pub mod renditions;

@@ -6,17 +6,20 @@ use std::time::Duration;
 
 use atelier_domain::id::{ResponseId, UserId};
 use atelier_domain::response::StoredResponse;
-use atelier_domain::store::ResponseStore;
+use atelier_domain::store::{ResponseStore, SweepPage};
 use atelier_domain::time::Clock;
 use tokio::sync::watch;
 
 use crate::caller::Caller;
-use crate::{ServiceError, StoragePool};
+use crate::{ServiceError, StoragePool, patience};
 
-/// Expired answers removed in one go.
+/// Expired answers removed in one go, and the rest from one to the next.
 const PAGE: usize = 256;
+const BETWEEN_PAGES: Duration = Duration::from_millis(10);
 /// From one sweep to the next.
 const REST: Duration = Duration::from_secs(15 * 60);
+/// How long an answer is held for a storage that does not take it.
+const STORING_MAX: Duration = Duration::from_secs(60);
 
 /// Bounds of kept answers.
 #[derive(Clone, Copy, Debug)]
@@ -101,9 +104,12 @@ impl Responses {
         }
         let inner = self.inner.clone();
         tokio::spawn(async move {
-            let (store, max) = (inner.ports.store.clone(), inner.limits.quota_bytes);
-            let row = response.clone();
-            if let Err(error) = inner.ports.pool.run(move || store.create_response(&row, max)).await {
+            let kept = patience::patiently(STORING_MAX, || {
+                let (store, max, row) =
+                    (inner.ports.store.clone(), inner.limits.quota_bytes, response.clone());
+                inner.ports.pool.run(move || store.create_response(&row, max))
+            });
+            if let Err(error) = kept.await {
                 tracing::warn!(owner = %response.owner, %error, "an answer is not kept");
             }
             inner.pending().remove(&response.id);
@@ -164,29 +170,46 @@ impl Responses {
     /// Forgets what is over until told to stop.
     pub async fn run(&self, mut stopped: watch::Receiver<bool>) {
         loop {
-            let rest = match self.sweep().await {
-                Ok(PAGE) => Duration::from_millis(10),
-                Ok(_) => REST,
-                Err(error) => {
-                    tracing::error!(%error, "kept answers whose time is over could not be removed");
-                    REST
-                }
-            };
             tokio::select! {
-                () = tokio::time::sleep(rest) => {}
+                swept = self.sweep() => {
+                    if let Err(error) = swept {
+                        tracing::error!(%error, "kept answers whose time is over could not be removed");
+                    }
+                }
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+            tokio::select! {
+                () = tokio::time::sleep(REST) => {}
                 _ = stopped.wait_for(|stop| *stop) => return,
             }
         }
     }
 
-    async fn sweep(&self) -> Result<usize, ServiceError> {
-        let (store, now) = (self.inner.ports.store.clone(), self.inner.ports.clock.now());
-        let sweeping = move || {
-            let over = store.expired_responses(now, PAGE)?;
-            over.iter().try_for_each(|(owner, id)| store.remove_response(*owner, *id).map(drop))?;
-            Ok::<_, ServiceError>(over.len())
-        };
-        self.inner.ports.pool.run(sweeping).await
+    /// Removes all answers whose time is over, a few at a time; gives how many. What cannot be read is left, which the log says.
+    ///
+    /// # Errors
+    /// Storage is failing or busy; what was removed stays removed.
+    pub async fn sweep(&self) -> Result<usize, ServiceError> {
+        let (mut removed, mut page) = (0, SweepPage::first(PAGE));
+        loop {
+            let (store, now, wanted) =
+                (self.inner.ports.store.clone(), self.inner.ports.clock.now(), page.clone());
+            let sweeping = move || {
+                let over = store.expired_responses(now, &wanted)?;
+                over.unreadable
+                    .iter()
+                    .for_each(|why| tracing::error!(why, "a sweep left a kept answer where it is"));
+                over.rows.iter().try_for_each(|(owner, id)| store.remove_response(*owner, *id).map(drop))?;
+                Ok::<_, ServiceError>((over.rows.len(), over.next))
+            };
+            let (count, next) = self.inner.ports.pool.run(sweeping).await?;
+            removed += count;
+            page.after = next;
+            if page.after.is_none() {
+                return Ok(removed);
+            }
+            tokio::time::sleep(BETWEEN_PAGES).await;
+        }
     }
 }
 

@@ -2,7 +2,7 @@
 
 use atelier_domain::id::{ResponseId, UserId};
 use atelier_domain::response::StoredResponse;
-use atelier_domain::store::{FileStore, ResponseStore, StoreError};
+use atelier_domain::store::{FileStore, ResponseStore, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 fn response(owner: UserId, expires: u64) -> StoredResponse {
@@ -40,9 +40,13 @@ pub fn expired_responses_come_in_the_order_of_their_end(store: &dyn ResponseStor
     for response in &made {
         store.create_response(response, u64::MAX).expect("kept");
     }
-    let over = |now, limit| store.expired_responses(Timestamp(now), limit).expect("read");
+    let page = |now, page: &SweepPage| store.expired_responses(Timestamp(now), page).expect("read");
+    let over = |now, limit| page(now, &SweepPage::first(limit)).rows;
     assert_eq!(over(30, 10), [1, 2, 0].map(|n: usize| (owner, made[n].id)));
-    assert_eq!(over(30, 1), [(owner, made[1].id)]);
+    let first = page(30, &SweepPage::first(1));
+    assert_eq!(first.rows, [(owner, made[1].id)]);
+    let second = page(30, &SweepPage { after: first.next, limit: 5 });
+    assert_eq!((second.rows, second.next), ([2, 0].map(|n: usize| (owner, made[n].id)).into(), None));
     assert!(store.remove_response(owner, made[1].id).expect("removed"));
     assert_eq!(over(20, 10), [(owner, made[2].id)]);
     assert!(over(9, 10).is_empty());

@@ -1,8 +1,6 @@
-use std::ops::Bound;
-
 use atelier_domain::id::{ResponseId, UserId};
 use atelier_domain::response::StoredResponse;
-use atelier_domain::store::{ResponseStore, StoreError};
+use atelier_domain::store::{Overdue, ResponseStore, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
@@ -47,18 +45,13 @@ impl ResponseStore for Store {
     fn expired_responses(
         &self,
         now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(UserId, ResponseId)>, StoreError> {
-        let last = keys::ending(now, &[0xff; 16]).to_vec();
-        let range = (Bound::Unbounded, Bound::Included(last));
-        let mut over = Vec::new();
-        for key in self.engine().keys(Table::ResponsesExpiring, range, limit)? {
-            let id = keys::id_of_ending(Table::ResponsesExpiring, &key)?;
-            // One that was removed since its key was read is left out.
+        page: &SweepPage,
+    ) -> Result<Overdue<(UserId, ResponseId)>, StoreError> {
+        self.swept(Table::ResponsesExpiring, now, page, |key| {
+            let id = keys::id_of_ending(Table::ResponsesExpiring, key)?;
             let found: Option<StoredResponse> = self.row(Table::Responses, &id)?;
-            over.extend(found.map(|response| (response.owner, response.id)));
-        }
-        Ok(over)
+            Ok(found.map(|response| (response.owner, response.id)))
+        })
     }
 }
 

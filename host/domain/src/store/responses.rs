@@ -2,7 +2,7 @@
 
 use std::fmt;
 
-use super::StoreError;
+use super::{Overdue, StoreError, SweepPage};
 use crate::id::{ResponseId, UserId};
 use crate::response::StoredResponse;
 use crate::time::Timestamp;
@@ -18,10 +18,10 @@ pub trait ResponseStore: Send + Sync + fmt::Debug {
     fn response_of(&self, owner: UserId, id: ResponseId) -> Result<Option<StoredResponse>, StoreError>;
     /// Removes the owner's answer, durably; `false` if they have none such.
     fn remove_response(&self, owner: UserId, id: ResponseId) -> Result<bool, StoreError>;
-    /// Answers whose time was over at `now`, and their owners, `limit` at most.
+    /// Answers whose time was over at `now`, and their owners.
     fn expired_responses(
         &self,
         now: Timestamp,
-        limit: usize,
-    ) -> Result<Vec<(UserId, ResponseId)>, StoreError>;
+        page: &SweepPage,
+    ) -> Result<Overdue<(UserId, ResponseId)>, StoreError>;
 }

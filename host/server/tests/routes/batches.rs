@@ -1,3 +1,6 @@
+#[path = "batches/damaged.rs"]
+mod damaged;
+
 use std::sync::Arc;
 use std::time::Duration;
 

@@ -17,8 +17,8 @@ use super::{BatchPorts, Batches, Inner, LineRunner};
 use crate::ServiceError;
 use crate::files::opened;
 
-/// Lines read ahead, in bytes.
-const AHEAD_BYTES: usize = 1 << 20;
+/// Lines read ahead, in bytes: of every batch that is driven.
+const AHEAD_BYTES: usize = 64 << 10;
 /// Numbers of lines read at once.
 const NUMBERS_PAGE: usize = 4_096;
 /// How long a batch rests whose storage failed.
@@ -117,30 +117,40 @@ impl Inner {
         ending: watch::Receiver<bool>,
         stopped: watch::Receiver<bool>,
     ) -> Result<(), ServiceError> {
-        let input = match self.input(&batch).await {
-            Ok(input) => input,
-            Err(ServiceError::ContentMissing { .. }) => {
-                self.fail(batch.id, "content_missing", "the input's content is gone from this server")
-                    .await?;
-                return Ok(());
-            }
-            Err(error) => return Err(error),
+        let input = match batch.state {
+            BatchState::Validating | BatchState::InProgress => match self.input(&batch).await {
+                Ok(input) => Some(input),
+                Err(ServiceError::ContentMissing { .. }) => return self.lose(batch).await,
+                Err(error) => return Err(error),
+            },
+            // All that is left to do is to write what was answered.
+            _ => None,
         };
-        if batch.state == BatchState::Validating {
+        if batch.state == BatchState::Validating
+            && let Some(input) = &input
+        {
+            // One whose storage failed all the time ends as well.
+            if batch.expires <= self.ports.clock.now() {
+                return self.finish(batch, None, BatchState::Expired).await;
+            }
             batch = self.validate(&batch, input.clone()).await?;
         }
-        let halt = match batch.state {
-            BatchState::InProgress => {
+        let halt = match (batch.state, &input) {
+            (BatchState::InProgress, Some(input)) => {
                 let one = Run { batch: Arc::new(batch.clone()), runner, ending, stopped };
                 self.clone().run_lines(one, input.clone()).await?
             }
-            BatchState::Cancelling => Halt::Cancelled,
-            BatchState::Finalizing => Halt::Done,
-            BatchState::Validating
-            | BatchState::Failed
-            | BatchState::Completed
-            | BatchState::Expired
-            | BatchState::Cancelled => Halt::Stopped,
+            (BatchState::Cancelling, _) => Halt::Cancelled,
+            (BatchState::Finalizing, _) => Halt::Done,
+            (
+                BatchState::Validating
+                | BatchState::InProgress
+                | BatchState::Failed
+                | BatchState::Completed
+                | BatchState::Expired
+                | BatchState::Cancelled,
+                _,
+            ) => Halt::Stopped,
         };
         match halt {
             Halt::Stopped => Ok(()),
@@ -191,20 +201,26 @@ impl Inner {
         .await
     }
 
-    async fn fail(
-        &self,
-        id: BatchId,
-        code: &'static str,
-        message: &'static str,
-    ) -> Result<Batch, ServiceError> {
-        let now = self.ports.clock.now();
-        self.change(id, move |batch| {
-            batch.mistakes =
-                vec![Mistake { code: code.to_owned(), message: message.to_owned(), param: None, line: None }];
-            batch.enter(BatchState::Failed, now);
-            true
-        })
-        .await
+    /// Ends a batch whose input is gone from this server. What was answered was paid for, and is kept.
+    async fn lose(&self, batch: Batch) -> Result<(), ServiceError> {
+        let batch = self
+            .change(batch.id, |batch| {
+                let is_open = !batch.state.is_final();
+                if is_open {
+                    batch.mistakes = vec![Mistake {
+                        code: "content_missing".to_owned(),
+                        message: "the input's content is gone from this server".to_owned(),
+                        param: None,
+                        line: None,
+                    }];
+                }
+                is_open
+            })
+            .await?;
+        match batch.state.is_final() {
+            true => Ok(()),
+            false => self.finish(batch, None, BatchState::Failed).await,
+        }
     }
 
     /// Which lines have ended.

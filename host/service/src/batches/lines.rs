@@ -12,7 +12,8 @@ use serde_json::value::RawValue;
 
 use crate::files::{LINE_BYTES_MAX, LINES_MAX};
 
-const PIECE_BYTES: usize = 256 << 10;
+/// Read at once. Of every batch that is driven as much is held, and as many lines as that are.
+const PIECE_BYTES: usize = 64 << 10;
 /// Bytes of an id that an owner gives a request.
 const CUSTOM_ID_BYTES_MAX: usize = 512;
 

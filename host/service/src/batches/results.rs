@@ -42,11 +42,13 @@ impl Inner {
     pub(super) async fn finish(
         &self,
         batch: Batch,
-        input: Blob,
+        input: Option<Blob>,
         end: BatchState,
     ) -> Result<(), ServiceError> {
-        let output = self.file(&batch, &input, Kind::Output, end).await?;
-        let error = self.file(&batch, &input, Kind::Error, end).await?;
+        // Only what was not run in time is read again.
+        let unrun = input.filter(|_| end == BatchState::Expired);
+        let output = self.file(&batch, None, Kind::Output).await?;
+        let error = self.file(&batch, unrun.as_ref(), Kind::Error).await?;
         loop {
             let (store, id) = (self.ports.store.clone(), batch.id);
             let forgotten = self.ports.pool.run(move || store.forget_lines(id, FORGOTTEN_AT_ONCE)).await?;
@@ -64,13 +66,12 @@ impl Inner {
         Ok(())
     }
 
-    /// The file of a kind, if there is anything to be in it.
+    /// The file of a kind, if there is anything to be in it: what has ended so, and what of `unrun` has not ended.
     async fn file(
         &self,
         batch: &Batch,
-        input: &Blob,
+        unrun: Option<&Blob>,
         kind: Kind,
-        end: BatchState,
     ) -> Result<Option<FileId>, ServiceError> {
         let BatchPorts { files, blobs, pool, clock, .. } = &self.ports;
         // The same whenever it is written, so that it is there once.
@@ -83,9 +84,9 @@ impl Inner {
         let mut writer: Writer = pool.run(move || create.create("")).await?;
         let mut bytes;
         (writer, bytes) = self.ended_lines(batch, kind, writer).await?;
-        if kind == Kind::Error && end == BatchState::Expired {
+        if let Some(unrun) = unrun {
             let more;
-            (writer, more) = self.expired_lines(batch, input, writer).await?;
+            (writer, more) = self.expired_lines(batch, unrun, writer).await?;
             bytes += more;
         }
         if bytes == 0 {
@@ -185,12 +186,16 @@ fn ended_line(
             Ok(append(writer, &[&head, body, &tail])?)
         }
         LineEnd::Answered { body: AnswerBody::Blob { id, size }, .. } => {
-            let missing =
-                |state| ServiceError::ContentMissing { what: "an answer of a batch", blob: *id, state };
-            let blob = blobs.open(id, "")?.ok_or_else(|| missing("not there"))?;
-            if blob.size != *size {
-                return Err(missing("of another size"));
-            }
+            let blob = match blobs.open(id, "") {
+                Ok(blob) => blob.filter(|blob| blob.size == *size),
+                Err(error) if error.kind() == io::ErrorKind::InvalidData => None,
+                Err(error) => return Err(error.into()),
+            };
+            let Some(blob) = blob else {
+                tracing::error!(batch = %batch.id, line = line.number, blob = %id, "an answer of a batch is gone from storage");
+                let (head, tail) = around(batch, &lost(line));
+                return Ok(append(writer, &[&head, &tail])?);
+            };
             writer.append(head.as_bytes())?;
             let mut offset = 0;
             while offset < blob.size {
@@ -202,6 +207,13 @@ fn ended_line(
             Ok((head.len() + tail.len()) as u64 + size)
         }
     }
+}
+
+/// A line whose answer is gone behind the host's back: the others are none the worse.
+fn lost(line: &EndedLine) -> EndedLine {
+    let (code, message) = ("content_missing", "the answer is gone from this server's storage");
+    let end = LineEnd::Unanswered { code: code.to_owned(), message: message.to_owned() };
+    EndedLine { end, ..line.clone() }
 }
 
 fn append(writer: &mut dyn BlobWriter, texts: &[&str]) -> io::Result<u64> {

@@ -1,15 +1,22 @@
 //! An answer on its way into the store: whatever happens to who makes it, it is ended.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use atelier_domain::conversation::{Answer, AnswerState, Exchanged, MessagePart, NewExchange, StoredMessage};
 use atelier_domain::failure::ProviderError;
-use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::UserId;
 use atelier_domain::job::JobError;
 
 use super::{ConversationPorts, Inner};
-use crate::ServiceError;
+use crate::{ServiceError, patience};
+
+/// How long an answer that was left is kept for a storage that does not take it.
+const KEPT_MAX: Duration = Duration::from_secs(3600);
+/// The most characters of a failure's message that are kept with an answer, and of a word for why it ended.
+const MESSAGE_CHARACTERS_MAX: usize = 2_000;
+const WORD_CHARACTERS_MAX: usize = 64;
 
 /// An answer that is being made. Dropped before it was stored, it is stored as far as it came.
 #[derive(Debug)]
@@ -98,10 +105,14 @@ impl Draft {
         let answer = pending.answer.clone().map(|answer| Answer {
             state,
             error,
-            finish_reason: self.finish_reason.clone().filter(|_| state == AnswerState::Complete),
+            finish_reason: self
+                .finish_reason
+                .as_deref()
+                .filter(|_| state == AnswerState::Complete)
+                .map(|word| word.chars().take(WORD_CHARACTERS_MAX).collect()),
             thinking: self.thinking.clone(),
             refusal: self.refusal.clone(),
-            usage: self.usage.clone(),
+            usage: bounded(&self.usage),
             finished: Some(self.inner.ports.clock.now()),
             ..answer
         });
@@ -120,8 +131,10 @@ impl Drop for Draft {
             tracing::warn!(%message, "an answer was left while the server stopped");
             return;
         };
-        let storing = put(self.inner.clone(), self.owner, self.row());
+        let (inner, owner, answer) = (self.inner.clone(), self.owner, self.row());
         runtime.spawn(async move {
+            // It may have been paid for, and nobody can go on from one that is pending.
+            let storing = patience::patiently(KEPT_MAX, || put(inner.clone(), owner, answer.clone()));
             if let Err(error) = storing.await {
                 tracing::error!(%message, %error, "an answer that was left could not be stored");
             }
@@ -156,5 +169,5 @@ fn told(error: &ServiceError) -> JobError {
         }
         other => ("refused", other.to_string()),
     };
-    JobError { code: code.to_owned(), message }
+    JobError { code: code.to_owned(), message: message.chars().take(MESSAGE_CHARACTERS_MAX).collect() }
 }

@@ -10,11 +10,13 @@ use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::job::{Job, StoredOutput, StoredRequest, StoredSource};
 use atelier_domain::provider::Provider;
 
+use super::recording::KEPT_MAX;
 use super::training::stored_json;
 use super::{Inner, JobPorts};
 use crate::ServiceError;
 use crate::concealed::{self, Concealed};
 use crate::files::opened;
+use crate::patience;
 
 const FETCHES_MAX: u32 = 3;
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
@@ -112,7 +114,7 @@ impl Inner {
                         OutputSource::Guarded(url) => self.fetch(job, Address::Guarded(&url)).await?,
                     };
                     let content_type = media.content_type.unwrap_or_else(|| blob.content_type.clone());
-                    let blob = self.surely(job.id, || self.keep(blob.clone())).await?;
+                    let blob = patience::patiently(KEPT_MAX, || self.keep(blob.clone())).await?;
                     kept.push(StoredOutput::Media {
                         blob: blob.id,
                         size: blob.size,

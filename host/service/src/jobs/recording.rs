@@ -7,20 +7,15 @@ use atelier_domain::generation::media::{Outcome, Step, Ticket};
 use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
-use atelier_domain::store::StoreError;
-use tokio::time::Instant;
 
 use super::{Inner, lock};
-use crate::ServiceError;
+use crate::{ServiceError, patience};
 
 /// Bounds on how soon a provider wants to be asked again.
 const POLL_MS_MIN: u64 = 100;
 const POLL_MS_MAX: u64 = 60_000;
-/// How soon what storage did not take is tried again, at first and at last.
-const RETRY_MIN: Duration = Duration::from_millis(50);
-const RETRY_MAX: Duration = Duration::from_secs(10);
 /// How long what came of a step is kept for a storage that does not take it. Its worker waits with it.
-const KEPT_MAX: Duration = Duration::from_secs(3600);
+pub(super) const KEPT_MAX: Duration = Duration::from_secs(3600);
 
 impl Inner {
     pub(super) async fn record(&self, job: &Job, step: Step) -> Result<(), ServiceError> {
@@ -138,34 +133,8 @@ impl Inner {
         id: JobId,
         change: impl Fn(&mut Job) -> bool + Clone + Send + Sync + 'static,
     ) -> Result<Job, ServiceError> {
-        self.surely(id, || self.change(id, change.clone())).await
+        patience::patiently(KEPT_MAX, || self.change(id, change.clone())).await
     }
-
-    /// Does what storage must take, again and again while it is busy or failing, for as long as it is kept.
-    pub(super) async fn surely<T, F>(&self, id: JobId, attempt: impl Fn() -> F) -> Result<T, ServiceError>
-    where
-        F: Future<Output = Result<T, ServiceError>>,
-    {
-        let (until, mut pause) = (Instant::now() + KEPT_MAX, RETRY_MIN);
-        loop {
-            match attempt().await {
-                Err(error) if may_pass(&error) && Instant::now() < until => {
-                    tracing::warn!(job = %id, %error, "what came of a step could not be recorded; trying again");
-                }
-                outcome => return outcome,
-            }
-            tokio::time::sleep(pause).await;
-            pause = (pause * 2).min(RETRY_MAX);
-        }
-    }
-}
-
-/// Whether storage may take later what it did not take now.
-fn may_pass(error: &ServiceError) -> bool {
-    matches!(
-        error,
-        ServiceError::StorageBusy | ServiceError::Store(StoreError::Unavailable(_)) | ServiceError::Blobs(_)
-    )
 }
 
 fn code_of(error: &ProviderError) -> String {

@@ -1,11 +1,14 @@
 //! What becomes of jobs while storage does not take what is to be recorded of them.
 
-use std::sync::mpsc;
+use std::sync::{Arc, mpsc};
 use std::time::Duration;
 
 use atelier_domain::blob::Blob;
 use atelier_domain::generation::media::{MediaOutput, Output, OutputSource};
+use atelier_domain::id::ResponseId;
 use atelier_domain::job::{JobState, StoredOutput};
+use atelier_domain::time::SystemClock;
+use atelier_service::responses::{NewResponse, ResponseLimits, ResponsePorts, Responses};
 use atelier_service::{ServiceError, StoragePool, StoragePoolLimits};
 use tokio::sync::oneshot;
 
@@ -88,4 +91,38 @@ async fn a_request_that_could_not_be_noted_does_not_leave_and_its_job_is_tried_a
     assert_eq!((job.state, job.error), (JobState::Succeeded, None));
     assert_eq!(job.outputs, [StoredOutput::Text("sent".to_owned())]);
     engine.stop().await;
+}
+
+#[tokio::test]
+async fn a_kept_answer_comes_to_the_disk_although_storage_is_busy_when_it_is_given() {
+    let (_folder, store, _) = stores();
+    let (pool, alice) = (narrow(), caller());
+    let ports =
+        ResponsePorts { store: store.clone(), pool: pool.clone(), clock: Arc::new(SystemClock::default()) };
+    let limits = ResponseLimits {
+        is_kept: true,
+        kept_for: Duration::from_secs(60),
+        quota_bytes: 1 << 20,
+        chain_max: 4,
+        chain_bytes_max: 1 << 20,
+        pending_max: 4,
+    };
+    let responses = Responses::new(ports, limits);
+    let release = occupy(&pool).await;
+    let (id, before) = (ResponseId::new(), pool.refused());
+    responses.keep(NewResponse {
+        id,
+        owner: alice.user(),
+        previous: None,
+        input: Vec::new(),
+        output: Vec::new(),
+        answer: "{}".to_owned(),
+    });
+    refused_since(&pool, before).await;
+    assert_eq!(responses.get(&alice, id).await.expect("it is there meanwhile").answer, "{}");
+    release.send(()).expect("it is held");
+    while responses.pending() > 0 {
+        tokio::time::sleep(Duration::from_millis(1)).await;
+    }
+    assert_eq!(responses.get(&alice, id).await.expect("on disk").answer, "{}");
 }

@@ -160,6 +160,7 @@ fn retry_helps(told: &Told) -> Option<bool> {
             | "insufficient_credits"
             | "budget_exceeded"
             | "refund_too_large"
+            | "too_many"
             | "canceled",
         ) => Some(false),
         // It may have been paid for already.
@@ -215,6 +216,7 @@ mod tests {
         assert_eq!(told(StatusCode::BAD_GATEWAY, "outcome_unknown"), Some(false));
         assert_eq!(told(StatusCode::PAYMENT_REQUIRED, "insufficient_credits"), Some(false));
         assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, "budget_exceeded"), Some(false));
+        assert_eq!(told(StatusCode::TOO_MANY_REQUESTS, "too_many"), Some(false), "something has to go first");
         assert_eq!(told(StatusCode::INTERNAL_SERVER_ERROR, "internal_error"), None);
     }
 }

@@ -41,6 +41,7 @@ pub mod sharing;
 mod sse;
 mod templates;
 mod text_or_parts;
+mod turns;
 mod usage;
 mod users;
 mod videos;

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use atelier_domain::account::Scope;
-use atelier_domain::generation::chat::{ChatRole, Message};
+use atelier_domain::generation::chat::{ChatEvent, ChatRole, FinishReason, Message};
 use reqwest::{Method, Response};
 use serde_json::{Value, json};
 
@@ -109,6 +109,53 @@ async fn a_streamed_answer_is_kept_when_it_is_whole() {
     let again = respond(&host, json!({"input": "second", "previous_response_id": response["id"]})).await;
     assert_eq!(again.status(), 200);
     assert_eq!(said(&provider).len(), 3);
+    host.stop().await;
+}
+
+#[tokio::test]
+async fn calls_of_tools_that_come_at_once_keep_their_own_arguments() {
+    let provider = Scripted::new([]);
+    let start = |index: u32| {
+        let (id, name) = (format!("call-{index}"), "look".to_owned());
+        ChatEvent::ToolCallStart { index, id, name, signature: None }
+    };
+    let delta = |index, arguments: &str| ChatEvent::ToolCallDelta { index, arguments: arguments.to_owned() };
+    let events = vec![
+        ChatEvent::Started { id: "talk".to_owned(), model: "found".to_owned() },
+        start(0),
+        delta(0, "{\"a\":"),
+        start(1),
+        delta(1, "{\"b\":"),
+        delta(0, "1}"),
+        delta(1, "2}"),
+        ChatEvent::Finished(FinishReason::ToolCalls),
+    ];
+    *provider.chat.lock().expect("no panic") = Some(events);
+    let host = host(&provider, "").await;
+    let wanted = [("call-0", "{\"a\":1}"), ("call-1", "{\"b\":2}")];
+    let events = respond(&host, json!({"input": "hi", "stream": true})).await.text().await.expect("events");
+    let last = events.lines().filter_map(|line| line.strip_prefix("data: ")).next_back().expect("events");
+    let completed: Value = serde_json::from_str(last).expect("JSON");
+    let output = completed["response"]["output"].as_array().expect("items");
+    let told = |item: &Value| (item["call_id"].clone(), item["arguments"].clone());
+    assert_eq!(
+        output.iter().map(told).collect::<Vec<_>>(),
+        wanted.map(|(id, told)| (json!(id), json!(told)))
+    );
+    let question = json!([{"role": "user", "content": "hi"}]);
+    let message = json!({"model": "scripted/found", "messages": question, "max_tokens": 9, "stream": true});
+    let blocks =
+        host.post("/v1/messages", &message).send().await.expect("answered").text().await.expect("events");
+    let mut told = Vec::<String>::new();
+    for event in blocks.lines().filter_map(|line| line.strip_prefix("data: ")) {
+        let event: Value = serde_json::from_str(event).expect("JSON");
+        if event["type"] == "content_block_start" {
+            told.push(String::new());
+        } else if let Some(piece) = event["delta"]["partial_json"].as_str() {
+            told[event["index"].as_u64().expect("a block") as usize].push_str(piece);
+        }
+    }
+    assert_eq!(told, wanted.map(|(_, told)| told));
     host.stop().await;
 }
 

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::response::{MessageView, Usage, met_sequence, stop_word};
 use crate::http::openapi::words;
 use crate::http::sse::{self, Script};
+use crate::http::turns::Turns;
 use crate::http::{Dialect, prefix};
 
 /// What the open block is.
@@ -37,6 +38,7 @@ pub(super) struct Blocks {
     id: String,
     model: String,
     began: bool,
+    turns: Turns,
     open: Option<Open>,
     /// Blocks begun so far.
     count: u32,
@@ -52,6 +54,7 @@ impl Blocks {
             id: prefix::id("msg_"),
             model: model.to_owned(),
             began: false,
+            turns: Turns::default(),
             open: None,
             count: 0,
             finish: None,
@@ -117,10 +120,8 @@ impl Blocks {
     }
 }
 
-impl Script<ChatEvent> for Blocks {
-    const DIALECT: Dialect = Dialect::Anthropic;
-
-    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+impl Blocks {
+    fn write(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
         match event {
             ChatEvent::Started { .. } => self.begin(out),
             ChatEvent::Text(text) | ChatEvent::Refusal(text) => {
@@ -150,8 +151,18 @@ impl Script<ChatEvent> for Blocks {
             ChatEvent::Logprobs(_) => {}
         }
     }
+}
+
+impl Script<ChatEvent> for Blocks {
+    const DIALECT: Dialect = Dialect::Anthropic;
+
+    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        let (before, now) = self.turns.take(event);
+        before.into_iter().chain(now).for_each(|event| self.write(event, out));
+    }
 
     fn end(&mut self, out: &mut Vec<u8>) {
+        self.turns.rest().into_iter().for_each(|event| self.write(event, out));
         self.begin(out);
         self.close(out);
         let stop_reason = match &self.sequence {

@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 use super::items::Keeper;
 use super::response::{Head, Item};
 use crate::http::sse::{self, Script};
+use crate::http::turns::Turns;
 use crate::http::{ApiError, Dialect, prefix};
 
 /// What the open item is.
@@ -47,6 +48,7 @@ pub(super) struct Events {
     keeper: Option<Keeper>,
     began: bool,
     sequence: u64,
+    turns: Turns,
     current: Option<Current>,
     done: Vec<Item>,
     finish: Option<FinishReason>,
@@ -60,6 +62,7 @@ impl Events {
             keeper,
             began: false,
             sequence: 0,
+            turns: Turns::default(),
             current: None,
             done: Vec::new(),
             finish: None,
@@ -208,10 +211,8 @@ impl Events {
     }
 }
 
-impl Script<ChatEvent> for Events {
-    const DIALECT: Dialect = Dialect::OpenAi;
-
-    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+impl Events {
+    fn write(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
         let none = String::new;
         match event {
             ChatEvent::Started { .. } => self.begin(out),
@@ -240,8 +241,18 @@ impl Script<ChatEvent> for Events {
             ChatEvent::Logprobs(_) | ChatEvent::Other(_) => {}
         }
     }
+}
+
+impl Script<ChatEvent> for Events {
+    const DIALECT: Dialect = Dialect::OpenAi;
+
+    fn event(&mut self, event: ChatEvent, out: &mut Vec<u8>) {
+        let (before, now) = self.turns.take(event);
+        before.into_iter().chain(now).for_each(|event| self.write(event, out));
+    }
 
     fn end(&mut self, out: &mut Vec<u8>) {
+        self.turns.rest().into_iter().for_each(|event| self.write(event, out));
         self.begin(out);
         self.close(out);
         let tokens = (!self.usage.is_empty()).then(|| TokenTotals::of(&self.usage));

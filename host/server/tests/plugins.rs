@@ -1,8 +1,6 @@
 //! Plugins installed into the running binary, over its API.
 
-use std::io::{BufRead as _, BufReader, Read as _};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, Command};
 use std::time::Duration;
 
 use mock_upstream::{Config, MockUpstream};
@@ -10,8 +8,12 @@ use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response};
 use serde_json::{Value, json};
 
+#[path = "support/served.rs"]
+mod served;
 #[path = "plugins/upgrade.rs"]
 mod upgrade;
+
+use served::{Log, Prepared, Served, built, dev_key, on_free_ports, prepared};
 
 /// The binary, serving from a folder of its own; ended with the test.
 struct Atelier {
@@ -30,25 +32,10 @@ impl Drop for Atelier {
     }
 }
 
-fn built(name: &str) -> PathBuf {
-    let folder = std::env::var_os("ATELIER_PLUGINS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
-    let file = folder.join(name);
-    assert!(file.is_file(), "{} is missing: run `cargo xtask plugins`", file.display());
-    file
-}
-
 fn openai() -> (Vec<u8>, String) {
     let component = std::fs::read(built("openai-0.1.0.wasm")).expect("the plugin");
     let signature = std::fs::read_to_string(built("openai-0.1.0.wasm.minisig")).expect("its signature");
     (component, signature)
-}
-
-/// The development public key: the second line of its file.
-fn dev_key() -> String {
-    let file = std::env::var_os("ATELIER_DEV_KEY").expect("ATELIER_DEV_KEY names the development public key");
-    let text = std::fs::read_to_string(file).expect("the key");
-    text.lines().nth(1).expect("two lines").to_owned()
 }
 
 impl Atelier {
@@ -58,41 +45,18 @@ impl Atelier {
 
     /// With plugins of `atelier`'s signed by this public key.
     fn trusting(upstream: &MockUpstream, key: &str) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dir = folder.path().join("host");
-        let init =
-            Command::new(env!("CARGO_BIN_EXE_atelier")).arg("init").arg(&dir).output().expect("it runs");
-        let printed = String::from_utf8_lossy(&init.stdout).into_owned();
-        let admin = printed.lines().find_map(|line| line.strip_prefix("key: ")).expect("a key").to_owned();
-        let config = dir.join("atelier.toml");
-        let text = std::fs::read_to_string(&config).expect("the configuration");
-        let text = text.replace("127.0.0.1:8484", "127.0.0.1:0").replace("127.0.0.1:8485", "127.0.0.1:0");
         let more = format!(
-            "[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n\
-             [[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{}/v1\"\n\
+            "{}[[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{}/v1\"\n\
              private_hosts = [\"{}\"]\nsecrets = {{ api-key = {{ value = \"sk-test-0123456789\" }} }}\n",
-            key,
+            served::trusting(key),
             upstream.url(),
             upstream.address(),
         );
-        std::fs::write(&config, format!("{text}\n{more}")).expect("written");
-        let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
-            .args(["serve", "--config"])
-            .arg(&config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut errors = BufReader::new(child.stderr.take().expect("piped"));
-        let mut told = errors.by_ref().lines().map(|line| line.expect("text"));
-        let line = told.find(|line| line.contains("listens on")).expect("it says where it listens");
-        let base =
-            line.split_whitespace().find(|word| word.starts_with("http://")).expect("an address").to_owned();
-        // What it says later is read, so that it never waits for a reader.
-        std::thread::spawn(move || errors.read_to_end(&mut Vec::new()));
+        let Prepared { folder, config, key } = prepared(|text| format!("{}\n{more}", on_free_ports(&text)));
+        let Served { child, base, .. } = Served::start(&config, &[], &Log::default());
         let client =
             Client::builder().no_proxy().timeout(Duration::from_secs(120)).build().expect("a client");
-        Self { child, base, key: admin, client, folder }
+        Self { child, base, key, client, folder }
     }
 
     fn get(&self, path: &str) -> RequestBuilder {

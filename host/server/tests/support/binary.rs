@@ -1,15 +1,19 @@
 //! The real binary, serving from a folder of its own with a mock upstream behind it; ended with the test.
 
-use std::io::{BufRead as _, BufReader};
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, ExitStatus, Stdio};
-use std::sync::{Arc, Mutex};
+#[path = "served.rs"]
+mod served;
+
+use std::path::PathBuf;
+use std::process::{Child, Command, ExitStatus};
 use std::thread::JoinHandle;
 use std::time::{Duration, Instant};
 
 use mock_upstream::MockUpstream;
 use reqwest::{Client, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
+
+pub use served::built;
+use served::{Log, Prepared, Served, dev_key, on_free_ports, prepared, trusting};
 
 pub const MODEL: &str = "mock/mock-chat";
 /// The secret that the instance's provider wants.
@@ -24,7 +28,7 @@ pub struct Binary {
     /// An administrator's key.
     pub key: String,
     pub client: Client,
-    log: Arc<Mutex<Vec<String>>>,
+    log: Log,
     reader: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
@@ -40,23 +44,14 @@ impl Drop for Binary {
 impl Binary {
     /// Starts it with the openai plugin as the instance `mock`, its configuration changed.
     pub fn start(upstream: &MockUpstream, change: impl FnOnce(String) -> String) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dir = folder.path().join("host");
-        let init =
-            Command::new(env!("CARGO_BIN_EXE_atelier")).arg("init").arg(&dir).output().expect("it runs");
-        let printed = String::from_utf8_lossy(&init.stdout).into_owned();
-        let key = printed.lines().find_map(|line| line.strip_prefix("key: ")).expect("a key").to_owned();
-        let config = dir.join("atelier.toml");
-        let text = std::fs::read_to_string(&config).expect("the configuration");
-        let text = text.replace("127.0.0.1:8484", "127.0.0.1:0").replace("127.0.0.1:8485", "127.0.0.1:0");
         let (url, address) = (upstream.url(), upstream.address());
         let more = format!(
-            "[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n\
-             [[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{url}/v1\"\n\
+            "{}[[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{url}/v1\"\n\
              private_hosts = [\"{address}\"]\nsecrets = {{ api-key = {{ value = \"{SECRET}\" }} }}\n",
-            dev_key(),
+            trusting(&dev_key()),
         );
-        std::fs::write(&config, change(format!("{text}\n{more}"))).expect("written");
+        let Prepared { folder, config, key } =
+            prepared(|text| change(format!("{}\n{more}", on_free_ports(&text))));
         let install = Command::new(env!("CARGO_BIN_EXE_atelier"))
             .args(["plugin", "install", "--yes", "--config"])
             .arg(&config)
@@ -65,7 +60,8 @@ impl Binary {
             .expect("it runs");
         assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
-        let Served { child, base, admin, log, reader } = Served::start(&config);
+        let log = Log::default();
+        let Served { child, base, admin, reader } = Served::start(&config, &[], &log);
         Self { child, config, base, admin, key, client, log, reader: Some(reader), _folder: folder }
     }
 
@@ -75,8 +71,9 @@ impl Binary {
         kill_process(Pid::from_child(&self.child), Signal::KILL).expect("it runs");
         self.child.wait().expect("it can be waited for");
         self.reader.take().expect("one reader").join().expect("it read to the end");
-        let Served { child, base, admin, log, reader } = Served::start(&self.config);
-        (self.child, self.base, self.admin, self.log, self.reader) = (child, base, admin, log, Some(reader));
+        self.log = Log::default();
+        let Served { child, base, admin, reader } = Served::start(&self.config, &[], &self.log);
+        (self.child, self.base, self.admin, self.reader) = (child, base, admin, Some(reader));
     }
 
     pub fn get(&self, path: &str) -> RequestBuilder {
@@ -118,58 +115,4 @@ impl Binary {
         let log = self.log.lock().expect("no reader panics").clone();
         (status, log)
     }
-}
-
-/// The process, and what it says.
-struct Served {
-    child: Child,
-    base: String,
-    admin: String,
-    log: Arc<Mutex<Vec<String>>>,
-    reader: JoinHandle<()>,
-}
-
-impl Served {
-    fn start(config: &Path) -> Self {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut errors = BufReader::new(child.stderr.take().expect("piped")).lines();
-        let mut first = Vec::new();
-        let told = errors.by_ref().map(|line| line.expect("text")).inspect(|line| first.push(line.clone()));
-        let line =
-            { told }.find(|line| line.contains("atelier listens on")).expect("it says where it listens");
-        let mut addresses = line.split(['(', ')', ' ']).filter(|word| word.starts_with("http://"));
-        let mut address = || addresses.next().expect("two addresses").to_owned();
-        let (base, admin) = (address(), address());
-        let log = Arc::new(Mutex::new(first));
-        let lines = log.clone();
-        // What it says later is read, so that it never waits for a reader.
-        let reader = std::thread::spawn(move || {
-            for line in errors.map_while(Result::ok) {
-                lines.lock().expect("no reader panics").push(line);
-            }
-        });
-        Self { child, base, admin, log, reader }
-    }
-}
-
-/// A plugin's file.
-pub fn built(name: &str) -> PathBuf {
-    let folder = std::env::var_os("ATELIER_PLUGINS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
-    let file = folder.join(name);
-    assert!(file.is_file(), "{} is missing: run `cargo xtask plugins`", file.display());
-    file
-}
-
-/// The development public key: the second line of its file.
-fn dev_key() -> String {
-    let file = std::env::var_os("ATELIER_DEV_KEY").expect("ATELIER_DEV_KEY names the development public key");
-    let text = std::fs::read_to_string(file).expect("the key");
-    text.lines().nth(1).expect("two lines").to_owned()
 }

@@ -1,16 +1,20 @@
 //! The binary itself, serving from a folder of its own, with plugins installed over its API.
 
-use std::io::{BufRead as _, BufReader, Read as _};
+#[path = "served.rs"]
+mod served;
+
 use std::net::TcpListener;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
-use std::sync::{Arc, Mutex};
+use std::path::PathBuf;
+use std::process::Child;
+use std::thread::JoinHandle;
 use std::time::Duration;
 
 use reqwest::multipart::{Form, Part};
 use reqwest::{Client, RequestBuilder, Response};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
+
+use served::{Log, Prepared, Served, built, dev_key, on_free_ports, prepared, trusting};
 
 /// A running server; ended with the test.
 pub struct Atelier {
@@ -24,7 +28,8 @@ pub struct Atelier {
     config: PathBuf,
     environment: &'static [(&'static str, &'static str)],
     /// What it said on standard error.
-    log: Arc<Mutex<Vec<u8>>>,
+    log: Log,
+    reader: Option<JoinHandle<()>>,
     _folder: tempfile::TempDir,
 }
 
@@ -36,26 +41,11 @@ impl Drop for Atelier {
     }
 }
 
-fn built(name: &str) -> PathBuf {
-    let folder = std::env::var_os("ATELIER_PLUGINS")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../target/plugins"), PathBuf::from);
-    let file = folder.join(name);
-    assert!(file.is_file(), "{} is missing: run `cargo xtask plugins`", file.display());
-    file
-}
-
 /// A plugin's file and its signature.
 fn plugin(name: &str) -> (Vec<u8>, String) {
     let component = std::fs::read(built(&format!("{name}-0.1.0.wasm"))).expect("the plugin");
     let signature = built(&format!("{name}-0.1.0.wasm.minisig"));
     (component, std::fs::read_to_string(signature).expect("its signature"))
-}
-
-/// The development public key: the second line of its file.
-fn dev_key() -> String {
-    let file = std::env::var_os("ATELIER_DEV_KEY").expect("ATELIER_DEV_KEY names the development public key");
-    let text = std::fs::read_to_string(file).expect("the key");
-    text.lines().nth(1).expect("two lines").to_owned()
 }
 
 fn client() -> Client {
@@ -81,51 +71,16 @@ impl Atelier {
         server: &str,
         more: &str,
     ) -> Self {
-        let folder = tempfile::tempdir().expect("a folder");
-        let dir = folder.path().join("host");
-        let init =
-            Command::new(env!("CARGO_BIN_EXE_atelier")).arg("init").arg(&dir).output().expect("it runs");
-        let printed = String::from_utf8_lossy(&init.stdout).into_owned();
-        let key = printed.lines().find_map(|line| line.strip_prefix("key: ")).expect("a key").to_owned();
-        let config = dir.join("atelier.toml");
-        let text = std::fs::read_to_string(&config).expect("the configuration");
         let listen = format!("127.0.0.1:{port}\"\n{server}\n#\"");
-        let text = text.replace("127.0.0.1:8484\"", &listen).replace("127.0.0.1:8485", "127.0.0.1:0");
-        let keys = format!("[[plugins.trusted_keys]]\npublisher = \"atelier\"\nkey = \"{}\"\n", dev_key());
-        std::fs::write(&config, format!("{text}\n{keys}{more}")).expect("written");
-        let log = Arc::default();
-        let (child, base, admin) = Self::serve(&config, environment, &log);
-        Self { child, base, admin, key, client: client(), config, environment, log, _folder: folder }
-    }
-
-    /// Starts the server; gives where callers and operators reach it.
-    fn serve(
-        config: &Path,
-        environment: &[(&str, &str)],
-        log: &Arc<Mutex<Vec<u8>>>,
-    ) -> (Child, String, String) {
-        let mut child = Command::new(env!("CARGO_BIN_EXE_atelier"))
-            .args(["serve", "--config"])
-            .arg(config)
-            .envs(environment.iter().copied())
-            .stdout(Stdio::null())
-            .stderr(Stdio::piped())
-            .spawn()
-            .expect("it starts");
-        let mut errors = BufReader::new(child.stderr.take().expect("piped"));
-        let mut told = errors.by_ref().lines().map(|line| line.expect("text"));
-        let line = told.find(|line| line.contains("listens on")).expect("it says where it listens");
-        let mut urls = line.split([' ', ')']).filter(|word| word.starts_with("http://"));
-        let base = urls.next().expect("an address").to_owned();
-        let admin = urls.next().expect("the operators' address").to_owned();
-        // What it says later is read, so that it never waits for a reader.
-        let log = log.clone();
-        std::thread::spawn(move || {
-            for line in errors.split(b'\n').map_while(Result::ok) {
-                log.lock().expect("no panic").extend_from_slice(&[&line, b"\n".as_slice()].concat());
-            }
+        let keys = trusting(&dev_key());
+        let Prepared { folder, config, key } = prepared(|text| {
+            let text = text.replace("127.0.0.1:8484\"", &listen);
+            format!("{}\n{keys}{more}", on_free_ports(&text))
         });
-        (child, base, admin)
+        let log = Log::default();
+        let Served { child, base, admin, reader } = Served::start(&config, environment, &log);
+        let reader = Some(reader);
+        Self { child, base, admin, key, client: client(), config, environment, log, reader, _folder: folder }
     }
 
     /// SIGKILL, whatever it is doing.
@@ -139,16 +94,14 @@ impl Atelier {
     pub fn end(&mut self) -> String {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");
         self.child.wait().expect("waited");
-        // The reader lets go of the log when it has read it whole.
-        while Arc::strong_count(&self.log) > 1 {
-            std::thread::yield_now();
-        }
-        String::from_utf8_lossy(&self.log.lock().expect("no panic")).into_owned()
+        self.reader.take().expect("one reader").join().expect("it read to the end");
+        self.log.lock().expect("no reader panics").join("\n")
     }
 
     /// Starts it again after it was killed, on what it left.
     pub fn restart(&mut self) {
-        (self.child, self.base, self.admin) = Self::serve(&self.config, self.environment, &self.log);
+        let Served { child, base, admin, reader } = Served::start(&self.config, self.environment, &self.log);
+        (self.child, self.base, self.admin, self.reader) = (child, base, admin, Some(reader));
         // The connections that the old one kept are dead.
         self.client = client();
     }

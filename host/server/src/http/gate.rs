@@ -72,8 +72,9 @@ where
 {
     let started = Instant::now();
     let (parts, mut body) = request.into_parts();
-    let leftover =
-        (route.media != Media::None).then(|| Leftover::of(std::mem::take(&mut body), &parts.headers));
+    // Where the address is the permission, nothing is read from whoever has none.
+    let is_read_on = route.media != Media::None && route.access != Access::Public;
+    let leftover = is_read_on.then(|| Leftover::of(std::mem::take(&mut body), &parts.headers));
     let body = leftover.as_ref().map_or(body, Leftover::body);
     let request_id = request_id(&parts.headers);
     let mut observation = Observation::begin(app.clone(), route.clone(), request_id.clone(), started);

@@ -5,6 +5,7 @@
 //! [`blob_contract!`]: crate::blob_contract
 
 pub mod accounts;
+pub mod audit;
 pub mod batches;
 pub mod blobs;
 pub mod callbacks;
@@ -85,6 +86,11 @@ macro_rules! store_contract {
             expired_files_come_in_the_order_of_their_end
             a_blob_is_named_as_long_as_a_row_names_it
             a_refused_file_names_nothing
+        );
+        $crate::contract_tests!($open, audit:
+            an_action_is_written_before_it_is_done_and_given_its_end_once
+            records_are_listed_newest_first_by_kind_and_user_in_pages
+            old_records_are_swept_and_no_others
         );
         $crate::contract_tests!($open, batches:
             a_batch_is_read_as_it_was_created_by_its_owner_alone

@@ -127,6 +127,8 @@ pub(crate) enum Table {
     Responses = 65,
     /// End, response id → nothing.
     ResponsesExpiring = 66,
+    /// Record id → audit record.
+    Audit = 97,
     /// Blob id, what is made of it → rendition.
     Renditions = 88,
     /// Account → balance.
@@ -171,7 +173,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) }
     }
 
-    pub(crate) const ALL: [Table; 66] = [
+    pub(crate) const ALL: [Table; 67] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -229,6 +231,7 @@ impl Table {
         Table::TemplateCount,
         Table::Responses,
         Table::ResponsesExpiring,
+        Table::Audit,
         Table::Renditions,
         Table::Balances,
         Table::Entries,
@@ -313,6 +316,7 @@ impl Table {
             Table::TemplateCount => "template_count",
             Table::Responses => "responses",
             Table::ResponsesExpiring => "responses_expiring",
+            Table::Audit => "audit",
             Table::Renditions => "renditions",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",

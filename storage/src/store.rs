@@ -1,6 +1,7 @@
 //! The database behind the ports of accounts, plugins, jobs, their events, webhooks, callbacks and claims, and the ledger.
 
 mod accounts;
+mod audit;
 mod batches;
 mod blob_names;
 mod callbacks;

@@ -5,6 +5,7 @@
 
 pub mod account;
 pub mod alias;
+pub mod audit;
 pub mod batch;
 pub mod blob;
 pub mod conversation;

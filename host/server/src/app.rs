@@ -13,6 +13,7 @@ use atelier_domain::time::{Clock, SystemClock};
 use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
+use atelier_service::audit::{Audit, AuditLimits};
 use atelier_service::batches::{BatchPorts, Batches};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::conversations::{ConversationPorts, Conversations};
@@ -68,6 +69,7 @@ pub struct App {
     pub links: Links,
     pub templates: Templates,
     pub ledger: Arc<Ledger>,
+    pub audit: Audit,
     pub callbacks: Callbacks,
     pub events: Events,
     pub webhooks: Webhooks,
@@ -217,6 +219,8 @@ impl App {
         };
         let conversations = Conversations::new(ports, config.conversations.0.clone());
         conversations.recover().await.context("marking interrupted answers")?;
+        let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
+        let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
         let templates = Templates::new(store.clone(), pool.clone(), clock.clone(), registry.clone());
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,
@@ -245,6 +249,7 @@ impl App {
             links,
             templates,
             ledger,
+            audit,
             callbacks,
             events,
             webhooks,

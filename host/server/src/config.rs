@@ -24,7 +24,7 @@ use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
 pub use conversations::Conversations;
-pub use events::{Callbacks, Events, Webhooks};
+pub use events::{Audit, Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
 pub use models::Models;
@@ -58,6 +58,7 @@ pub struct Config {
     pub missing_secrets: Vec<MissingSecret>,
     pub limits: Limits,
     pub conversations: Conversations,
+    pub audit: Audit,
     pub events: Events,
     pub webhooks: Webhooks,
     pub callbacks: Callbacks,
@@ -153,6 +154,7 @@ impl Config {
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
         let limits = root.section("limits", Limits::read);
         let conversations = root.section("conversations", Conversations::read);
+        let audit = root.section("audit", Audit::read);
         let events = root.section("events", Events::read);
         let webhooks = root.section("webhooks", Webhooks::read);
         let callbacks = root.section("callbacks", Callbacks::read);
@@ -186,6 +188,7 @@ impl Config {
             missing_secrets,
             limits,
             conversations,
+            audit,
             events,
             webhooks,
             callbacks,

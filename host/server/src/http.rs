@@ -2,6 +2,7 @@
 
 mod answer;
 mod audio;
+mod audit;
 mod backup;
 pub mod batches;
 mod body;

@@ -8,6 +8,8 @@ mod scripted;
 
 #[path = "routes/access.rs"]
 mod access;
+#[path = "routes/audit.rs"]
+mod audit;
 #[path = "routes/bad_input.rs"]
 mod bad_input;
 #[path = "routes/batches.rs"]

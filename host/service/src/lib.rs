@@ -4,6 +4,7 @@
 //! Nothing here knows HTTP, WebAssembly or the database; concrete stores and providers are handed in.
 
 pub mod accounts;
+pub mod audit;
 pub mod batches;
 pub mod callbacks;
 pub mod caller;

@@ -105,6 +105,7 @@ impl Running {
         let (webhooks, events, callbacks) = (app.webhooks.clone(), app.events.clone(), app.clone());
         let (conversations, clearing) = (app.conversations.clone(), stop.subscribe());
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
+        let (audit, auditing) = (app.audit.clone(), stop.subscribe());
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
@@ -123,6 +124,7 @@ impl Running {
             tokio::spawn(async move { webhooks.run(telling).await }),
             tokio::spawn(async move { events.run_sweeps(sweeping).await }),
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
+            tokio::spawn(async move { audit.run(auditing).await }),
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
         ];
         tasks.extend(reloading);

@@ -1,4 +1,4 @@
-//! `[events]`, `[webhooks]` and `[callbacks]`.
+//! `[audit]`, `[events]`, `[webhooks]` and `[callbacks]`.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -9,6 +9,18 @@ use atelier_service::callbacks::Network;
 use super::Section;
 
 pub(super) const DAY: Duration = Duration::from_secs(86_400);
+
+/// The audit log.
+#[derive(Clone, Copy, Debug)]
+pub struct Audit {
+    pub kept_for: Duration,
+}
+
+impl Audit {
+    pub(super) fn read(section: &mut Section) -> Self {
+        Self { kept_for: DAY * section.number("keep_days", 365, 1..=36_500) as u32 }
+    }
+}
 
 /// Events of jobs.
 #[derive(Clone, Copy, Debug)]

@@ -107,6 +107,10 @@ status = { requests = 120, seconds = 60 }
 # message_kib = 256        # of text in one question
 # user_mib = 1024          # of all conversations of one user, with the files in them
 
+# Who administered what, and what was refused, for `GET /api/v1/admin/audit`.
+# [audit]
+# keep_days = 365
+
 # What is kept of what happened to jobs, for `GET /api/v1/events`.
 # [events]
 # keep_days = 7

@@ -9,6 +9,9 @@ use super::openapi::{Operation, Tag, form_file, words_schema};
 use super::query::query;
 use super::{ApiError, Call, Reply};
 
+/// Its path.
+pub(super) const PATH: &str = "/api/v1/admin/backup";
+
 /// Streams a backup of everything, made while it is taken.
 pub(super) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let query = query(&call.parts.uri, &["secrets"])?;

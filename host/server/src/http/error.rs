@@ -248,6 +248,11 @@ impl ApiError {
         }
     }
 
+    /// The status that it is answered with.
+    pub fn status(&self) -> StatusCode {
+        self.told().status
+    }
+
     /// The stable word for logs.
     pub fn code(&self) -> &'static str {
         self.told().code

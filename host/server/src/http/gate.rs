@@ -13,7 +13,11 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
+<<<<<<< HEAD
 use super::body::Leftover;
+=======
+use super::audit;
+>>>>>>> b7c57b8 (An audit log: administration is noted before it is done, refusals are counted)
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Media, Route};
 use super::{ApiError, Dialect, idempotency, sharing};
@@ -91,7 +95,9 @@ where
                 body,
             };
             let request_max = app.config.server.request_max;
-            let answered = if idempotency::wants_key(&call) {
+            let answered = if audit::is_administration(&route) {
+                tokio::time::timeout(request_max, Box::pin(audit::answer(call, handler))).await
+            } else if idempotency::wants_key(&call) {
                 tokio::time::timeout(request_max, Box::pin(idempotency::answer(call, handler))).await
             } else if sharing::is_wanted(&call) {
                 tokio::time::timeout(request_max, Box::pin(sharing::answer(call, handler))).await
@@ -152,7 +158,10 @@ async fn admit(
 ) -> Result<Option<Caller>, ApiError> {
     let Access::Key(scope) = route.access else { return Ok(None) };
     let secret = secret(headers)?;
-    let who = app.accounts.authenticate(secret).await?;
+    let who = match app.accounts.authenticate(secret).await {
+        Ok(who) => who,
+        Err(error) => return Err(audit::refused(app, route, request_id, None, error)),
+    };
     if let Some(class) = route.class {
         let taken = app.limiter.take(Subject::User(who.principal.user), class, app.clock.monotonic_ms());
         *decision = Some(taken);
@@ -162,7 +171,8 @@ async fn admit(
         }
     }
     if !who.principal.may(scope) {
-        return Err(ServiceError::ScopeMissing(scope).into());
+        let (who, error) = (Some(&*who.principal), ServiceError::ScopeMissing(scope));
+        return Err(audit::refused(app, route, request_id, who, error));
     }
     let depth = depth(headers, &app.host_token);
     if depth > DEPTH_MAX {

@@ -11,7 +11,7 @@ use utoipa::{PartialSchema, ToSchema};
 
 use super::openapi::{Operation, Tag};
 use super::query::path;
-use super::{ApiError, Call, Reply, gate};
+use super::{ApiError, Call, Reply, audit, gate};
 use crate::listener::Peer;
 
 /// Receives a callback. Whatever is wrong with its address, its signature or its time, the answer is that of an address at which there
@@ -30,9 +30,13 @@ pub(super) async fn receive(mut call: Call) -> Result<Reply, ApiError> {
         body,
     };
     let sender = call.parts.extensions.get::<Peer>().map(|peer| peer.0);
-    match call.app.callbacks.receive(target, callback, sender, &call.request_id).await {
+    let received = call.app.callbacks.receive(target, callback, sender, &call.request_id).await;
+    match received {
         Ok(_) => Ok(gate::empty(StatusCode::OK)),
-        Err(CallbackError::Refused) => Err(ApiError::NoSuchRoute),
+        Err(CallbackError::Refused) => {
+            audit::refused_callback(&call);
+            Err(ApiError::NoSuchRoute)
+        }
         Err(CallbackError::Malformed) => {
             Err(ApiError::invalid("(body)", "the callback is not one of this provider's"))
         }

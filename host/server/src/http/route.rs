@@ -14,8 +14,8 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, backup, batches, budgets, chat_completions, conversations, credits, embeddings, events,
-    favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
+    Dialect, audio, audit, backup, batches, budgets, chat_completions, conversations, credits, embeddings,
+    events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
     moderations, plugins, responses, templates, usage, users, videos, webhook_endpoints,
 };
 use crate::app::App;
@@ -193,12 +193,13 @@ fn entries() -> Vec<Entry> {
             .described(generations::create::describe),
         get("/api/v1/generations", Status, Problem, generations::list::handle)
             .described(generations::list::describe),
+        get("/api/v1/admin/audit", Administration, Problem, audit::list::handle)
+            .access(ADMIN)
+            .described(audit::list::describe),
         get("/api/v1/admin/generations", Administration, Problem, generations::failed::handle)
             .access(ADMIN)
             .described(generations::failed::describe),
-        get("/api/v1/admin/backup", Administration, Problem, backup::handle)
-            .access(ADMIN)
-            .described(backup::describe),
+        get(backup::PATH, Administration, Problem, backup::handle).access(ADMIN).described(backup::describe),
         get("/api/v1/generations/{id}", Status, Problem, generations::get::handle)
             .described(generations::get::describe),
         post("/api/v1/generations/{id}/cancel", Status, Problem, generations::cancel::handle)

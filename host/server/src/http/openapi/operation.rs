@@ -37,13 +37,14 @@ pub enum Tag {
     Users,
     Plugins,
     Backups,
+    Audit,
     Callbacks,
     Reference,
 }
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 23] = [
+    pub const ALL: [(Tag, &'static str); 24] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",
@@ -98,6 +99,7 @@ impl Tag {
             "Sandboxed providers: looked at, installed, switched and removed while the server runs. For keys with `plugin-admin`.",
         ),
         (Tag::Backups, "Everything that is stored, taken while the server goes on. For administrators."),
+        (Tag::Audit, "What was administered, and what was refused for safety's sake. For administrators."),
         (Tag::Callbacks, "Where providers tell that a job has moved on."),
         (Tag::Reference, "This description itself. Open to anybody."),
     ];
@@ -125,6 +127,7 @@ impl Tag {
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
             Tag::Backups => "Backups",
+            Tag::Audit => "Audit",
             Tag::Callbacks => "Callbacks",
             Tag::Reference => "Reference",
         }

@@ -1,0 +1,113 @@
+//! `/api/v1/admin/audit`, and what of each request goes into the audit log.
+
+pub(super) mod list;
+
+use atelier_domain::account::{Principal, Scope};
+use atelier_domain::audit::{Actor, AuditKind};
+use atelier_service::ServiceError;
+use atelier_service::audit::Noted;
+use http::Method;
+
+use super::gate::{Call, Reply};
+use super::route::{Access, Route};
+use super::{ApiError, backup, idempotency};
+use crate::app::App;
+
+/// Where whoever has a key makes and revokes keys.
+const KEYS: &str = "/api/v1/keys";
+
+/// Whether requests to a route are administration: what changes something under an administrator's scope, keys, and copies of everything.
+pub(super) fn is_administration(route: &Route) -> bool {
+    let changes = route.method != Method::GET;
+    let is_administrators = matches!(route.access, Access::Key(Scope::Admin | Scope::PluginAdmin));
+    let is_key =
+        route.path == KEYS || route.path.strip_prefix(KEYS).is_some_and(|rest| rest.starts_with('/'));
+    (changes && (is_administrators || is_key)) || route.path == backup::PATH
+}
+
+/// Handles a request that administers something: it is noted before it is done, and how it ended. Where its client leaves
+/// before, the note stands as that of an action whose end is not known.
+pub(super) async fn answer<H, F>(call: Call, handler: H) -> Result<Reply, ApiError>
+where
+    H: Fn(Call) -> F,
+    F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
+{
+    let actor = call.caller.as_ref().map(|caller| actor(&caller.principal));
+    let target = Some(call.parts.uri.path().to_owned());
+    let noted = Noted { target, ..noted(&call.route, &call.request_id, actor) };
+    let begun = call.app.audit.begin(noted).await?;
+    let outcome = if idempotency::wants_key(&call) {
+        idempotency::answer(call, handler).await
+    } else {
+        handler(call).await
+    };
+    match &outcome {
+        Ok(reply) => begun.end(reply.response.status().as_u16(), None).await,
+        Err(error) => begun.end(error.status().as_u16(), Some(error.code())).await,
+    }
+    outcome
+}
+
+/// Notes that a request was not let in, if it was for its key's sake. Gives the error as the API's.
+pub(super) fn refused(
+    app: &App,
+    route: &Route,
+    request_id: &str,
+    who: Option<&Principal>,
+    error: ServiceError,
+) -> ApiError {
+    let kind = match error {
+        ServiceError::KeyUnknown
+        | ServiceError::KeyExpired
+        | ServiceError::KeyRevoked
+        | ServiceError::UserDisabled => Some(AuditKind::KeyRefused),
+        ServiceError::ScopeMissing(_) => Some(AuditKind::ScopeRefused),
+        _ => None,
+    };
+    let error = ApiError::from(error);
+    if let Some(kind) = kind {
+        let noted = noted(route, request_id, who.map(actor));
+        app.audit.refused(kind, noted, error.status().as_u16(), error.code());
+    }
+    error
+}
+
+/// Notes a callback that its provider has not signed.
+pub(super) fn refused_callback(call: &Call) {
+    let (noted, error) = (noted(&call.route, &call.request_id, None), ApiError::NoSuchRoute);
+    call.app.audit.refused(AuditKind::CallbackRefused, noted, error.status().as_u16(), error.code());
+}
+
+fn noted(route: &Route, request_id: &str, actor: Option<Actor>) -> Noted {
+    Noted {
+        actor,
+        action: format!("{} {}", route.method, route.path),
+        target: None,
+        request_id: request_id.to_owned(),
+    }
+}
+
+fn actor(principal: &Principal) -> Actor {
+    Actor { user: principal.user, key: principal.key }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::http::route;
+
+    #[test]
+    fn whatever_changes_something_for_others_is_administration() {
+        let (noted, others): (Vec<_>, Vec<_>) =
+            route::table().into_iter().partition(|route| is_administration(route));
+        for route in &others {
+            let is_administrators = matches!(route.access, Access::Key(Scope::Admin | Scope::PluginAdmin));
+            assert!(!is_administrators || route.method == Method::GET, "{} {}", route.method, route.path);
+        }
+        let is_noted = |path: &str| noted.iter().any(|route| route.path == path);
+        for path in [KEYS, "/api/v1/keys/{id}/revoke", backup::PATH, "/api/v1/plugins", "/api/v1/credits"] {
+            assert!(is_noted(path), "{path}");
+        }
+        assert!(!is_noted("/v1/chat/completions") && !is_noted("/v1/models"));
+    }
+}

@@ -98,8 +98,7 @@ mod tests {
 
     #[test]
     fn whatever_changes_something_for_others_is_administration() {
-        let (noted, others): (Vec<_>, Vec<_>) =
-            route::table().into_iter().partition(|route| is_administration(route));
+        let (noted, others): (Vec<_>, Vec<_>) = route::table().into_iter().partition(is_administration);
         for route in &others {
             let is_administrators = matches!(route.access, Access::Key(Scope::Admin | Scope::PluginAdmin));
             assert!(!is_administrators || route.method == Method::GET, "{} {}", route.method, route.path);

@@ -13,11 +13,8 @@ use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
-<<<<<<< HEAD
-use super::body::Leftover;
-=======
 use super::audit;
->>>>>>> b7c57b8 (An audit log: administration is noted before it is done, refusals are counted)
+use super::body::Leftover;
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Media, Route};
 use super::{ApiError, Dialect, idempotency, sharing};

@@ -163,9 +163,8 @@ impl Manifest {
         let mut mistakes = Vec::new();
         let mut wrong =
             |field, why: &str| mistakes.push(ManifestError::Invalid { field, why: why.to_owned() });
-        match self.id.split_once('/') {
-            Some((publisher, name)) if is_slug(publisher) && is_slug(name) => {}
-            _ => wrong("id", "it must read publisher/name in lower-case letters, digits and hyphens"),
+        if !is_plugin_id(&self.id) {
+            wrong("id", "it must read publisher/name in lower-case letters, digits and hyphens");
         }
         if !is_version(&self.version) {
             wrong("version", "it must be a semantic version such as 1.2.0");
@@ -200,6 +199,11 @@ impl Manifest {
         }
         mistakes
     }
+}
+
+/// Whether a plugin can have this id: `publisher/name`, each of at most 63 lower-case letters, digits and hyphens.
+pub fn is_plugin_id(text: &str) -> bool {
+    text.split_once('/').is_some_and(|(publisher, name)| is_slug(publisher) && is_slug(name))
 }
 
 fn is_slug(text: &str) -> bool {

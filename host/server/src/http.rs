@@ -36,6 +36,7 @@ pub mod openapi;
 mod plugins;
 mod prefix;
 mod query;
+mod raw;
 mod responses;
 pub mod route;
 pub mod sharing;

@@ -26,6 +26,8 @@ mod failed_generations;
 mod files;
 #[path = "routes/forms.rs"]
 mod forms;
+#[path = "routes/guarded.rs"]
+mod guarded;
 #[path = "routes/idempotency.rs"]
 mod idempotency;
 #[path = "routes/images.rs"]

@@ -163,12 +163,12 @@ def test_json_where_a_form_is_wanted_is_refused(refused, path):
     assert "multipart/form-data" in error["message"]
 
 
-@pytest.mark.parametrize("text", ["a\0b", "\0", "a\x1bb"])
-def test_control_characters_in_a_prompt_are_refused(refused, text):
-    error = refused(400, "invalid_prompt", json=said(text))
+@pytest.mark.parametrize(("text", "code"), [("a\0b", "invalid_value"), ("\0", "invalid_value"), ("a\x1bb", "invalid_prompt")])
+def test_control_characters_in_a_prompt_are_refused(refused, text, code):
+    error = refused(400, code, json=said(text))
     assert error["param"].startswith("messages[0]")
     body = {"model": "mock/gpt-image-1", "prompt": text}
-    assert refused(400, "invalid_prompt", path="/v1/images/generations", json=body)["param"] == "prompt"
+    assert refused(400, code, path="/v1/images/generations", json=body)["param"] == "prompt"
 
 
 @pytest.mark.parametrize("prompt", ["", "   "])

@@ -49,7 +49,7 @@ impl Template {
     /// # Errors
     /// The first member that cannot be, and why.
     pub fn check(&self) -> Result<(), InvalidTemplate> {
-        line("name", &self.name, 1, NAME_CHARACTERS_MAX)?;
+        Self::check_name(&self.name)?;
         prose("description", &self.description, DESCRIPTION_CHARACTERS_MAX)?;
         if let Some(scene) = &self.scene {
             line("scene", scene, 1, WORD_CHARACTERS_MAX)?;
@@ -69,12 +69,23 @@ impl Template {
         {
             return invalid("users", format!("must be 1 to {USERS_MAX} users"));
         }
+        if self.prompt.reveal().is_empty() {
+            return invalid("prompt", "must not be empty");
+        }
         if self.task == Task::Chat && self.negative_prompt.is_some() {
             return invalid("negative_prompt", "a chat has none");
         }
         self.settings.check(self.task)?;
         self.check_options()?;
         self.check_variables()
+    }
+
+    /// Whether it can be a template's name.
+    ///
+    /// # Errors
+    /// It is empty, too long, or no single line.
+    pub fn check_name(name: &str) -> Result<(), InvalidTemplate> {
+        line("name", name, 1, NAME_CHARACTERS_MAX)
     }
 
     fn check_options(&self) -> Result<(), InvalidTemplate> {

@@ -1,6 +1,7 @@
 //! Reading request bodies: bounded while reading, typed, and refused with the place of the mistake.
 
 mod leftover;
+mod walk;
 
 use std::time::Duration;
 
@@ -79,24 +80,35 @@ pub(super) async fn in_time<T>(idle_max: Duration, next: impl Future<Output = T>
 /// Parses a JSON body.
 ///
 /// # Errors
-/// Malformed with its place; an unknown or ill-typed member by its path.
+/// Malformed with its place; an unknown or ill-typed member, and a text with a NUL in it, by its path.
 pub(super) fn parse<'a, T: Deserialize<'a>>(body: &'a [u8]) -> Result<T, ApiError> {
-    match serde_json::from_slice(body) {
-        Ok(value) => Ok(value),
-        Err(error) => Err(explain::<T>(body, error)),
+    let value = serde_json::from_slice(body).map_err(|error| explain::<T>(body, error))?;
+    if walk::may_have_nul(body)
+        && let Some(path) = walk::nul(body).map_err(|error| malformed(&error))?
+    {
+        return Err(ApiError::invalid(path, "has the character U+0000, which no text here may have"));
     }
+    Ok(value)
+}
+
+fn malformed(error: &serde_json::Error) -> ApiError {
+    ApiError::MalformedJson { line: error.line(), column: error.column(), message: bare(error) }
 }
 
 /// Reads a bad body once more, to find the path of what is wrong.
 fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: serde_json::Error) -> ApiError {
-    if error.is_syntax() || error.is_eof() {
-        return ApiError::MalformedJson { line: error.line(), column: error.column(), message: bare(&error) };
+    // What is no word of a list where there should be one is told as a mistake in the writing too.
+    if let Err(error) = walk::nul(body) {
+        return malformed(&error);
     }
     let mut reader = serde_json::Deserializer::from_slice(body);
     let Err(at) = serde_path_to_error::deserialize::<_, T>(&mut reader) else {
-        return ApiError::MalformedJson { line: error.line(), column: error.column(), message: bare(&error) };
+        return malformed(&error);
     };
     let path = at.path().to_string();
+    if at.inner().is_syntax() {
+        return ApiError::invalid(path, "is of another type than this takes");
+    }
     let message = bare(at.inner());
     if message.starts_with("unknown field") {
         let name = message.split('`').nth(1).unwrap_or_default();

@@ -16,6 +16,11 @@ pub(super) fn amount() -> RefOr<Schema> {
     super::openapi::number(0, most, None)
 }
 
+/// The same, or `null`.
+pub(super) fn optional_amount() -> RefOr<Schema> {
+    super::openapi::optional(amount())
+}
+
 /// Another user's name or id, in a query.
 pub(super) fn user() -> RefOr<Schema> {
     utoipa::openapi::schema::ObjectBuilder::new().schema_type(Type::String).into()

@@ -30,3 +30,8 @@ async fn named(call: &mut Call) -> Result<StoredFile, ApiError> {
 pub(super) fn file_id() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(Type::String).pattern(Some("^file-[0-9a-f]{32}$")).into()
 }
+
+/// The same, or `null`.
+pub(super) fn optional_file_id() -> RefOr<Schema> {
+    super::openapi::optional(file_id())
+}

@@ -56,9 +56,15 @@ pub(super) struct Field {
 }
 
 impl Field {
-    /// Its text.
+    /// Its text, which has no NUL, as in JSON (`super::body`).
     pub(super) fn text(&self) -> Result<&str, ApiError> {
-        std::str::from_utf8(&self.bytes).map_err(|_| ApiError::invalid(&self.name, "must be UTF-8"))
+        let text =
+            std::str::from_utf8(&self.bytes).map_err(|_| ApiError::invalid(&self.name, "must be UTF-8"))?;
+        if text.contains('\0') {
+            let message = "has the character U+0000, which no text here may have";
+            return Err(ApiError::invalid(&self.name, message));
+        }
+        Ok(text)
     }
 
     /// Its typed value.

@@ -10,7 +10,8 @@ mod serve;
 pub use document::json;
 pub use operation::{Operation, Tag};
 pub(super) use schema::{
-    any_object, choice, form_file, id, list_of, null, number, object_with, text, words_schema,
+    any_object, choice, form_file, id, list_of, null, number, object_with, optional, optional_id,
+    optional_object, text, words_schema,
 };
 pub(super) use serve::{Reference, docs_page, docs_script, docs_style, document};
 

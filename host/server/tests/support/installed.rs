@@ -42,7 +42,7 @@ impl Drop for Atelier {
 }
 
 /// A plugin's file and its signature.
-fn plugin(name: &str) -> (Vec<u8>, String) {
+pub fn plugin(name: &str) -> (Vec<u8>, String) {
     let component = std::fs::read(built(&format!("{name}-0.1.0.wasm"))).expect("the plugin");
     let signature = built(&format!("{name}-0.1.0.wasm.minisig"));
     (component, std::fs::read_to_string(signature).expect("its signature"))

@@ -89,6 +89,7 @@ impl Templates {
             if !names.insert(new.name.clone()) {
                 return Err(at(invalid("name", "another template of the same request has this name")));
             }
+            Template::check_name(&new.name).map_err(|why| at(refused(why)))?;
             let (store, name) = (self.store.clone(), new.name.clone());
             let before = self.pool.run(move || store.template_named(&name)).await?;
             let template = self.checked(caller, new, before.as_ref()).await.map_err(at)?;

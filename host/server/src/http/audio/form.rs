@@ -181,8 +181,13 @@ impl Fields {
         let member = field.name.strip_prefix("chunking_strategy[").and_then(|rest| rest.strip_suffix(']'));
         match member {
             Some(member @ ("type" | "prefix_padding_ms" | "silence_duration_ms" | "threshold")) => {
-                let text = field.text()?;
-                let value = serde_json::from_str(text).unwrap_or_else(|_| Value::from(text));
+                let value = match member {
+                    "type" => Value::from(field.text()?),
+                    "threshold" => serde_json::Number::from_f64(field.parse("a number")?)
+                        .map(Value::Number)
+                        .ok_or_else(|| ApiError::invalid(&field.name, "must be a number"))?,
+                    _ => Value::from(field.parse::<u64>("a whole number")?),
+                };
                 self.chunking.insert(member.to_owned(), value);
                 Ok(())
             }

@@ -7,7 +7,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::view::{BudgetView, sample};
-use crate::http::credits::amount;
+use crate::http::credits::optional_amount;
 use crate::http::openapi::{Operation, Tag};
 use crate::http::query::parsed;
 use crate::http::{ApiError, Call, Reply, answer, body, keys};
@@ -22,10 +22,10 @@ struct Body {
     #[schema(format = Uuid)]
     key: Option<String>,
     /// The most for a day, in whole micro-credits; absent: no bound.
-    #[schema(schema_with = amount, required = false)]
+    #[schema(schema_with = optional_amount, required = false)]
     day: Option<MicroCredits>,
     /// The most for a month, in whole micro-credits; absent: no bound.
-    #[schema(schema_with = amount, required = false)]
+    #[schema(schema_with = optional_amount, required = false)]
     month: Option<MicroCredits>,
 }
 

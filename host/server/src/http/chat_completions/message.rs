@@ -6,7 +6,7 @@ use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::http::chat_completions::extra::ExtraContent;
-use crate::http::files::file_id;
+use crate::http::files::optional_file_id;
 use crate::http::files::used::{MessagePart, Named, stand_in};
 use crate::http::input::{self, Detail, Kind};
 use crate::http::openapi::words;
@@ -73,7 +73,7 @@ struct FileBody {
     /// A data URL, or base64; or `file_id`.
     file_data: Option<String>,
     /// A file of yours.
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     file_id: Option<String>,
     filename: Option<String>,
 }

@@ -15,7 +15,7 @@ use super::message::MessageBody;
 use super::options::Options;
 use super::schema::{FormatWord, FunctionWord, ToolChoiceWord};
 use crate::http::files::used::{MessagePart, Named};
-use crate::http::{ApiError, body, openapi};
+use crate::http::{ApiError, body, openapi, raw};
 
 const MESSAGES_MAX: usize = 10_000;
 const TOOLS_MAX: usize = 512;
@@ -86,44 +86,57 @@ pub(super) struct Body<'a> {
     user: Option<String>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<bool>)]
+    #[serde(default, deserialize_with = "raw::flag")]
     store: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     prompt_cache_retention: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     prompt_cache_options: Option<&'a RawValue>,
     safety_identifier: Option<String>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     logit_bias: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     verbosity: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Vec<String>>)]
+    #[serde(default, deserialize_with = "raw::texts")]
     modalities: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     audio: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     prediction: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     web_search_options: Option<&'a RawValue>,
     /// As the provider takes it.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     moderation: Option<&'a RawValue>,
     /// Retired and refused: tools took their place.
     #[serde(borrow)]
@@ -168,6 +181,7 @@ struct FunctionBody {
     description: Option<String>,
     /// A JSON Schema.
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     parameters: Option<Json>,
     strict: Option<bool>,
 }
@@ -208,6 +222,7 @@ struct JsonSchemaBody {
     name: String,
     description: Option<String>,
     #[schema(required, value_type = Object)]
+    #[serde(default, deserialize_with = "raw::object")]
     schema: Option<Json>,
     strict: Option<bool>,
 }
@@ -301,8 +316,12 @@ fn check(body: &Body<'_>) -> Result<(), ApiError> {
     within("top_p", body.top_p, 0.0, 1.0)?;
     within("frequency_penalty", body.frequency_penalty, -2.0, 2.0)?;
     within("presence_penalty", body.presence_penalty, -2.0, 2.0)?;
-    if body.max_tokens == Some(0) || body.max_completion_tokens == Some(0) {
-        return Err(ApiError::invalid("max_completion_tokens", "must be at least 1"));
+    for (name, tokens) in
+        [("max_tokens", body.max_tokens), ("max_completion_tokens", body.max_completion_tokens)]
+    {
+        if tokens == Some(0) {
+            return Err(ApiError::invalid(name, "must be at least 1"));
+        }
     }
     Ok(())
 }

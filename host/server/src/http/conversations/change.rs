@@ -6,7 +6,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::view::{ConversationView, sample};
-use crate::http::openapi::{Operation, Tag, id};
+use crate::http::openapi::{Operation, Tag, id, optional_id};
 use crate::http::query::{parsed, path};
 use crate::http::{ApiError, Call, Reply, answer, body};
 
@@ -18,7 +18,7 @@ struct Body {
     title: Option<String>,
     archived: Option<bool>,
     /// A message of the branch to go on with: its newest end is the current one from then on.
-    #[schema(schema_with = id)]
+    #[schema(schema_with = optional_id)]
     branch: Option<String>,
 }
 

@@ -8,8 +8,8 @@ use utoipa::ToSchema;
 
 use super::stream::{Event, Events};
 use super::view::{ExchangeView, sample_answer, sample_question};
-use crate::http::files::file_id;
-use crate::http::openapi::{Operation, Tag, id, words};
+use crate::http::files::optional_file_id;
+use crate::http::openapi::{Operation, Tag, id, optional_id, words};
 use crate::http::query::{parsed, path};
 use crate::http::text_or_parts::{ContentPart, TextOrParts};
 use crate::http::{ApiError, Call, Reply, answer, body, prefix, sse};
@@ -22,7 +22,7 @@ struct Body {
     /// The answer that this follows; `null`: it begins a branch. The end of the current branch, if it is not sent. An edit is a
     /// message with the `parent` of the one that it takes the place of.
     #[serde(default, deserialize_with = "given")]
-    #[schema(value_type = Option<String>)]
+    #[schema(schema_with = optional_id, required = false)]
     parent: Option<Option<String>>,
     /// In place of the conversation's, for this answer and those that come after it.
     model: Option<String>,
@@ -58,7 +58,7 @@ struct PartBody {
     r#type: String,
     text: Option<String>,
     /// A file of yours, whose content stays with the message when it is deleted.
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     file_id: Option<String>,
 }
 

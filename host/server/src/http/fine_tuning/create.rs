@@ -13,8 +13,8 @@ use utoipa::ToSchema;
 
 use super::view::{TrainingView, sample, view};
 use crate::app::App;
-use crate::http::files::file_id;
-use crate::http::openapi::{Operation, Tag, any_object};
+use crate::http::files::{file_id, optional_file_id};
+use crate::http::openapi::{Operation, Tag, optional_object};
 use crate::http::{ApiError, Call, Reply, answer, body, metadata, prefix};
 
 const SUFFIX_CHARACTERS_MAX: usize = 64;
@@ -28,17 +28,17 @@ struct Body {
     /// A file with the purpose `fine-tune`; `user_data` for providers that take other forms than JSON Lines.
     #[schema(schema_with = file_id)]
     training_file: String,
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     validation_file: Option<String>,
     /// What the new model's name ends with.
     #[schema(min_length = 1, max_length = 64)]
     suffix: Option<String>,
     seed: Option<i64>,
     /// Those of `method.supervised`, by their older name.
-    #[schema(schema_with = any_object)]
+    #[schema(schema_with = optional_object)]
     hyperparameters: Option<Map<String, Value>>,
     /// `type` is `supervised` if it is not sent; of another type it is handed to the provider as it is.
-    #[schema(schema_with = any_object)]
+    #[schema(schema_with = optional_object)]
     method: Option<Map<String, Value>>,
     /// None is known here: it must be empty.
     #[schema(max_items = 0, value_type = Option<Vec<Object>>)]
@@ -46,7 +46,7 @@ struct Body {
     /// At most 16 texts of up to 512 characters, with names of up to 64.
     metadata: Option<BTreeMap<String, String>>,
     /// By the provider's own rules, e.g. `destination` for Replicate.
-    #[schema(schema_with = any_object)]
+    #[schema(schema_with = optional_object)]
     options: Option<Map<String, Value>>,
 }
 

@@ -12,7 +12,7 @@ use utoipa::ToSchema;
 
 use super::view::{JobView, sample};
 use crate::http::chat_completions::off_thread;
-use crate::http::files::file_id;
+use crate::http::files::optional_file_id;
 use crate::http::files::used::{self, Named};
 use crate::http::input::{self, Kind};
 use crate::http::openapi::{Operation, Tag, words};
@@ -57,7 +57,7 @@ struct InputBody {
     /// A data URL, or an address that the provider fetches; or `file_id`.
     url: Option<String>,
     /// A file of yours.
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     file_id: Option<String>,
 }
 

@@ -14,7 +14,7 @@ use super::request::{Asked, count, form};
 use super::stream;
 use crate::http::chat_completions::options::Options;
 use crate::http::openapi::{Operation, Tag};
-use crate::http::{ApiError, Call, Reply, body};
+use crate::http::{ApiError, Call, Reply, body, raw};
 
 #[derive(Deserialize, ToSchema)]
 #[serde(deny_unknown_fields)]
@@ -42,21 +42,27 @@ struct Body<'a> {
     safety_identifier: Option<String>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     moderation: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<u32>)]
+    #[serde(default, deserialize_with = "raw::count")]
     output_compression: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     style: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     complexity: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<u32>)]
+    #[serde(default, deserialize_with = "raw::count")]
     frame_count: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<u32>)]
+    #[serde(default, deserialize_with = "raw::count")]
     frame_duration_ms: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Value>)]

@@ -11,8 +11,8 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::view::{KindWord, LinkView, sample};
-use crate::http::files::file_id;
-use crate::http::openapi::{Operation, Tag, id};
+use crate::http::files::optional_file_id;
+use crate::http::openapi::{Operation, Tag, optional_id};
 use crate::http::query::parsed;
 use crate::http::{ApiError, Call, Reply, answer, body, prefix};
 
@@ -25,10 +25,10 @@ const SHARE_SECONDS: u64 = 7 * 86_400;
 #[schema(as = NewLink)]
 struct Body {
     /// A file of yours; or `generation`.
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     file_id: Option<String>,
     /// A generation of yours, of which `output` is meant.
-    #[schema(schema_with = id)]
+    #[schema(schema_with = optional_id)]
     generation: Option<String>,
     /// The output's place, from 0, which is meant if it is not sent.
     output: Option<u32>,

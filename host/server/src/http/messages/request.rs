@@ -11,7 +11,7 @@ use utoipa::ToSchema;
 use super::message::{Content, MessageBody};
 use crate::http::chat_completions::options::Options;
 use crate::http::openapi::words;
-use crate::http::{ApiError, body};
+use crate::http::{ApiError, body, raw};
 
 const MESSAGES_MAX: usize = 10_000;
 
@@ -47,27 +47,35 @@ pub(super) struct Body<'a> {
     tool_choice: Option<ToolChoiceBody>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     metadata: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<u32>)]
+    #[serde(default, deserialize_with = "raw::count")]
     top_k: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     thinking: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     cache_control: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     inference_geo: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     speed: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     diagnostics: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Value>)]
@@ -135,6 +143,7 @@ struct OutputFormat {
     #[schema(inline, value_type = JsonSchemaWord)]
     r#type: String,
     #[schema(value_type = Object)]
+    #[serde(deserialize_with = "raw::the_object")]
     schema: Json,
 }
 
@@ -144,6 +153,7 @@ struct ToolBody {
     name: String,
     description: Option<String>,
     #[schema(value_type = Object)]
+    #[serde(deserialize_with = "raw::the_object")]
     input_schema: Json,
 }
 

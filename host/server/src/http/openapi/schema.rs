@@ -37,6 +37,21 @@ pub(in crate::http) fn null() -> RefOr<Schema> {
     ObjectBuilder::new().schema_type(SchemaType::new(Type::Null)).into()
 }
 
+/// The same, or `null`, which says no more than nothing does.
+pub(in crate::http) fn optional(schema: RefOr<Schema>) -> RefOr<Schema> {
+    choice([schema, null()])
+}
+
+/// An id of ours, or `null`.
+pub(in crate::http) fn optional_id() -> RefOr<Schema> {
+    optional(id())
+}
+
+/// Any JSON object, or `null`.
+pub(in crate::http) fn optional_object() -> RefOr<Schema> {
+    optional(any_object())
+}
+
 /// Any JSON object.
 pub(in crate::http) fn any_object() -> RefOr<Schema> {
     ObjectBuilder::new().additional_properties(Some(AdditionalProperties::FreeForm(true))).into()

@@ -1,5 +1,7 @@
 //! `POST /api/v1/plugins/{publisher}/{name}/enable`, `…/disable`, `…/rollback` and `…/remove`.
 
+use atelier_domain::manifest::is_plugin_id;
+use atelier_service::plugins::PluginsError;
 use http::StatusCode;
 use utoipa::openapi::schema::{ObjectBuilder, Type};
 
@@ -13,7 +15,9 @@ use crate::http::{ApiError, Call, Reply, answer, gate};
 pub(super) async fn id(call: &mut Call) -> Result<String, ApiError> {
     let publisher: String = path(call, "publisher").await?;
     let name: String = path(call, "name").await?;
-    Ok(format!("{publisher}/{name}"))
+    let id = format!("{publisher}/{name}");
+    // No plugin has another, and the store takes no key of any length.
+    if is_plugin_id(&id) { Ok(id) } else { Err(told(PluginsError::NotFound(id))) }
 }
 
 /// Lets a plugin's instances be called.

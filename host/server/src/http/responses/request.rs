@@ -16,7 +16,7 @@ use crate::http::chat_completions::options::Options;
 use crate::http::chat_completions::schema::{FormatWord, FunctionWord, ToolChoiceWord};
 use crate::http::files::used::{MessagePart, Named};
 use crate::http::openapi::{self, null, words};
-use crate::http::{ApiError, body};
+use crate::http::{ApiError, body, raw};
 
 pub(super) const ITEMS_MAX: usize = 10_000;
 
@@ -72,6 +72,7 @@ pub(super) struct Body<'a> {
     top_logprobs: Option<u32>,
     user: Option<String>,
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     metadata: Option<Json>,
     /// A kept answer of yours: what was said up to it goes before `input`. Its `instructions` do not.
     #[schema(schema_with = optional_response_id)]
@@ -92,22 +93,28 @@ pub(super) struct Body<'a> {
     /// How events are padded.
     #[serde(rename = "stream_options")]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     _stream_options: Option<Json>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     service_tier: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     prompt_cache_key: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     prompt_cache_options: Option<&'a RawValue>,
     #[serde(borrow)]
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     prompt_cache_retention: Option<&'a RawValue>,
     /// As the provider takes it.
     #[serde(borrow)]
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     moderation: Option<&'a RawValue>,
     safety_identifier: Option<String>,
     /// Bounds calls of the provider's own tools, of which none are offered here.
@@ -141,6 +148,7 @@ enum Input {
 struct TextBody {
     format: Option<FormatBody>,
     #[schema(value_type = Option<String>)]
+    #[serde(default, deserialize_with = "raw::text")]
     verbosity: Option<Json>,
 }
 
@@ -154,6 +162,7 @@ struct FormatBody {
     description: Option<String>,
     /// Needed by the type `json_schema`.
     #[schema(value_type = Option<Object>)]
+    #[serde(default, deserialize_with = "raw::object")]
     schema: Option<Json>,
     strict: Option<bool>,
 }
@@ -174,6 +183,7 @@ struct ToolBody {
     description: Option<String>,
     /// A JSON Schema.
     #[schema(required, value_type = Object)]
+    #[serde(default, deserialize_with = "raw::object")]
     parameters: Option<Json>,
     strict: Option<bool>,
 }

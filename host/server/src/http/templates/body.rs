@@ -139,6 +139,8 @@ words! {
 }
 
 const CHARACTERS_USUAL: u32 = 500;
+const TAGS_MAX: usize = 16;
+const USERS_MAX: usize = 1_000;
 
 /// A template, for the reference.
 pub(super) fn sample() -> Value {
@@ -150,10 +152,28 @@ pub(super) fn sample() -> Value {
 }
 
 impl Body {
+    /// One of many, whose place is told with what is wrong with it.
+    pub(super) fn into_new_at(self, i: usize) -> Result<NewTemplate, ApiError> {
+        self.into_new().map_err(|error| match error {
+            ApiError::Invalid { param, message } => {
+                ApiError::invalid(format!("templates[{i}].{param}"), message)
+            }
+            other => other,
+        })
+    }
+
     pub(super) fn into_new(self) -> Result<NewTemplate, ApiError> {
         let task = Task::from_word(&self.task).filter(|task| *task == Task::Chat || task.is_media());
         let task = task
             .ok_or_else(|| ApiError::invalid("task", "must be chat, or a task of images, videos or sound"))?;
+        // Those that are named twice count twice: what is sent is bounded, not what is left of it.
+        for (param, count, max) in
+            [("tags", self.tags.len(), TAGS_MAX), ("users", self.users.len(), USERS_MAX)]
+        {
+            if count > max {
+                return Err(ApiError::invalid(param, format!("at most {max} {param}")));
+            }
+        }
         let users: BTreeSet<UserId> =
             self.users.iter().map(|user| parsed("users", user)).collect::<Result<_, _>>()?;
         let audience = match self.audience {

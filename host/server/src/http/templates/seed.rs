@@ -36,7 +36,12 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     if !(1..=TEMPLATES_MAX).contains(&body.templates.len()) {
         return Err(ApiError::invalid("templates", format!("must be 1 to {TEMPLATES_MAX} templates")));
     }
-    let all = body.templates.into_iter().map(TemplateBody::into_new).collect::<Result<_, _>>()?;
+    let all = body
+        .templates
+        .into_iter()
+        .enumerate()
+        .map(|(i, new)| new.into_new_at(i))
+        .collect::<Result<_, _>>()?;
     let seeded = call.app.templates.seed(call.caller()?, all).await?;
     let data = seeded.templates.iter().map(|template| TemplateView::new(template, true)).collect();
     answer::json(&SeededView { data, created: seeded.created, changed: seeded.changed })

@@ -8,7 +8,7 @@ use serde::Deserialize;
 use utoipa::ToSchema;
 
 use crate::app::App;
-use crate::http::files::file_id;
+use crate::http::files::optional_file_id;
 use crate::http::files::used::{self, Named};
 use crate::http::input::{self, Kind};
 use crate::http::{ApiError, body};
@@ -54,7 +54,7 @@ pub(super) struct Body {
 #[schema(as = VideoInputReference)]
 struct Reference {
     /// A picture of yours.
-    #[schema(schema_with = file_id)]
+    #[schema(schema_with = optional_file_id)]
     file_id: Option<String>,
     /// A data URL, or an address that the provider fetches.
     image_url: Option<String>,

@@ -6,7 +6,7 @@ use serde::Serialize;
 use serde_json::json;
 use utoipa::ToSchema;
 
-use crate::http::openapi::{id, words};
+use crate::http::openapi::{id, optional_id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookEndpoint)]
@@ -63,8 +63,8 @@ pub(super) struct DeliveryView<'a> {
     message: String,
     #[serde(rename = "type")]
     kind: &'static str,
-    /// The job that it is about.
-    #[schema(required, schema_with = id)]
+    /// The job that it is about; a test is about none.
+    #[schema(required, schema_with = optional_id)]
     generation: Option<String>,
     #[schema(inline, value_type = DeliveryStateWord)]
     state: &'static str,

@@ -35,6 +35,7 @@ mod observe;
 pub mod openapi;
 mod plugins;
 mod prefix;
+pub mod proxied;
 mod query;
 mod raw;
 mod responses;

@@ -32,18 +32,20 @@ use prometheus::{IntCounter, IntGauge};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::{Semaphore, watch};
 
+use crate::http::proxied::Proxies;
 use crate::workers::Workers;
-use places::Places;
 use socket::Socket;
 use stream::{Stream, Way};
 
+pub(crate) use places::{Place, Places};
 pub(crate) use tls::{Tls, TlsCounts, TlsFiles, TlsSetup};
 
 const HEAD_BYTES_MAX: usize = 64 * 1024;
 /// A pause after the system refused a connection, so that a full file table does not make us spin.
 const PAUSE: Duration = Duration::from_millis(50);
 
-/// The address at the other end of a request's connection: that of a proxy, where there is one.
+/// Who sent a request: the address at the other end of its connection or, where that is a trusted proxy's, the one for which the proxy says
+/// that it is (`http::proxied`).
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Peer(pub IpAddr);
 
@@ -75,16 +77,22 @@ pub(crate) struct Counts {
     pub refused: IntCounter,
 }
 
+/// Where connections come in, and what serves them.
+#[derive(Debug)]
+pub(crate) struct Listener {
+    pub socket: TcpListener,
+    pub router: Router,
+    pub workers: Arc<Workers>,
+    pub bounds: Bounds,
+    pub counts: Option<Counts>,
+    pub tls: Option<Arc<Tls>>,
+    /// Whose connections are not bounded for their address: they bring what many send.
+    pub proxies: Proxies,
+}
+
 /// Serves on the workers until told to stop, then finishes what runs, within the deadline.
-pub(crate) async fn serve(
-    listener: TcpListener,
-    router: Router,
-    workers: Arc<Workers>,
-    bounds: Bounds,
-    counts: Option<Counts>,
-    tls: Option<Arc<Tls>>,
-    mut stop: watch::Receiver<bool>,
-) {
+pub(crate) async fn serve(listener: Listener, mut stop: watch::Receiver<bool>) {
+    let Listener { socket: listener, router, workers, bounds, counts, tls, proxies } = listener;
     let builder = Arc::new(builder(&bounds));
     let places = Arc::new(Semaphore::new(bounds.connections_max));
     let by_address = Places::new(bounds.connections_per_address_max);
@@ -110,11 +118,13 @@ pub(crate) async fn serve(
         };
         // One that has gone already has no address.
         let Ok(address) = stream.peer_addr() else { continue };
-        let Some(of_address) = by_address.take(address.ip()) else {
+        let is_proxy = proxies.trust(address.ip());
+        let of_address = if is_proxy { None } else { by_address.take(address.ip()) };
+        if of_address.is_none() && !is_proxy {
             tracing::debug!("a connection was closed at once: its address has too many");
             counts.iter().for_each(|counts| counts.refused.inc());
             continue;
-        };
+        }
         let router = TowerToHyperService::new(router.clone());
         let service = FromPeer {
             router,
@@ -137,7 +147,7 @@ pub(crate) async fn serve(
             let way = match tls {
                 None => Way::Plain(socket),
                 Some((tls, stop)) => {
-                    let turns = of_address.turns(tls.turns_of_address());
+                    let turns = of_address.as_ref().map(|place| place.turns(tls.turns_of_address()));
                     let Some(stream) = tls.agree(socket, turns, stop).await else { return };
                     Way::Tls(Box::new(stream))
                 }

@@ -14,8 +14,9 @@ use tokio::task::JoinHandle;
 use super::{App, checking};
 use crate::config::{Config, Transport};
 use crate::http::batches::Runner;
+use crate::http::proxied::Proxies;
 use crate::http::route;
-use crate::listener::{Bounds, Tls};
+use crate::listener::{Bounds, Listener, Tls};
 use crate::workers::Workers;
 use crate::{admin, listener};
 
@@ -66,29 +67,29 @@ impl Running {
             ping_every: server.ping_every,
             drain_max: server.drain_max,
         };
-        let connections = app.metrics.connections();
         let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
         let workers = Arc::new(Workers::start(threads).context("no threads to serve connections")?);
-        let router = route::router(app.clone());
-        let serving = listener::serve(
-            public,
-            router,
-            workers.clone(),
+        let serving = Listener {
+            socket: public,
+            router: route::router(app.clone()),
+            workers: workers.clone(),
             bounds,
-            Some(connections),
-            tls.clone(),
-            stopped.clone(),
-        );
+            counts: Some(app.metrics.connections()),
+            tls: tls.clone(),
+            proxies: server.proxies.clone(),
+        };
+        let serving = listener::serve(serving, stopped.clone());
         let bounds = Bounds { connections_max: ADMIN_CONNECTIONS_MAX, drain_max: ADMIN_DRAIN_MAX, ..bounds };
-        let watching = listener::serve(
-            private,
-            admin::router(app.clone()),
+        let watching = Listener {
+            socket: private,
+            router: admin::router(app.clone()),
             workers,
             bounds,
-            None,
-            admin_tls.clone(),
-            stopped.clone(),
-        );
+            counts: None,
+            tls: admin_tls.clone(),
+            proxies: Proxies::default(),
+        };
+        let watching = listener::serve(watching, stopped.clone());
         let renewing = renew(app.registry.clone(), stopped.clone());
         let (idempotency, expiring) = (app.idempotency.clone(), stop.subscribe());
         let (batches, ending, runner) =

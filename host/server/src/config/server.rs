@@ -5,8 +5,10 @@ use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use atelier_domain::file::FileQuota;
+use atelier_service::callbacks::Network;
 
 use super::{Section, Transport};
+use crate::http::proxied::{ForwardedHeader, Proxies};
 
 /// The listener for callers.
 #[derive(Clone, Debug)]
@@ -15,6 +17,8 @@ pub struct Server {
     pub transport: Transport,
     /// How the server is reached from outside, without a trailing slash.
     pub public_url: Option<String>,
+    /// Who is believed when they say for whom a request is.
+    pub proxies: Proxies,
     /// Connections open at once.
     pub connections_max: usize,
     /// Of these from one address.
@@ -60,6 +64,7 @@ impl Server {
         Self {
             listen,
             transport,
+            proxies: proxies(section),
             public_url,
             connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
             connections_per_address_max: section.number("connections_per_address", 1_000, 1..=1_000_000)
@@ -75,6 +80,33 @@ impl Server {
             stream_max,
         }
     }
+}
+
+/// The operator's proxies.
+fn proxies(section: &mut Section) -> Proxies {
+    let mut networks = Vec::new();
+    for text in section.texts("trusted_proxies") {
+        match text.parse::<Network>() {
+            Ok(_) if text.ends_with("/0") => {
+                section.wrong(
+                    "trusted_proxies",
+                    format!("{text:?} is everybody: then anybody could be anybody"),
+                );
+            }
+            Ok(network) => networks.push(network),
+            Err(error) => section.wrong("trusted_proxies", format!("{text:?}: {error}")),
+        }
+    }
+    let header = match section.text("forwarded_header").as_deref() {
+        None => ForwardedHeader::default(),
+        Some(name) if name.eq_ignore_ascii_case("x-forwarded-for") => ForwardedHeader::For,
+        Some(name) if name.eq_ignore_ascii_case("forwarded") => ForwardedHeader::Forwarded,
+        Some(_) => {
+            section.wrong("forwarded_header", "must be \"x-forwarded-for\" or \"forwarded\"");
+            ForwardedHeader::default()
+        }
+    };
+    Proxies { networks: networks.into(), header }
 }
 
 /// How long providers may take, for every request that leaves this host.

@@ -17,8 +17,10 @@ listen = "127.0.0.1:8484"
 # write_idle_seconds = 60    # a client may take nothing of its answer for so long
 # ping_seconds = 30          # how often an HTTP/2 client is asked whether it is there
 # connections = 10000            # open at once
-# connections_per_address = 1000 # of these from one address: behind a proxy, all come from the proxy's
+# connections_per_address = 1000 # of these from one address; through trusted proxies, one client's requests at once
 # streams_per_connection = 256   # requests at once on one connection (HTTP/2)
+# trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]   # they say for whom a request is; nobody else is believed
+# forwarded_header = "x-forwarded-for"            # where they say it; or "forwarded" (RFC 7239). The other one is not read
 # insecure_http = true           # callers on other machines may come without TLS, their keys in the clear
 
 # TLS 1.2 and 1.3. Without it the server listens on loopback addresses alone.

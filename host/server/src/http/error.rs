@@ -33,6 +33,10 @@ pub enum ApiError {
     KeyMissing,
     NoSuchRoute,
     MethodNotAllowed,
+    /// What a trusted proxy passed on cannot be read.
+    Forwarded(&'static str),
+    /// Its client has too many requests under way through the operator's proxies.
+    AddressBusy,
     /// It has come back to this host more than once.
     RequestLoop,
     TimedOut,
@@ -164,6 +168,17 @@ impl ApiError {
                 "method_not_allowed",
                 "this address does not take this method; see the `allow` header",
             ),
+            Self::Forwarded(what) => Told::new(
+                StatusCode::BAD_REQUEST,
+                "malformed_forwarded",
+                format!("the header that names the senders of this request cannot be read: {what}"),
+            ),
+            Self::AddressBusy => Told::new(
+                StatusCode::TOO_MANY_REQUESTS,
+                "too_many_connections",
+                "too many requests of this address are under way at once",
+            )
+            .retry(Some(Duration::from_secs(1))),
             Self::TimedOut => Told::new(
                 StatusCode::GATEWAY_TIMEOUT,
                 "request_timeout",
@@ -267,6 +282,8 @@ impl ApiError {
             Self::KeyMissing
             | Self::NoSuchRoute
             | Self::MethodNotAllowed
+            | Self::Forwarded(_)
+            | Self::AddressBusy
             | Self::RequestLoop
             | Self::TimedOut
             | Self::BodyTooLarge { .. }

@@ -225,14 +225,15 @@ fn dialect_of(uri: &Uri) -> Dialect {
 }
 
 pub(super) async fn not_found(State(app): State<Arc<App>>, request: Request) -> Response {
-    unrouted(app, request, ApiError::NoSuchRoute)
+    refuse(&app, &request, ApiError::NoSuchRoute)
 }
 
 pub(super) async fn method_not_allowed(State(app): State<Arc<App>>, request: Request) -> Response {
-    unrouted(app, request, ApiError::MethodNotAllowed)
+    refuse(&app, &request, ApiError::MethodNotAllowed)
 }
 
-fn unrouted(app: Arc<App>, request: Request, error: ApiError) -> Response {
+/// The answer to a request that reaches no route.
+pub(super) fn refuse(app: &App, request: &Request, error: ApiError) -> Response {
     let started = Instant::now();
     let request_id = request_id(request.headers());
     let mut response = error.respond(dialect_of(request.uri()), &request_id);
@@ -240,7 +241,8 @@ fn unrouted(app: Arc<App>, request: Request, error: ApiError) -> Response {
     let timing = format!("total;dur={:.3}", started.elapsed().as_secs_f64() * 1e3);
     response.headers_mut().insert(HeaderName::from_static("server-timing"), ascii(&timing));
     app.metrics.unrouted(response.status());
-    tracing::info!(request_id = &*request_id, status = response.status().as_u16(), "no such route");
+    let (status, code) = (response.status().as_u16(), error.code());
+    tracing::info!(request_id = &*request_id, status, code, "a request reached no route");
     response
 }
 

@@ -16,7 +16,7 @@ use super::openapi::{self, Operation, Reference};
 use super::{
     Dialect, audio, audit, backup, batches, budgets, chat_completions, conversations, credits, embeddings,
     events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
-    moderations, plugins, responses, templates, usage, users, videos, webhook_endpoints,
+    moderations, plugins, proxied, responses, templates, usage, users, videos, webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -456,12 +456,14 @@ pub fn router(app: Arc<App>) -> Router {
 }
 
 fn mounted(entries: Vec<Entry>, app: Arc<App>) -> Router {
+    let outside = app.clone();
     let mut router = Router::new();
     for (index, Entry { route, mount }) in entries.into_iter().enumerate() {
         let path = route.path;
         router = router.route(path, mount(Arc::new(Route { index, ..route })));
     }
-    router.fallback(gate::not_found).method_not_allowed_fallback(gate::method_not_allowed).with_state(app)
+    let router = router.fallback(gate::not_found).method_not_allowed_fallback(gate::method_not_allowed);
+    proxied::behind(router.with_state(app), &outside)
 }
 
 #[cfg(test)]

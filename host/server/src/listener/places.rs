@@ -8,7 +8,7 @@ use tokio::sync::Semaphore;
 
 /// Connections by the address that they come from.
 #[derive(Debug)]
-pub(super) struct Places {
+pub(crate) struct Places {
     max: usize,
     taken: Mutex<HashMap<IpAddr, Taken>>,
 }
@@ -23,19 +23,19 @@ struct Taken {
 
 /// A connection's place. Free again when dropped.
 #[derive(Debug)]
-pub(super) struct Place {
+pub(crate) struct Place {
     places: Arc<Places>,
     address: IpAddr,
 }
 
 impl Places {
     /// So many for each address.
-    pub(super) fn new(max: usize) -> Arc<Self> {
+    pub(crate) fn new(max: usize) -> Arc<Self> {
         Arc::new(Self { max, taken: Mutex::default() })
     }
 
     /// A place for a connection from there, if one is left.
-    pub(super) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
+    pub(crate) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
         let address = one_of(from);
         let mut taken = self.lock();
         let of_address = taken.entry(address).or_default();
@@ -54,7 +54,7 @@ impl Places {
 
 impl Place {
     /// The turns that the connections of its address take; so many at once.
-    pub(super) fn turns(&self, max: usize) -> Arc<Semaphore> {
+    pub(crate) fn turns(&self, max: usize) -> Arc<Semaphore> {
         let mut taken = self.places.lock();
         let of_address = taken.entry(self.address).or_default();
         of_address.turns.get_or_insert_with(|| Arc::new(Semaphore::new(max))).clone()

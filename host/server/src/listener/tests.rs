@@ -78,7 +78,16 @@ impl Serving {
         let (stop, stopped) = watch::channel(false);
         let workers = Arc::new(Workers::start(1).expect("a thread"));
         let counted = Some(counts.clone());
-        let task = tokio::spawn(serve(listener, router, workers, bounds, counted, tls, stopped));
+        let listener = Listener {
+            socket: listener,
+            router,
+            workers,
+            bounds,
+            counts: counted,
+            tls,
+            proxies: Proxies::default(),
+        };
+        let task = tokio::spawn(serve(listener, stopped));
         Self { address, let_go, counts, stop, task }
     }
 

@@ -102,7 +102,7 @@ fn meaning(status: u16) -> &'static str {
         415 => "The body's content type is not the one that this operation takes.",
         422 => "This `Idempotency-Key` was used with another request.",
         429 => {
-            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_jobs`, `queue_full`) or the provider's \
+            "Too many requests: the host's limit (`rate_limit_exceeded`, `too_many_connections`, `too_many_jobs`, `queue_full`) or the provider's \
              (`provider_rate_limited`); or a budget is spent (`budget_exceeded`)."
         }
         500 => "A fault of the host; the operator finds it in the log by the request's id.",

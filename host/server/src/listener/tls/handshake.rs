@@ -16,12 +16,16 @@ impl Tls {
     pub(in crate::listener) async fn agree(
         &self,
         socket: Socket,
-        turns_of_address: Arc<Semaphore>,
+        turns_of_address: Option<Arc<Semaphore>>,
         mut stop: watch::Receiver<bool>,
     ) -> Option<TlsStream<Socket>> {
         let agreeing = async {
             // Neither is ever closed.
-            let (of_address, of_all) = (turns_of_address.acquire().await, self.turns.acquire().await);
+            let of_address = match &turns_of_address {
+                Some(turns) => Some(turns.acquire().await),
+                None => None,
+            };
+            let of_all = self.turns.acquire().await;
             let agreed = TlsAcceptor::from(self.current.load_full()).accept(socket).await;
             drop((of_address, of_all));
             agreed

@@ -6,6 +6,7 @@ use atelier_domain::provider::{BreakerState, Readiness};
 use atelier_storage::Check;
 use axum::Router;
 use axum::extract::State;
+use axum::middleware::map_response;
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use http::StatusCode;
@@ -13,6 +14,7 @@ use http::header::CONTENT_TYPE;
 use serde::Serialize;
 
 use crate::app::{App, Checking};
+use crate::http::guarded;
 
 #[derive(Serialize)]
 struct Report {
@@ -52,7 +54,14 @@ pub(crate) fn router(app: Arc<App>) -> Router {
         .route("/health/live", get(|| async { "ok\n" }))
         .route("/health/ready", get(ready))
         .route("/metrics", get(metrics))
+        .layer(map_response(guard))
         .with_state(app)
+}
+
+/// Operators have browsers, too.
+async fn guard(mut response: Response) -> Response {
+    guarded(response.headers_mut());
+    response
 }
 
 /// Ready while storage answers and the server is not stopping. A provider that fails is reported, and does not make the

@@ -24,7 +24,7 @@ async fn start(upstream: &MockUpstream, secret: &str, more: &str) -> Atelier {
         upstream.url(),
         upstream.address(),
     );
-    let public_url = format!("public_url = \"http://127.0.0.1:{port}\"");
+    let public_url = format!("public_url = \"http://127.0.0.1:{port}\"\ntrusted_proxies = [\"127.0.0.1\"]");
     let atelier = Atelier::start(port, &public_url, &instance);
     atelier.install("replicate").await;
     atelier
@@ -280,4 +280,12 @@ async fn a_callback_from_elsewhere_than_its_provider_calls_from_is_refused_witho
     assert_eq!(learned(refused).await, learned(unknown).await);
     assert_eq!(counted(&silent.atelier, "stranger").await, 1);
     assert_eq!(silent.state().await, "processing", "it did nothing");
+    // Through a proxy it is from where the proxy says, and not from where its sender says.
+    let said = |senders: &str| {
+        silent.signed(url, "msg_1", now(), &body).header("x-forwarded-for", senders.to_owned())
+    };
+    let spoofed = said("203.0.113.7, 198.51.100.1").send().await.expect("answered");
+    assert_eq!((spoofed.status().as_u16(), counted(&silent.atelier, "stranger").await), (404, 2));
+    let genuine = said("198.51.100.1, 203.0.113.7").send().await.expect("answered");
+    assert_eq!(genuine.status(), 200);
 }

@@ -6,8 +6,12 @@ use std::time::Duration;
 
 use atelier_domain::file::FileQuota;
 use atelier_service::callbacks::Network;
+use http::HeaderValue;
+use url::Url;
 
 use super::{Section, Transport};
+use crate::http::cross_origin::CrossOrigin;
+use crate::http::host::HostName;
 use crate::http::proxied::{ForwardedHeader, Proxies};
 
 /// The listener for callers.
@@ -17,6 +21,10 @@ pub struct Server {
     pub transport: Transport,
     /// How the server is reached from outside, without a trailing slash.
     pub public_url: Option<String>,
+    /// The hosts that this server answers for; empty: any.
+    pub hosts: Vec<HostName>,
+    /// Pages of other origins that may use it.
+    pub cross_origin: CrossOrigin,
     /// Who is believed when they say for whom a request is.
     pub proxies: Proxies,
     /// Connections open at once.
@@ -64,6 +72,8 @@ impl Server {
         Self {
             listen,
             transport,
+            hosts: hosts(section, public_url.as_deref()),
+            cross_origin: section.section("cors", cross_origin),
             proxies: proxies(section),
             public_url,
             connections_max: section.number("connections", 10_000, 1..=1_000_000) as usize,
@@ -79,6 +89,49 @@ impl Server {
             stream_idle_max,
             stream_max,
         }
+    }
+}
+
+/// The hosts that the server answers for.
+fn hosts(section: &mut Section, public_url: Option<&str>) -> Vec<HostName> {
+    let mut hosts = Vec::new();
+    for text in section.texts("hosts") {
+        match HostName::parse(&text) {
+            Some(host) => hosts.push(host),
+            None => section.wrong("hosts", format!("{text:?} is no host, such as \"atelier.example.com\"")),
+        }
+    }
+    let outside = public_url.and_then(|url| Url::parse(url).ok());
+    if let Some(outside) = outside.as_ref().and_then(Url::host_str)
+        && !hosts.is_empty()
+        && !hosts.iter().any(|host| host.has_name(outside))
+    {
+        section.wrong("hosts", format!("lacks {outside}, where public_url says that the server is reached"));
+    }
+    hosts
+}
+
+/// `[server.cors]`.
+fn cross_origin(section: &mut Section) -> CrossOrigin {
+    let mut origins = Vec::new();
+    for text in section.texts("origins") {
+        // As browsers write it; what is opaque, or stands for many, is none.
+        let url = Url::parse(&text).ok().filter(|url| matches!(url.scheme(), "http" | "https"));
+        let written = url.map(|url| url.origin().ascii_serialization());
+        match HeaderValue::from_str(&text) {
+            Ok(origin) if written.as_deref() == Some(&text) && !text.contains('*') => origins.push(origin),
+            _ => section.wrong(
+                "origins",
+                format!(
+                    "{text:?} is no origin: write scheme, host and port, such as \"https://app.example.com\""
+                ),
+            ),
+        }
+    }
+    CrossOrigin {
+        origins: origins.into(),
+        credentials: section.flag("credentials", false),
+        max_age_seconds: section.number("max_age_seconds", 600, 0..=86_400),
     }
 }
 

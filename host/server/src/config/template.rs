@@ -19,9 +19,16 @@ listen = "127.0.0.1:8484"
 # connections = 10000            # open at once
 # connections_per_address = 1000 # of these from one address; through trusted proxies, one client's requests at once
 # streams_per_connection = 256   # requests at once on one connection (HTTP/2)
+# hosts = ["atelier.example.com"]                 # requests for other hosts are refused
 # trusted_proxies = ["10.0.0.0/8", "192.0.2.7"]   # they say for whom a request is; nobody else is believed
 # forwarded_header = "x-forwarded-for"            # where they say it; or "forwarded" (RFC 7239). The other one is not read
 # insecure_http = true           # callers on other machines may come without TLS, their keys in the clear
+
+# Pages of other origins that may use the API from a browser, each by its whole name.
+# [server.cors]
+# origins = ["https://app.example.com"]
+# credentials = false      # true: with cookies
+# max_age_seconds = 600    # for so long a browser remembers what it was told
 
 # TLS 1.2 and 1.3. Without it the server listens on loopback addresses alone.
 # [server.tls]

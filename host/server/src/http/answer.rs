@@ -74,12 +74,17 @@ pub(super) fn seconds_up(duration: Duration) -> u64 {
     duration.as_millis().div_ceil(1000).try_into().unwrap_or(u64::MAX)
 }
 
-/// What every answer has: its request's id, and what keeps browsers from guessing (E-4).
+/// What every answer to a caller has: its request's id, and what keeps browsers from guessing.
 pub(super) fn common_headers(headers: &mut HeaderMap, request_id: &str) {
     let request_id = ascii(request_id);
     headers.insert(HeaderName::from_static("x-request-id"), request_id.clone());
     // The name under which Anthropic's clients look for it.
     headers.insert(HeaderName::from_static("request-id"), request_id);
+    guarded(headers);
+}
+
+/// What keeps browsers from guessing, framing, telling others and keeping (E-4).
+pub(crate) fn guarded(headers: &mut HeaderMap) {
     headers.insert(HeaderName::from_static("x-content-type-options"), HeaderValue::from_static("nosniff"));
     headers.insert(HeaderName::from_static("x-frame-options"), HeaderValue::from_static("DENY"));
     headers.insert(HeaderName::from_static("referrer-policy"), HeaderValue::from_static("no-referrer"));

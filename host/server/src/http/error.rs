@@ -11,7 +11,7 @@ pub(super) use shapes::{AnthropicError, OpenAiError, Problem};
 use atelier_domain::id::JobId;
 use atelier_service::ServiceError;
 use axum::response::Response;
-use http::header::{CONNECTION, CONTENT_RANGE, LOCATION};
+use http::header::{ACCEPT_ENCODING, CONNECTION, CONTENT_RANGE, LOCATION};
 use http::{HeaderValue, StatusCode};
 
 use super::idempotency;
@@ -33,6 +33,14 @@ pub enum ApiError {
     KeyMissing,
     NoSuchRoute,
     MethodNotAllowed,
+    /// It says for no host that it is meant, for several, or unreadably.
+    HostMalformed,
+    /// It is meant for a host that is not this one.
+    Misdirected,
+    /// A page asks whose origin the operator did not name.
+    OriginUnknown,
+    /// Its body is compressed.
+    ContentCoding,
     /// What a trusted proxy passed on cannot be read.
     Forwarded(&'static str),
     /// Its client has too many requests under way through the operator's proxies.
@@ -168,6 +176,26 @@ impl ApiError {
                 "method_not_allowed",
                 "this address does not take this method; see the `allow` header",
             ),
+            Self::HostMalformed => Told::new(
+                StatusCode::BAD_REQUEST,
+                "malformed_host",
+                "a request names the one host for which it is meant, in the header `Host`",
+            ),
+            Self::Misdirected => Told::new(
+                StatusCode::MISDIRECTED_REQUEST,
+                "misdirected_request",
+                "this server does not answer for this host",
+            ),
+            Self::OriginUnknown => Told::new(
+                StatusCode::FORBIDDEN,
+                "origin_not_allowed",
+                "pages of this origin may not use this server: its operator names those that may",
+            ),
+            Self::ContentCoding => Told::new(
+                StatusCode::UNSUPPORTED_MEDIA_TYPE,
+                "unsupported_content_encoding",
+                "the body must not be compressed: send it without `Content-Encoding`",
+            ),
             Self::Forwarded(what) => Told::new(
                 StatusCode::BAD_REQUEST,
                 "malformed_forwarded",
@@ -282,6 +310,10 @@ impl ApiError {
             Self::KeyMissing
             | Self::NoSuchRoute
             | Self::MethodNotAllowed
+            | Self::HostMalformed
+            | Self::Misdirected
+            | Self::OriginUnknown
+            | Self::ContentCoding
             | Self::Forwarded(_)
             | Self::AddressBusy
             | Self::RequestLoop
@@ -318,6 +350,10 @@ impl ApiError {
         if self.leaves_a_body_unread() {
             // The connection ends with this answer: a client that keeps it for its next request would lose that one.
             response.headers_mut().insert(CONNECTION, HeaderValue::from_static("close"));
+        }
+        if matches!(self, Self::ContentCoding) {
+            // What would be taken (RFC 9110 §12.5.3).
+            response.headers_mut().insert(ACCEPT_ENCODING, HeaderValue::from_static("identity"));
         }
         if let Self::RangeOutside { size } = self
             && let Ok(whole) = HeaderValue::try_from(format!("bytes */{size}"))

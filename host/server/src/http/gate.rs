@@ -9,7 +9,7 @@ use atelier_service::limits::{Decision, Subject};
 use axum::body::Body;
 use axum::extract::{Request, State};
 use axum::response::Response;
-use http::header::{AUTHORIZATION, HeaderName, HeaderValue};
+use http::header::{AUTHORIZATION, CONTENT_ENCODING, HeaderName, HeaderValue};
 use http::request::Parts;
 use http::{HeaderMap, StatusCode, Uri};
 
@@ -17,7 +17,7 @@ use super::audit;
 use super::body::Leftover;
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Media, Route};
-use super::{ApiError, Dialect, idempotency, sharing};
+use super::{ApiError, Dialect, host, idempotency, sharing};
 use crate::app::App;
 
 /// A request may come back to this host once: an instance may point at the host's own API.
@@ -80,7 +80,7 @@ where
     let request_id = request_id(&parts.headers);
     let mut observation = Observation::begin(app.clone(), route.clone(), request_id.clone(), started);
     let mut decision = None;
-    let outcome = match admit(&app, &route, &parts.headers, &request_id, &mut decision).await {
+    let outcome = match admit(&app, &route, &parts, &request_id, &mut decision).await {
         Ok(caller) => {
             observation.caller = caller.as_ref().map(|caller| caller.principal.clone());
             let call = Call {
@@ -147,6 +147,24 @@ fn finish(
 }
 
 async fn admit(
+    app: &App,
+    route: &Route,
+    parts: &Parts,
+    request_id: &Arc<str>,
+    decision: &mut Option<Decision>,
+) -> Result<Option<Caller>, ApiError> {
+    let headers = &parts.headers;
+    host::check(parts.version, &parts.uri, headers, &app.config.server.hosts)?;
+    let caller = caller(app, route, headers, request_id, decision).await?;
+    // What is compressed has a size that nobody knows before it was read.
+    let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
+    if route.media != Media::None && headers.get_all(CONTENT_ENCODING).iter().any(is_coded) {
+        return Err(ApiError::ContentCoding);
+    }
+    Ok(caller)
+}
+
+async fn caller(
     app: &App,
     route: &Route,
     headers: &HeaderMap,
@@ -235,6 +253,9 @@ pub(super) async fn method_not_allowed(State(app): State<Arc<App>>, request: Req
 /// The answer to a request that reaches no route.
 pub(super) fn refuse(app: &App, request: &Request, error: ApiError) -> Response {
     let started = Instant::now();
+    let hosts = &app.config.server.hosts;
+    let error =
+        host::check(request.version(), request.uri(), request.headers(), hosts).err().unwrap_or(error);
     let request_id = request_id(request.headers());
     let mut response = error.respond(dialect_of(request.uri()), &request_id);
     super::answer::common_headers(response.headers_mut(), &request_id);
@@ -244,6 +265,11 @@ pub(super) fn refuse(app: &App, request: &Request, error: ApiError) -> Response 
     let (status, code) = (response.status().as_u16(), error.code());
     tracing::info!(request_id = &*request_id, status, code, "a request reached no route");
     response
+}
+
+/// What every answer has, for one that is made before any route.
+pub(super) fn common(headers: &mut HeaderMap, asked: &HeaderMap) {
+    super::answer::common_headers(headers, &request_id(asked));
 }
 
 /// A header value of what is known to be visible ASCII.

@@ -14,7 +14,7 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, audit, backup, batches, budgets, chat_completions, conversations, credits, embeddings,
+    Dialect, audio, audit, backup, batches, budgets, chat_completions, conversations, credits, cross_origin, embeddings,
     events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
     moderations, plugins, proxied, responses, templates, usage, users, videos, webhook_endpoints,
 };
@@ -463,7 +463,7 @@ fn mounted(entries: Vec<Entry>, app: Arc<App>) -> Router {
         router = router.route(path, mount(Arc::new(Route { index, ..route })));
     }
     let router = router.fallback(gate::not_found).method_not_allowed_fallback(gate::method_not_allowed);
-    proxied::behind(router.with_state(app), &outside)
+    cross_origin::shared(proxied::behind(router.with_state(app), &outside), &outside)
 }
 
 #[cfg(test)]

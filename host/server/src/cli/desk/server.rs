@@ -9,7 +9,7 @@ use atelier_domain::account::{Role, Scope};
 use atelier_domain::id::KeyId;
 use atelier_domain::money::{BudgetLimits, MicroCredits};
 use bytes::Bytes;
-use http::header::{AUTHORIZATION, CONTENT_TYPE};
+use http::header::{AUTHORIZATION, CONTENT_TYPE, HOST};
 use http::{Method, Request};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::Deserialize;
@@ -19,6 +19,7 @@ use serde_json::{Value, json};
 use super::{BalanceRow, BudgetRow, KeyRow, UserRow};
 use crate::cli::reach::{self, Client};
 use crate::config::Config;
+use crate::http::host::HostName;
 
 const PATIENCE: Duration = Duration::from_secs(15);
 /// Between two pieces of an answer.
@@ -29,6 +30,8 @@ const ANSWER_BYTES_MAX: usize = 4 << 20;
 pub(in crate::cli) struct Server {
     address: SocketAddr,
     scheme: &'static str,
+    /// A name that it answers to.
+    host: String,
     key: String,
     client: Client<Full<Bytes>>,
 }
@@ -48,7 +51,8 @@ struct NewKey {
 impl Server {
     fn new(config: &Config, key: String) -> anyhow::Result<Self> {
         let (address, transport) = (config.server.listen, &config.server.transport);
-        Ok(Self { address, scheme: transport.scheme(), key, client: reach::client(transport)? })
+        let host = config.server.hosts.first().map_or_else(|| address.to_string(), HostName::written);
+        Ok(Self { address, scheme: transport.scheme(), host, key, client: reach::client(transport)? })
     }
 
     /// The server's, if it answers at the configured address: it holds the store then.
@@ -89,6 +93,7 @@ impl Server {
         let request = Request::builder()
             .method(method)
             .uri(format!("{}://{}{path}", self.scheme, self.address))
+            .header(HOST, &self.host)
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
             .header(CONTENT_TYPE, content_type)
             .body(Full::new(body))?;
@@ -121,6 +126,7 @@ impl Server {
     ) -> anyhow::Result<()> {
         let request = Request::builder()
             .uri(format!("{}://{}{path}", self.scheme, self.address))
+            .header(HOST, &self.host)
             .header(AUTHORIZATION, format!("Bearer {}", self.key))
             .body(Full::default())?;
         let late =

@@ -11,6 +11,7 @@ pub mod blobs;
 pub mod callbacks;
 pub mod claims;
 pub mod conversations;
+pub mod credentials;
 pub mod events;
 pub mod files;
 pub mod jobs;
@@ -41,6 +42,17 @@ macro_rules! store_contract {
             another_users_key_is_none
             a_revoked_key_stays_revoked_since_the_first_time
             the_last_use_of_a_key_never_moves_back
+        );
+        $crate::contract_tests!($open, credentials:
+            a_password_is_one_users_and_kept_for_a_user_alone
+            a_password_that_was_changed_meanwhile_stays
+            another_password_ends_all_sessions
+            a_hash_is_replaced_only_as_long_as_it_is_the_one_that_was_checked
+            a_session_is_found_by_its_digest_together_with_its_user
+            a_session_that_was_begun_before_all_were_ended_never_comes_about
+            another_users_session_is_none
+            a_user_has_so_many_sessions_and_the_oldest_goes
+            sessions_whose_time_is_over_are_swept_so_many_at_a_time
         );
         $crate::contract_tests!($open, plugins:
             a_plugin_is_put_replaced_and_removed

@@ -5,7 +5,7 @@ pub(crate) mod conversations;
 mod events;
 pub(crate) mod files;
 
-use atelier_domain::id::{JobId, KeyId, TemplateId, UserId};
+use atelier_domain::id::{JobId, KeyId, SessionId, TemplateId, UserId};
 use atelier_domain::idempotency::ClaimKey;
 use atelier_domain::money::{Account, Dimension, Subject, TotalsKey};
 use atelier_domain::store::StoreError;
@@ -28,6 +28,11 @@ const DIGEST: usize = 32;
 
 /// Owner, then key: the keys of one owner lie together, oldest first.
 pub(crate) fn owned_key(owner: UserId, id: KeyId) -> [u8; 2 * ID] {
+    join(owner.as_bytes(), id.as_bytes())
+}
+
+/// Owner, then session: the sessions of one owner lie together, oldest first.
+pub(crate) fn owned_session(owner: UserId, id: SessionId) -> [u8; 2 * ID] {
     join(owner.as_bytes(), id.as_bytes())
 }
 

@@ -8,6 +8,7 @@ mod callbacks;
 mod check;
 mod claims;
 mod conversations;
+mod credentials;
 mod deliveries;
 mod events;
 mod files;

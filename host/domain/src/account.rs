@@ -7,8 +7,12 @@ use base64::Engine as _;
 use base64::engine::general_purpose::URL_SAFE_NO_PAD;
 use serde::{Deserialize, Serialize};
 
-use crate::id::{KeyId, UserId};
+use crate::id::{KeyId, SessionId, UserId};
 use crate::time::Timestamp;
+
+pub mod password;
+pub mod session;
+pub mod token;
 
 /// What a user is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -28,8 +32,11 @@ pub struct User {
     pub name: String,
     pub role: Role,
     pub created: Timestamp,
-    /// A disabled user's keys open nothing.
+    /// A disabled user's keys and sessions open nothing.
     pub disabled: bool,
+    /// When they showed that their name is an address at which they get mail.
+    #[serde(default)]
+    pub verified: Option<Timestamp>,
 }
 
 /// A kind of permission of a key.
@@ -44,6 +51,16 @@ pub enum Scope {
     Admin,
     /// Install and configure plugins.
     PluginAdmin,
+}
+
+impl Role {
+    /// What a user of this role may do at most: what their sessions may.
+    pub fn scopes(self) -> &'static [Scope] {
+        match self {
+            Role::User => &[Scope::Read, Scope::Generate],
+            Role::Administrator => &Scope::ALL,
+        }
+    }
 }
 
 impl Scope {
@@ -152,19 +169,24 @@ impl KeyDigest {
 pub struct Principal {
     pub user: UserId,
     pub role: Role,
+    /// The key that was sent, or [`browser_key`].
     pub key: KeyId,
     pub scopes: Vec<Scope>,
-    /// The key stops working then, even while cached.
+    /// The key or session stops working then, even while cached.
     pub expires: Option<Timestamp>,
+    /// Set for who signed in and sent no key.
+    pub session: Option<SessionId>,
 }
 
 impl Principal {
     /// Whether the key has the scope, and the user the role that the scope needs.
     pub fn may(&self, scope: Scope) -> bool {
-        let role_allows = match scope {
-            Scope::Read | Scope::Generate => true,
-            Scope::Admin | Scope::PluginAdmin => self.role == Role::Administrator,
-        };
-        role_allows && self.scopes.contains(&scope)
+        self.role.scopes().contains(&scope) && self.scopes.contains(&scope)
     }
+}
+
+/// The key under which all that a user does in browsers is counted, and goes on after its session: there is no such key, and nothing
+/// opens with it.
+pub fn browser_key(user: UserId) -> KeyId {
+    KeyId::derived(user.made(), &[user.as_bytes(), b"browser"])
 }

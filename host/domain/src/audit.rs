@@ -18,15 +18,21 @@ pub enum AuditKind {
     KeyRefused,
     /// A key was used for what it may not do.
     ScopeRefused,
+    /// Somebody could not sign in.
+    SignInRefused,
+    /// A request came with a session's cookie from another page than the server's own.
+    CrossSiteRefused,
     /// Callbacks came that their provider has not signed, or not now.
     CallbackRefused,
 }
 
 impl AuditKind {
-    pub const ALL: [AuditKind; 4] = [
+    pub const ALL: [AuditKind; 6] = [
         AuditKind::Administration,
         AuditKind::KeyRefused,
         AuditKind::ScopeRefused,
+        AuditKind::SignInRefused,
+        AuditKind::CrossSiteRefused,
         AuditKind::CallbackRefused,
     ];
 
@@ -36,6 +42,8 @@ impl AuditKind {
             AuditKind::Administration => "administration",
             AuditKind::KeyRefused => "key_refused",
             AuditKind::ScopeRefused => "scope_refused",
+            AuditKind::SignInRefused => "sign_in_refused",
+            AuditKind::CrossSiteRefused => "cross_site_refused",
             AuditKind::CallbackRefused => "callback_refused",
         }
     }

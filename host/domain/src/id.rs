@@ -93,6 +93,8 @@ uuid_id!(/// A user.
     UserId, "user id");
 uuid_id!(/// An API key (its name in lists, not its secret).
     KeyId, "key id");
+uuid_id!(/// A browser that is signed in (its name in lists, not its secret).
+    SessionId, "session id");
 uuid_id!(/// A job.
     JobId, "job id");
 uuid_id!(/// A file that a user keeps here.

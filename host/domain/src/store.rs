@@ -3,6 +3,7 @@
 mod batches;
 mod callbacks;
 mod conversations;
+mod credentials;
 mod events;
 mod ledger;
 mod responses;
@@ -27,6 +28,7 @@ use crate::time::Timestamp;
 pub use batches::BatchStore;
 pub use callbacks::{CallbackMark, CallbackStore};
 pub use conversations::ConversationStore;
+pub use credentials::CredentialStore;
 pub use events::{EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted};
 pub use ledger::{Audit, LedgerStore};
 pub use responses::ResponseStore;

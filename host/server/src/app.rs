@@ -99,7 +99,8 @@ impl App {
             StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
         let disk = Arc::new(Disk::of(&config.storage.path));
         metrics.watch_storage(pool.clone(), disk.clone())?;
-        let accounts = Arc::new(Accounts::new(store.clone(), pool.clone(), clock.clone()));
+        let accounts =
+            Arc::new(Accounts::new(store.clone(), pool.clone(), clock.clone(), config.accounts.limits()));
         let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;

@@ -1,6 +1,7 @@
 //! The configuration: `atelier.toml`, then the environment (`ATELIER_SECTION__KEY`), checked as a whole before anything
 //! is opened.
 
+mod accounts;
 mod batches;
 mod conversations;
 mod events;
@@ -23,6 +24,7 @@ use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
 
+pub use accounts::Accounts;
 pub use conversations::Conversations;
 pub use events::{Audit, Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
@@ -56,6 +58,7 @@ pub struct Config {
     pub instances: Vec<InstanceConfig>,
     /// Secrets that could not be read: the instance starts without them and says so (P-5).
     pub missing_secrets: Vec<MissingSecret>,
+    pub accounts: Accounts,
     pub limits: Limits,
     pub conversations: Conversations,
     pub audit: Audit,
@@ -152,6 +155,7 @@ impl Config {
         let plugins = root.section("plugins", Plugins::read);
         let mut instances =
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
+        let accounts = root.section("accounts", Accounts::read);
         let limits = root.section("limits", Limits::read);
         let conversations = root.section("conversations", Conversations::read);
         let audit = root.section("audit", Audit::read);
@@ -186,6 +190,7 @@ impl Config {
             plugins,
             instances,
             missing_secrets,
+            accounts,
             limits,
             conversations,
             audit,

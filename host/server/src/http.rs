@@ -3,9 +3,11 @@
 mod answer;
 mod audio;
 mod audit;
+mod auth;
 mod backup;
 pub mod batches;
 mod body;
+mod browser;
 mod budgets;
 mod chat_completions;
 mod content;

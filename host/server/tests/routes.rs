@@ -44,6 +44,8 @@ mod openapi;
 mod renditions;
 #[path = "routes/responses.rs"]
 mod responses;
+#[path = "routes/sessions.rs"]
+mod sessions;
 #[path = "routes/sharing.rs"]
 mod sharing;
 #[path = "routes/standing.rs"]

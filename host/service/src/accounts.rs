@@ -1,14 +1,29 @@
-//! Users, their keys, and who a request comes from.
+//! Users, their keys and sessions, and who a request comes from.
+
+mod guard;
+mod hasher;
+mod limits;
+mod passwords;
+mod sessions;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use atelier_domain::account::{ApiKey, KeyDigest, KeySecret, Principal, Role, Scope, User};
+use atelier_domain::account::token::TokenDigest;
+use atelier_domain::account::{ApiKey, KeyDigest, KeySecret, Principal, Role, Scope, User, browser_key};
 use atelier_domain::id::{KeyId, UserId};
-use atelier_domain::store::{AccountStore, StoreError};
+use atelier_domain::store::{AccountStore, CredentialStore, StoreError};
 use atelier_domain::time::{Clock, Timestamp};
 use moka::future::Cache;
+use tokio::sync::watch;
+
+use guard::Guard;
+pub use guard::GuardLimits;
+pub use hasher::{HashCost, Hasher, HasherLimits};
+pub use limits::AccountLimits;
+use sessions::{Attempted, KnownSession};
+pub use sessions::{SignIn, SignedIn};
 
 use crate::caller::scope_of;
 use crate::{ServiceError, StoragePool};
@@ -21,6 +36,10 @@ const UNKNOWN_FOR: Duration = Duration::from_secs(5);
 const UNKNOWN_KEYS_MAX: u64 = 10_000;
 /// Characters of a name.
 const NAME_CHARACTERS_MAX: usize = 100;
+
+/// From one sweep of sessions that are over to the next, and between two goes of one.
+const BETWEEN_SWEEPS: Duration = Duration::from_secs(600);
+const BETWEEN_GOES: Duration = Duration::from_millis(50);
 
 /// What authentication found.
 #[derive(Clone, Debug)]
@@ -45,12 +64,20 @@ struct Known {
 #[derive(Debug)]
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
+    sign_ins: Arc<dyn CredentialStore>,
     pool: StoragePool,
     clock: Arc<dyn Clock>,
+    limits: AccountLimits,
+    hasher: Hasher,
+    failures_here: Guard<Attempted>,
+    failures_anywhere: Guard<Attempted>,
+    known_sessions: Cache<TokenDigest, Arc<KnownSession>>,
     known: Cache<KeyDigest, Arc<Known>>,
     unknown: Cache<KeyDigest, u64>,
     /// Counts changes that take access away. Each makes everything cached before it void, also a load still under way.
     epoch: AtomicU64,
+    /// The same for sessions, of which many end: keys are none the slower.
+    session_epoch: AtomicU64,
 }
 
 /// A key just made, with the only copy of its secret.
@@ -62,14 +89,27 @@ pub struct NewKey {
 
 impl Accounts {
     /// Accounts over a store.
-    pub fn new(store: Arc<dyn AccountStore>, pool: StoragePool, clock: Arc<dyn Clock>) -> Self {
+    pub fn new<S: AccountStore + CredentialStore + 'static>(
+        store: Arc<S>,
+        pool: StoragePool,
+        clock: Arc<dyn Clock>,
+        limits: AccountLimits,
+    ) -> Self {
+        let known_sessions = Cache::builder().max_capacity(GOOD_KEYS_MAX).time_to_live(GOOD_FOR).build();
         Self {
-            store,
+            store: store.clone(),
+            sign_ins: store,
             pool,
             clock,
+            hasher: Hasher::new(limits.hasher),
+            failures_here: Guard::new(limits.failures_here),
+            failures_anywhere: Guard::new(limits.failures_anywhere),
+            limits,
+            known_sessions,
             known: Cache::builder().max_capacity(GOOD_KEYS_MAX).time_to_live(GOOD_FOR).build(),
             unknown: Cache::builder().max_capacity(UNKNOWN_KEYS_MAX).time_to_live(UNKNOWN_FOR).build(),
             epoch: AtomicU64::new(0),
+            session_epoch: AtomicU64::new(0),
         }
     }
 
@@ -120,10 +160,11 @@ impl Accounts {
         }
         let principal = Principal {
             user: user.id,
-            role: user.role,
+            role: self.role_of(&user),
             key: key.id,
             scopes: key.scopes,
             expires: key.expires,
+            session: None,
         };
         let who = Authenticated { principal: Arc::new(principal), scope: scope_of(user.id) };
         let touched_minute = AtomicU64::new(key.last_used.map_or(0, minute));
@@ -134,10 +175,21 @@ impl Accounts {
     ///
     /// # Errors
     /// The key is gone, expired or revoked, may not generate, or its user is disabled.
-    pub async fn principal(&self, owner: UserId, key: KeyId) -> Result<Principal, ServiceError> {
+    pub async fn principal(&self, owner: UserId, id: KeyId) -> Result<Principal, ServiceError> {
         let store = self.store.clone();
         let (key, user) =
-            self.pool.run(move || Ok::<_, StoreError>((store.key(owner, key)?, store.user(owner)?))).await?;
+            self.pool.run(move || Ok::<_, StoreError>((store.key(owner, id)?, store.user(owner)?))).await?;
+        // What was begun in a browser goes on when its session has ended, as long as its user may.
+        if let Some(user) = &user
+            && id == browser_key(owner)
+        {
+            if user.disabled {
+                return Err(ServiceError::UserDisabled);
+            }
+            let role = self.role_of(user);
+            let scopes = role.scopes().to_vec();
+            return Ok(Principal { user: owner, role, key: id, scopes, expires: None, session: None });
+        }
         let (Some(key), Some(user)) = (key, user) else { return Err(ServiceError::KeyUnknown) };
         if key.revoked.is_some() {
             return Err(ServiceError::KeyRevoked);
@@ -149,7 +201,8 @@ impl Accounts {
             return Err(ServiceError::KeyExpired);
         }
         let ApiKey { id, scopes, expires, .. } = key;
-        let principal = Principal { user: user.id, role: user.role, key: id, scopes, expires };
+        let role = self.role_of(&user);
+        let principal = Principal { user: user.id, role, key: id, scopes, expires, session: None };
         match principal.may(Scope::Generate) {
             true => Ok(principal),
             false => Err(ServiceError::ScopeMissing(Scope::Generate)),
@@ -181,7 +234,14 @@ impl Accounts {
     /// The name is taken or malformed.
     pub async fn create_user(&self, name: &str, role: Role) -> Result<User, ServiceError> {
         let name = checked_name(name)?;
-        let user = User { id: UserId::new(), name, role, created: self.clock.now(), disabled: false };
+        let user = User {
+            id: UserId::new(),
+            name,
+            role,
+            created: self.clock.now(),
+            disabled: false,
+            verified: None,
+        };
         let (store, row) = (self.store.clone(), user.clone());
         self.pool.run(move || store.create_user(&row)).await?;
         Ok(user)
@@ -271,18 +331,57 @@ impl Accounts {
     /// # Errors
     /// There is no such user.
     pub async fn set_disabled(&self, id: UserId, disabled: bool) -> Result<User, ServiceError> {
-        let store = self.store.clone();
+        let (store, sign_ins) = (self.store.clone(), self.sign_ins.clone());
         let changed = self
             .pool
             .run(move || {
                 let mut user = store.user(id)?.ok_or(ServiceError::NotFound { what: "such user" })?;
                 user.disabled = disabled;
                 store.update_user(&user)?;
+                if disabled {
+                    // Those sessions do not come back with their user.
+                    sign_ins.end_sessions(id)?;
+                }
                 Ok::<_, ServiceError>(user)
             })
             .await;
         self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.sessions_ended();
         changed
+    }
+
+    /// What a user is: as they were made, or as the configuration says of their address once it is verified.
+    pub fn role_of(&self, user: &User) -> Role {
+        let is_named = user.verified.is_some() && self.limits.administrators.contains(&user.name);
+        if is_named { Role::Administrator } else { user.role }
+    }
+
+    /// How passwords are hashed.
+    pub fn hasher(&self) -> &Hasher {
+        &self.hasher
+    }
+
+    /// Whatever is cached of sessions is void.
+    fn sessions_ended(&self) {
+        self.session_epoch.fetch_add(1, Ordering::AcqRel);
+    }
+
+    /// Removes what is over, until told to stop.
+    pub async fn run(&self, mut stopped: watch::Receiver<bool>) {
+        loop {
+            let rest = match self.sweep_sessions().await {
+                Ok(sessions::SWEPT_MAX..) => BETWEEN_GOES,
+                Ok(_) => BETWEEN_SWEEPS,
+                Err(error) => {
+                    tracing::error!(%error, "sessions that are over could not be removed");
+                    BETWEEN_SWEEPS
+                }
+            };
+            tokio::select! {
+                () = tokio::time::sleep(rest) => {}
+                _ = stopped.wait_for(|stop| *stop) => return,
+            }
+        }
     }
 }
 

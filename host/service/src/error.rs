@@ -24,8 +24,17 @@ pub enum ServiceError {
     KeyRevoked,
     #[error("the user of this API key is disabled")]
     UserDisabled,
-    #[error("this needs an API key with the scope {0}")]
+    #[error("this needs the scope {0}: of the API key, and of its user's role")]
     ScopeMissing(Scope),
+    /// Whatever it was that is wrong.
+    #[error("the name or the password is wrong")]
+    SignInFailed,
+    #[error("too many attempts have failed")]
+    TooManyFailures { after: Duration },
+    #[error("too many sign in at this moment")]
+    SignInBusy,
+    #[error("the session is over: sign in again")]
+    SessionOver,
     #[error("too many requests of the class {}: the limit is {} in {} s", .0.class, .0.limit, .0.window.as_secs())]
     RateLimited(Decision),
     #[error("there is no model {model:?}")]

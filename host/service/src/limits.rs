@@ -5,7 +5,7 @@ mod window;
 use std::collections::HashMap;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
-use std::net::IpAddr;
+use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
@@ -125,6 +125,14 @@ impl Subject {
         let mut short = [0; 16];
         short.copy_from_slice(&blake3::hash(name.as_str().as_bytes()).as_bytes()[..16]);
         Self::Instance(short)
+    }
+}
+
+/// Whoever has one address of a network of IPv6 has all 2^64 of them (RFC 4291 §2.5.4): they count as one.
+pub fn network_of(address: IpAddr) -> IpAddr {
+    match address.to_canonical() {
+        v4 @ IpAddr::V4(_) => v4,
+        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
     }
 }
 

@@ -36,6 +36,8 @@ mod money;
 mod registry;
 #[path = "providers/renditions.rs"]
 mod renditions;
+#[path = "providers/sessions.rs"]
+mod sessions;
 #[path = "providers/templates.rs"]
 mod templates;
 #[path = "providers/trainings.rs"]

@@ -1,5 +1,7 @@
 //! Rows to test with, filled so that a lost member shows.
 
+use atelier_domain::account::session::Session;
+use atelier_domain::account::token::TokenDigest;
 use atelier_domain::account::{ApiKey, KeyDigest, Role, Scope, User};
 use atelier_domain::blob::BlobId;
 use atelier_domain::conversation::{Conversation, Title, TitleOrigin};
@@ -8,7 +10,9 @@ use atelier_domain::file::{Purpose, StoredFile};
 use atelier_domain::generation::media::Ticket;
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::hidden::Hidden;
-use atelier_domain::id::{ConversationId, EndpointId, FileId, JobId, KeyId, LinkId, TemplateId, UserId};
+use atelier_domain::id::{
+    ConversationId, EndpointId, FileId, JobId, KeyId, LinkId, SessionId, TemplateId, UserId,
+};
 use atelier_domain::job::{
     Job, JobError, JobState, StoredInput, StoredOutput, StoredRequest, StoredSource, StoredTemplate,
     StoredTraining,
@@ -30,6 +34,22 @@ pub fn user(name: &str) -> User {
         role: Role::Administrator,
         created: Timestamp(1_700_000_000_000),
         disabled: false,
+        verified: None,
+    }
+}
+
+/// A session of that user, whose secret is its id's text.
+pub fn session(owner: UserId) -> Session {
+    let id = SessionId::new();
+    Session {
+        id,
+        user: owner,
+        digest: TokenDigest(*blake3::hash(id.as_bytes()).as_bytes()),
+        created: Timestamp(1_000),
+        last_used: Timestamp(1_000),
+        expires: Timestamp(9_000),
+        version: 0,
+        agent: "Mozilla/5.0 — für später".to_owned(),
     }
 }
 

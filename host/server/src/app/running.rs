@@ -107,6 +107,7 @@ impl Running {
         let (conversations, clearing) = (app.conversations.clone(), stop.subscribe());
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
         let (audit, auditing) = (app.audit.clone(), stop.subscribe());
+        let (accounts, ending_sessions) = (app.accounts.clone(), stop.subscribe());
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
@@ -127,6 +128,7 @@ impl Running {
             tokio::spawn(async move { callbacks.callbacks.run_sweeps(forgetting).await }),
             tokio::spawn(async move { audit.run(auditing).await }),
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
+            tokio::spawn(async move { accounts.run(ending_sessions).await }),
         ];
         tasks.extend(reloading);
         let accounting = tokio::spawn(accounting);

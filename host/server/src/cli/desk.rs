@@ -104,6 +104,28 @@ impl Desk {
         }
     }
 
+    pub(super) async fn set_password(&self, name: &str, password: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Store(store) => {
+                let accounts = &store.0;
+                let user = accounts.user_by_name(name).await?;
+                Ok(accounts.set_password(user.id, password).await?)
+            }
+            Self::Server(server) => server.set_password(name, password).await,
+        }
+    }
+
+    pub(super) async fn sign_out(&self, name: &str) -> anyhow::Result<()> {
+        match self {
+            Self::Store(store) => {
+                let accounts = &store.0;
+                let user = accounts.user_by_name(name).await?;
+                Ok(accounts.sign_out_everywhere(user.id).await?)
+            }
+            Self::Server(server) => server.sign_out(name).await,
+        }
+    }
+
     /// The key's id and secret.
     pub(super) async fn create_key(
         &self,

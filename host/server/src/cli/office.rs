@@ -24,7 +24,7 @@ impl Office {
         let pool = StoragePool::new(StoragePoolLimits::default());
         let clock = Arc::new(SystemClock::default());
         let ledger = Ledger::new(store.clone(), pool.clone(), clock.clone(), config.money.clone());
-        Ok((Accounts::new(store, pool, clock), ledger))
+        Ok((Accounts::new(store, pool, clock, config.accounts.limits()), ledger))
     }
 
     pub(super) async fn plugins(config: &Config) -> anyhow::Result<Arc<Plugins>> {

@@ -1,6 +1,9 @@
 //! `atelier user …`.
 
+use std::io::BufRead;
 use std::process::ExitCode;
+
+use anyhow::Context as _;
 
 use atelier_domain::account::Role;
 
@@ -31,6 +34,18 @@ pub(super) enum User {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Set a user's password, read as one line from standard input; all of their sessions end
+    Password {
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// End all sessions of a user; their keys go on
+    SignOut {
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Give a disabled user's keys their access back
     Enable {
         name: String,
@@ -57,6 +72,15 @@ impl User {
                 Desk::open(&configured).await?.set_disabled(&name, true).await?;
                 println!("{name} is disabled");
             }
+            Self::Password { name, configured } => {
+                let password = line(std::io::stdin().lock())?;
+                Desk::open(&configured).await?.set_password(&name, &password).await?;
+                println!("{name} can sign in with it");
+            }
+            Self::SignOut { name, configured } => {
+                Desk::open(&configured).await?.sign_out(&name).await?;
+                println!("all sessions of {name} are over");
+            }
             Self::Enable { name, configured } => {
                 Desk::open(&configured).await?.set_disabled(&name, false).await?;
                 println!("{name} is active");
@@ -64,4 +88,14 @@ impl User {
         }
         Ok(ExitCode::SUCCESS)
     }
+}
+
+/// The most that is read of a line.
+const LINE_BYTES_MAX: u64 = 4096;
+
+/// One line, without its end.
+fn line(input: impl BufRead) -> anyhow::Result<String> {
+    let mut line = String::new();
+    input.take(LINE_BYTES_MAX).read_line(&mut line).context("a password is one line of text")?;
+    Ok(line.trim_end_matches(['\n', '\r']).to_owned())
 }

@@ -98,6 +98,11 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
 # hold = 80000                             # the most that a job or call costs of which nobody knows what it may use, and
                                            # what it costs if nobody tells afterwards
 
+# People who sign in with a password.
+# [accounts]
+# session_idle_hours = 24   # a session ends when it is not used for so long
+# session_days = 30         # and then, however often it is used
+
 # Requests in any span of that many seconds, for each user.
 [limits]
 chat = { requests = 60, seconds = 60 }

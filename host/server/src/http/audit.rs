@@ -48,23 +48,28 @@ where
     outcome
 }
 
-/// Notes that a request was not let in, if it was for its key's sake. Gives the error as the API's.
+/// Notes that a request was not let in, if it was for its key's, password's or page's sake. Gives the error back.
 pub(super) fn refused(
     app: &App,
     route: &Route,
     request_id: &str,
     who: Option<&Principal>,
-    error: ServiceError,
+    error: ApiError,
 ) -> ApiError {
-    let kind = match error {
-        ServiceError::KeyUnknown
-        | ServiceError::KeyExpired
-        | ServiceError::KeyRevoked
-        | ServiceError::UserDisabled => Some(AuditKind::KeyRefused),
-        ServiceError::ScopeMissing(_) => Some(AuditKind::ScopeRefused),
+    let kind = match &error {
+        ApiError::Service(
+            ServiceError::KeyUnknown
+            | ServiceError::KeyExpired
+            | ServiceError::KeyRevoked
+            | ServiceError::UserDisabled,
+        ) => Some(AuditKind::KeyRefused),
+        ApiError::Service(ServiceError::ScopeMissing(_)) => Some(AuditKind::ScopeRefused),
+        ApiError::Service(ServiceError::SignInFailed | ServiceError::TooManyFailures { .. }) => {
+            Some(AuditKind::SignInRefused)
+        }
+        ApiError::CrossSite { .. } => Some(AuditKind::CrossSiteRefused),
         _ => None,
     };
-    let error = ApiError::from(error);
     if let Some(kind) = kind {
         let noted = noted(route, request_id, who.map(actor));
         app.audit.refused(kind, noted, error.status().as_u16(), error.code());

@@ -31,6 +31,10 @@ pub enum Dialect {
 #[derive(Debug)]
 pub enum ApiError {
     KeyMissing,
+    /// A request with a session's cookie that its own page did not mean.
+    CrossSite {
+        why: &'static str,
+    },
     NoSuchRoute,
     MethodNotAllowed,
     /// It says for no host that it is meant, for several, or unreadably.
@@ -162,6 +166,11 @@ impl ApiError {
                 StatusCode::UNAUTHORIZED,
                 "missing_api_key",
                 "no API key was given: send the header `Authorization: Bearer atl_…`",
+            ),
+            Self::CrossSite { why } => Told::new(
+                StatusCode::FORBIDDEN,
+                "cross_site_request",
+                format!("a request that changes something in a session must come from its own page: {why}"),
             ),
             Self::NoSuchRoute => {
                 Told::new(StatusCode::NOT_FOUND, "unknown_url", "there is nothing at this address")
@@ -308,6 +317,7 @@ impl ApiError {
             Self::Keyed { error, .. } => error.internal_detail(),
             Self::BodyBroken(detail) => Some(detail.clone()),
             Self::KeyMissing
+            | Self::CrossSite { .. }
             | Self::NoSuchRoute
             | Self::MethodNotAllowed
             | Self::HostMalformed

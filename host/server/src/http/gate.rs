@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use atelier_service::ServiceError;
+use atelier_service::accounts::Authenticated;
 use atelier_service::caller::Caller;
 use atelier_service::limits::{Decision, Subject};
 use axum::body::Body;
@@ -17,7 +18,7 @@ use super::audit;
 use super::body::Leftover;
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Media, Route};
-use super::{ApiError, Dialect, host, idempotency, sharing};
+use super::{ApiError, Dialect, browser, host, idempotency, sharing};
 use crate::app::App;
 
 /// A request may come back to this host once: an instance may point at the host's own API.
@@ -155,7 +156,7 @@ async fn admit(
 ) -> Result<Option<Caller>, ApiError> {
     let headers = &parts.headers;
     host::check(parts.version, &parts.uri, headers, &app.config.server.hosts)?;
-    let caller = caller(app, route, headers, request_id, decision).await?;
+    let caller = caller(app, route, parts, request_id, decision).await?;
     // What is compressed has a size that nobody knows before it was read.
     let is_coded = |coding: &HeaderValue| !coding.as_bytes().eq_ignore_ascii_case(b"identity");
     if route.media != Media::None && headers.get_all(CONTENT_ENCODING).iter().any(is_coded) {
@@ -167,13 +168,12 @@ async fn admit(
 async fn caller(
     app: &App,
     route: &Route,
-    headers: &HeaderMap,
+    parts: &Parts,
     request_id: &Arc<str>,
     decision: &mut Option<Decision>,
 ) -> Result<Option<Caller>, ApiError> {
     let Access::Key(scope) = route.access else { return Ok(None) };
-    let secret = secret(headers)?;
-    let who = match app.accounts.authenticate(secret).await {
+    let who = match authenticate(app, parts).await {
         Ok(who) => who,
         Err(error) => return Err(audit::refused(app, route, request_id, None, error)),
     };
@@ -186,10 +186,10 @@ async fn caller(
         }
     }
     if !who.principal.may(scope) {
-        let (who, error) = (Some(&*who.principal), ServiceError::ScopeMissing(scope));
+        let (who, error) = (Some(&*who.principal), ServiceError::ScopeMissing(scope).into());
         return Err(audit::refused(app, route, request_id, who, error));
     }
-    let depth = depth(headers, &app.host_token);
+    let depth = depth(&parts.headers, &app.host_token);
     if depth > DEPTH_MAX {
         return Err(ApiError::RequestLoop);
     }
@@ -197,19 +197,31 @@ async fn caller(
     Ok(Some(Caller { principal, scope, request_id, depth, keyed: None }))
 }
 
+/// Whoever sends a key is known by it, whatever cookies come with it; else whoever is signed in.
+async fn authenticate(app: &App, parts: &Parts) -> Result<Authenticated, ApiError> {
+    let server = &app.config.server;
+    if let Some(secret) = secret(&parts.headers)? {
+        return Ok(app.accounts.authenticate(secret).await?);
+    }
+    let token = browser::token(server, &parts.headers).ok_or(ApiError::KeyMissing)?;
+    let who = app.accounts.authenticate_session(&token).await?;
+    browser::check_meant(server, parts, &token)?;
+    Ok(who)
+}
+
 /// The key of a request: `authorization: Bearer …` (RFC 6750) or, as Anthropic's clients send it, `x-api-key`.
-fn secret(headers: &HeaderMap) -> Result<&str, ApiError> {
+fn secret(headers: &HeaderMap) -> Result<Option<&str>, ApiError> {
     if let Some(value) = headers.get(AUTHORIZATION) {
         let text = value.to_str().map_err(|_| ApiError::KeyMissing)?;
         let (scheme, secret) = text.split_once(' ').ok_or(ApiError::KeyMissing)?;
         return if scheme.eq_ignore_ascii_case("bearer") {
-            Ok(secret.trim())
+            Ok(Some(secret.trim()))
         } else {
             Err(ApiError::KeyMissing)
         };
     }
-    let value = headers.get(X_API_KEY).ok_or(ApiError::KeyMissing)?;
-    value.to_str().map(str::trim).map_err(|_| ApiError::KeyMissing)
+    let Some(value) = headers.get(X_API_KEY) else { return Ok(None) };
+    value.to_str().map(|text| Some(text.trim())).map_err(|_| ApiError::KeyMissing)
 }
 
 /// How often the request has already passed through this host, by its name in `via` (RFC 9110 §7.6.3).

@@ -14,9 +14,10 @@ use super::deprecation::Deprecation;
 use super::idempotency::Idempotency;
 use super::openapi::{self, Operation, Reference};
 use super::{
-    Dialect, audio, audit, backup, batches, budgets, chat_completions, conversations, credits, cross_origin, embeddings,
-    events, favicon, files, fine_tuning, gate, generations, hooks, images, keys, links, messages, models,
-    moderations, plugins, proxied, responses, templates, usage, users, videos, webhook_endpoints,
+    Dialect, audio, audit, auth, backup, batches, budgets, chat_completions, conversations, credits,
+    cross_origin, embeddings, events, favicon, files, fine_tuning, gate, generations, hooks, images, keys,
+    links, messages, models, moderations, plugins, proxied, responses, templates, usage, users, videos,
+    webhook_endpoints,
 };
 use crate::app::App;
 use entry::{Entry, delete, get, post};
@@ -37,6 +38,9 @@ const TEMPLATES: usize = 8 * MIB;
 /// A file to keep, and what surrounds it in a form: the most that OpenAI's batches have, and videos (E-3).
 const FILE: usize = 200 * MIB;
 
+/// Names, passwords and tokens.
+const CREDENTIALS: usize = 16 * KIB;
+
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
@@ -47,6 +51,8 @@ pub enum Access {
 }
 
 const ADMIN: Access = Access::Key(Scope::Admin);
+/// One's own keys and sessions.
+const OWN: Access = Access::Key(Scope::Read);
 /// Plugin routes: their scope is their own, since who installs code decides what runs.
 const PLUGIN_ADMIN: Access = Access::Key(Scope::PluginAdmin);
 /// A plugin's file (`atelier_runtime` takes 128 MiB at most), and what surrounds one in a form.
@@ -87,7 +93,7 @@ pub struct Route {
 
 fn entries() -> Vec<Entry> {
     use Class::{
-        Administration, Analysis, Analytics, Chat, Generation, Shares, Status, Transcription, Upload,
+        Administration, Analysis, Analytics, Chat, Generation, Shares, SignIn, Status, Transcription, Upload,
     };
     use Dialect::{Anthropic, OpenAi, Problem};
     vec![
@@ -383,6 +389,46 @@ fn entries() -> Vec<Entry> {
             .access(ADMIN)
             .idempotency(Idempotency::Harmless)
             .described(users::access::describe_enable),
+        post("/api/v1/users/{id}/password", Administration, Problem, auth::password::set)
+            .body(Media::Json, CREDENTIALS)
+            .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::password::describe_set),
+        post("/api/v1/users/{id}/sign-out", Administration, Problem, auth::everywhere::forced)
+            .body(Media::None, 0)
+            .access(ADMIN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::everywhere::describe_forced),
+        // Those of nobody are counted by the address that they come from.
+        post("/api/v1/auth/sign-in", SignIn, Problem, auth::sign_in::handle)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sign_in::describe),
+        post("/api/v1/auth/sign-out", Status, Problem, auth::sign_out::handle)
+            .body(Media::None, 0)
+            .access(OWN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sign_out::describe),
+        post("/api/v1/auth/sign-out-everywhere", Status, Problem, auth::everywhere::own)
+            .body(Media::None, 0)
+            .access(OWN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::everywhere::describe_own),
+        post("/api/v1/auth/password", Administration, Problem, auth::password::change)
+            .body(Media::Json, CREDENTIALS)
+            .access(OWN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::password::describe_change),
+        get("/api/v1/auth/session", Status, Problem, auth::session::handle)
+            .described(auth::session::describe),
+        get("/api/v1/auth/sessions", Status, Problem, auth::sessions::list)
+            .described(auth::sessions::describe_list),
+        post("/api/v1/auth/sessions/{id}/revoke", Status, Problem, auth::sessions::revoke)
+            .body(Media::None, 0)
+            .access(OWN)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sessions::describe_revoke),
         get("/api/v1/plugins", Administration, Problem, plugins::list::handle)
             .access(PLUGIN_ADMIN)
             .described(plugins::list::describe),

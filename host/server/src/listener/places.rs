@@ -1,9 +1,10 @@
 //! How many connections one address has, so that none takes all places.
 
 use std::collections::HashMap;
-use std::net::{IpAddr, Ipv6Addr};
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use atelier_service::limits::network_of;
 use tokio::sync::Semaphore;
 
 /// Connections by the address that they come from.
@@ -36,7 +37,7 @@ impl Places {
 
     /// A place for a connection from there, if one is left.
     pub(crate) fn take(self: &Arc<Self>, from: IpAddr) -> Option<Place> {
-        let address = one_of(from);
+        let address = network_of(from);
         let mut taken = self.lock();
         let of_address = taken.entry(address).or_default();
         if of_address.places >= self.max {
@@ -70,14 +71,6 @@ impl Drop for Place {
                 taken.remove(&self.address);
             }
         }
-    }
-}
-
-/// Whoever has one address of a network of IPv6 has all 2^64 of them (RFC 4291 §2.5.4).
-fn one_of(address: IpAddr) -> IpAddr {
-    match address.to_canonical() {
-        v4 @ IpAddr::V4(_) => v4,
-        IpAddr::V6(v6) => IpAddr::V6(Ipv6Addr::from_bits(v6.to_bits() & (u128::MAX << 64))),
     }
 }
 

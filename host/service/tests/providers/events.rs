@@ -289,6 +289,7 @@ async fn a_feed_ends_when_its_owner_is_disabled_and_tells_nothing_more() {
             role: Role::User,
             created: Timestamp(0),
             disabled: false,
+            verified: None,
         };
         feeds.store.create_user(&row).expect("created");
         let mut feed = feeds.follow(&alice, Some(0)).await;

@@ -142,8 +142,14 @@ pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
 
 pub fn caller() -> Caller {
     let user = UserId::new();
-    let principal =
-        Principal { user, role: Role::User, key: KeyId::new(), scopes: vec![Scope::Generate], expires: None };
+    let principal = Principal {
+        user,
+        role: Role::User,
+        key: KeyId::new(),
+        scopes: vec![Scope::Generate],
+        expires: None,
+        session: None,
+    };
     let scope = scope_of(user);
     Caller { principal: Arc::new(principal), scope, request_id: "test".into(), depth: 0, keyed: None }
 }

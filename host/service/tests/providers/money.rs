@@ -42,7 +42,7 @@ pub fn settings_of(model: &str, meter: &str, each: u64, hold: u64) -> LedgerSett
 }
 
 fn principal(user: UserId, role: Role) -> Principal {
-    Principal { user, role, key: KeyId::new(), scopes: Scope::ALL.to_vec(), expires: None }
+    Principal { user, role, key: KeyId::new(), scopes: Scope::ALL.to_vec(), expires: None, session: None }
 }
 
 fn ledger(store: &Arc<Store>) -> Ledger {
@@ -54,7 +54,7 @@ fn ledger(store: &Arc<Store>) -> Ledger {
 pub async fn rich(store: &Arc<Store>, credits: u64) -> Caller {
     let caller = caller();
     let (id, name) = (caller.user(), caller.user().to_string());
-    let user = User { id, name, role: Role::User, created: Timestamp(0), disabled: false };
+    let user = User { id, name, role: Role::User, created: Timestamp(0), disabled: false, verified: None };
     store.create_user(&user).expect("created");
     let administrator = principal(UserId::new(), Role::Administrator);
     ledger(store)

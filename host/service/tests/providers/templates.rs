@@ -34,8 +34,14 @@ async fn templates(store: &Arc<Store>, provider: &Arc<Scripted>) -> Templates {
 fn administrator() -> Caller {
     let caller = caller();
     let (user, key) = (caller.user(), KeyId::new());
-    let principal =
-        Principal { user, role: Role::Administrator, key, scopes: Scope::ALL.to_vec(), expires: None };
+    let principal = Principal {
+        user,
+        role: Role::Administrator,
+        key,
+        scopes: Scope::ALL.to_vec(),
+        expires: None,
+        session: None,
+    };
     Caller { principal: Arc::new(principal), ..caller }
 }
 

@@ -333,6 +333,7 @@ async fn a_disabled_user_s_endpoint_is_told_nothing() {
         role: Role::User,
         created: Timestamp(0),
         disabled: true,
+        verified: None,
     };
     store.create_user(&row).expect("created");
     let url = "https://example.com/200";

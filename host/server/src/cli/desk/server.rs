@@ -187,13 +187,25 @@ impl Server {
     }
 
     pub(super) async fn set_disabled(&self, name: &str, disabled: bool) -> anyhow::Result<()> {
+        let verb = if disabled { "disable" } else { "enable" };
+        self.change_user(name, verb, None).await
+    }
+
+    pub(super) async fn set_password(&self, name: &str, password: &str) -> anyhow::Result<()> {
+        self.change_user(name, "password", Some(json!({"password": password}))).await
+    }
+
+    pub(super) async fn sign_out(&self, name: &str) -> anyhow::Result<()> {
+        self.change_user(name, "sign-out", None).await
+    }
+
+    async fn change_user(&self, name: &str, verb: &str, body: Option<Value>) -> anyhow::Result<()> {
         let users = self.users().await?;
         let user = users
             .iter()
             .find(|user| user.name == name)
             .with_context(|| format!("there is no user {name:?}"))?;
-        let verb = if disabled { "disable" } else { "enable" };
-        self.ask(Method::POST, &format!("/api/v1/users/{}/{verb}", user.id), None).await.map(|_| ())
+        self.ask(Method::POST, &format!("/api/v1/users/{}/{verb}", user.id), body).await.map(|_| ())
     }
 
     pub(super) async fn create_key(

@@ -13,7 +13,7 @@ const PAGE_USUAL: usize = 20;
 const PAGE_MAX: usize = 100;
 
 words! {
-    KindWord: "administration" | "key_refused" | "scope_refused" | "callback_refused";
+    KindWord: "administration" | "key_refused" | "scope_refused" | "sign_in_refused" | "cross_site_refused" | "callback_refused";
 }
 
 #[derive(Serialize, ToSchema)]

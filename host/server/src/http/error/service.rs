@@ -16,6 +16,14 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::KeyExpired => Told::new(StatusCode::UNAUTHORIZED, "expired_api_key", text),
         ServiceError::KeyRevoked => Told::new(StatusCode::UNAUTHORIZED, "revoked_api_key", text),
         ServiceError::UserDisabled => Told::new(StatusCode::UNAUTHORIZED, "user_disabled", text),
+        ServiceError::SignInFailed => Told::new(StatusCode::UNAUTHORIZED, "sign_in_failed", text),
+        ServiceError::SessionOver => Told::new(StatusCode::UNAUTHORIZED, "session_over", text),
+        ServiceError::TooManyFailures { after } => {
+            let text = format!("{text}; wait as `retry-after` says");
+            Told::new(StatusCode::TOO_MANY_REQUESTS, "too_many_failures", text).retry(Some(*after))
+        }
+        ServiceError::SignInBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "sign_in_busy", text)
+            .retry(Some(Duration::from_secs(2))),
         ServiceError::ScopeMissing(_) => Told::new(StatusCode::FORBIDDEN, "insufficient_scope", text),
         ServiceError::RateLimited(decision) => {
             let text = format!("{text}; wait as `retry-after` says");
@@ -159,6 +167,10 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::KeyExpired
         | ServiceError::KeyRevoked
         | ServiceError::UserDisabled
+        | ServiceError::SignInFailed
+        | ServiceError::SessionOver
+        | ServiceError::TooManyFailures { .. }
+        | ServiceError::SignInBusy
         | ServiceError::ScopeMissing(_)
         | ServiceError::RateLimited(_)
         | ServiceError::ModelUnknown { .. }

@@ -75,6 +75,14 @@ fn document(table: &[Route]) -> OpenApi {
                 "x-api-key",
                 "The same key as Anthropic's clients send it.",
             ))),
+        )
+        .security_scheme(
+            "session",
+            SecurityScheme::ApiKey(ApiKey::Cookie(ApiKeyValue::with_description(
+                "__Host-atelier",
+                "A session, as `POST /api/v1/auth/sign-in` begins it (`atelier-session` without TLS). What changes something needs the \
+                 session's `csrf_token` in the header `x-csrf-token` as well.",
+            ))),
         );
     let tags =
         Tag::ALL.map(|(tag, about)| TagBuilder::new().name(tag.name()).description(Some(about)).build());
@@ -123,6 +131,7 @@ fn add(paths: &mut Paths, route: &Route, operation: Operation) {
         Access::Key(scope) => built.securities(Some([
             SecurityRequirement::new("bearer", [scope.as_str()]),
             SecurityRequirement::new("header", [scope.as_str()]),
+            SecurityRequirement::new("session", [scope.as_str()]),
         ])),
     };
     let refusals = refusal::statuses(route, &operation);

@@ -34,6 +34,7 @@ pub enum Tag {
     Links,
     Money,
     Keys,
+    Sessions,
     Users,
     Plugins,
     Backups,
@@ -93,6 +94,11 @@ impl Tag {
             "Credits, budgets, and what was used. Amounts are whole micro-credits: a million of them is one credit.",
         ),
         (Tag::Keys, "API keys: made with a name and scopes, shown once, revoked at once."),
+        (
+            Tag::Sessions,
+            "People in browsers: a password begins a session, which is a cookie. What changes something needs `x-csrf-token` beside it, and \
+             comes from this server's own pages.",
+        ),
         (Tag::Users, "Who may have keys. For administrators."),
         (
             Tag::Plugins,
@@ -124,6 +130,7 @@ impl Tag {
             Tag::Links => "Links",
             Tag::Money => "Money",
             Tag::Keys => "Keys",
+            Tag::Sessions => "Sessions",
             Tag::Users => "Users",
             Tag::Plugins => "Plugins",
             Tag::Backups => "Backups",

@@ -56,7 +56,14 @@ async fn what_was_answered_is_kept_although_the_input_or_an_answer_is_gone() {
         let store = Store::open(config().storage.database()).expect("opened");
         let (name, role) = ("ada".to_owned(), Role::User);
         store
-            .create_user(&User { id: owner, name, role, created: Timestamp(1), disabled: false })
+            .create_user(&User {
+                id: owner,
+                name,
+                role,
+                created: Timestamp(1),
+                disabled: false,
+                verified: None,
+            })
             .expect("a user");
         for batch in [&running, &writing] {
             store.create_batch(batch).expect("begun");

@@ -127,6 +127,7 @@ async fn an_answer_that_was_made_when_the_process_ended_is_interrupted() {
             role: Role::User,
             created: Timestamp(1),
             disabled: false,
+            verified: None,
         };
         store.create_user(&user).expect("a user");
         let begun = Conversation {

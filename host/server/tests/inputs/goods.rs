@@ -6,7 +6,7 @@ use atelier_server::http::route::{Access, Media, Route};
 use serde_json::{Value, json};
 
 use crate::installed::plugin;
-use crate::world::{PNG, Person, TRAINER, WAV, World};
+use crate::world::{PASSWORD, PNG, Person, TRAINER, WAV, World};
 
 /// A field of a form.
 #[derive(Clone)]
@@ -263,6 +263,13 @@ fn administration() -> Vec<Good> {
     let hook = json_of("/hooks/{token}", 404, json!({"kind": "x"})).refused("unknown_url");
     let refund = json!({"user": "@user", "amount": 1, "reason": "x"});
     vec![
+        json_of("/api/v1/users/{id}/password", 204, json!({"password": PASSWORD})),
+        json_of("/api/v1/auth/sign-in", 200, json!({"name": "ada", "password": PASSWORD})),
+        json_of(
+            "/api/v1/auth/password",
+            200,
+            json!({"password": PASSWORD, "new_password": "quiet harbour of nine"}),
+        ),
         json_of("/api/v1/generations/{id}/refund", 200, json!({"amount": 1, "reason": "x"})),
         json_of("/api/v1/usage/{id}/refund", 200, refund.clone()),
         json_of("/api/v1/credits", 201, refund),

@@ -38,6 +38,7 @@ pub fn parts(path: &str) -> Vec<(&'static str, Part)> {
         ("webhook-endpoints/", &[("id", Theirs("endpoint"))]),
         ("conversations/{id}/messages/", &[("id", Theirs("conversation")), ("message", Theirs("message"))]),
         ("conversations/", &[("id", Theirs("conversation"))]),
+        ("auth/sessions/", &[("id", Theirs("session"))]),
         ("links/{id}/", &[("id", Theirs("link"))]),
         // Who has the address has the permission.
         ("/links/{token}", &[("token", Everybodys("AAAA"))]),

@@ -33,6 +33,8 @@ const ENVIRONMENT: &[(&str, &str)] = &[
     ("ATELIER_LIMITS__ADMINISTRATION__SECONDS", "60"),
     ("ATELIER_MONEY__ACCOUNTING", "enforce"),
 ];
+/// Of both.
+pub const PASSWORD: &str = "plum orbit 7 lantern";
 /// A model that can be trained.
 pub const TRAINER: &str =
     "replicate/mock/trainer:5c7d5dc6dd8bf75c1acaa8565735e7986bc5b66206b55cca93cb72c9bf15ccaa";
@@ -200,6 +202,10 @@ impl Making<'_> {
         let secret = text(&key, "/secret");
         let mut things = BTreeMap::from([("user", name.to_owned()), ("user-id", text(&user, "/id"))]);
         things.insert("key", text(&key, "/id"));
+        let password = format!("/api/v1/users/{}/password", things["user-id"]);
+        self.post(self.admin, &password, json!({"password": PASSWORD})).await;
+        let session = json!({"name": name, "password": PASSWORD});
+        things.insert("session", text(&self.post(&secret, "/api/v1/auth/sign-in", session).await, "/id"));
         self.files(&secret, &mut things).await;
         self.jobs(&secret, &mut things).await;
         self.talk(&secret, &mut things).await;

@@ -11,6 +11,8 @@ mod goods;
 mod paths;
 #[path = "inputs/refused.rs"]
 mod refused;
+#[path = "inputs/spoilt.rs"]
+mod spoilt;
 #[path = "inputs/strangers.rs"]
 mod strangers;
 #[path = "inputs/world.rs"]

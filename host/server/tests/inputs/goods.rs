@@ -30,6 +30,13 @@ pub struct Good {
     pub code: Option<&'static str>,
 }
 
+impl Good {
+    /// Whether whatever is sent there is refused alike, because of who sends it.
+    pub fn is_closed(&self) -> bool {
+        self.path == "/hooks/{token}"
+    }
+}
+
 fn json_of(path: &'static str, status: u16, body: Value) -> Good {
     Good { path, body: Body::Json(body), status, code: None }
 }

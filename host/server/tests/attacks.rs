@@ -1,6 +1,7 @@
 //! Attacks on the HTTP edge, each named after what it refuses: sent over bare sockets where no client library would send them.
 
 #[path = "support/host.rs"]
+#[expect(dead_code, reason = "a part of it is for the tests of routes")]
 mod host;
 
 #[path = "attacks/cross_origin.rs"]

@@ -45,7 +45,7 @@ pub enum Tag {
 
 impl Tag {
     /// All of them, with what each is about.
-    pub const ALL: [(Tag, &'static str); 24] = [
+    pub const ALL: [(Tag, &'static str); 25] = [
         (
             Tag::Models,
             "What can be called: every provider's models and the in-house ones under one kind of id, `instance/model`.",

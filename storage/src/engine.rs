@@ -217,7 +217,12 @@ impl Engine {
                 Ok(committed) => committed,
                 Err(TransactionError::Abort(Ended::ByItsBody(error))) => return Ok(Err(error)),
                 Err(TransactionError::Abort(Ended::ByDamage(error))) => return Err(error),
-                Err(TransactionError::Storage(error)) => return Err(from_sled(error)),
+                Err(TransactionError::Storage(error)) => {
+                    // sled writes nothing any more after a write that failed, be it in the middle of a commit.
+                    let error = from_sled(error);
+                    self.commits.fail(&error);
+                    return Err(error);
+                }
             };
             if let Some(after) = after {
                 if front.is_some() {

@@ -248,7 +248,8 @@ async fn tells_how_a_job_failed(language: Language) {
         step = bench.resume(pending(step.expect("not yet")), Wake::Timer).await;
     }
     let failure = reported(step.expect_err("it failed"));
-    assert_eq!(failure.code, FailureCode::Unavailable, "{failure:?}");
+    // Asking again would bring the same: the job has ended.
+    assert_eq!(failure.code, FailureCode::Internal, "{failure:?}");
     assert!(failure.message.contains("could not be made"), "{failure:?}");
 }
 

@@ -29,6 +29,13 @@ impl GroupCommit {
         state.failed.clone().map_or(Ok(()), Err)
     }
 
+    /// Notes that a write has failed outside of a flush: nothing is acknowledged any more.
+    pub(super) fn fail(&self, error: &StoreError) {
+        let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        state.failed.get_or_insert_with(|| for_later(error));
+        self.ended.notify_all();
+    }
+
     /// Returns when a flush that began after this call has succeeded, or once any has failed.
     pub(super) fn wait(&self, flush: impl Fn() -> Result<(), StoreError>) -> Result<(), StoreError> {
         let mut state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
@@ -132,6 +139,15 @@ mod tests {
             }
         });
         assert_eq!(flushes.load(Ordering::SeqCst), 1);
+    }
+
+    #[test]
+    fn after_a_write_that_failed_nothing_is_acknowledged() {
+        let commits = GroupCommit::default();
+        commits.fail(&StoreError::Full("no space".to_owned()));
+        commits.fail(&StoreError::Unavailable("another".to_owned()));
+        assert!(matches!(commits.check(), Err(StoreError::Full(_))), "the first reason stands");
+        assert!(commits.wait(|| Ok(())).is_err());
     }
 
     #[test]

@@ -123,7 +123,25 @@ fn explain<'a, T: Deserialize<'a>>(body: &'a [u8], error: serde_json::Error) -> 
         let param = if path == "." { name.to_owned() } else { format!("{path}.{name}") };
         return ApiError::MissingParameter { param };
     }
-    ApiError::invalid(path, message)
+    ApiError::invalid(path, in_words(&message))
+}
+
+/// serde's message, whose words for what was expected are Rust's, in JSON's.
+fn in_words(message: &str) -> String {
+    if message.starts_with("data did not match any variant") {
+        return "is of none of the kinds that this takes".to_owned();
+    }
+    let Some((found, expected)) = message.rsplit_once(", expected ") else { return message.to_owned() };
+    let expected = match expected {
+        "u8" | "u16" | "u32" | "u64" | "usize" => "a whole number that is not negative",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "an object",
+        _ if expected.starts_with("struct ") || expected.contains(" tagged enum ") => "an object",
+        other => other,
+    };
+    format!("{found}, expected {expected}")
 }
 
 /// A serde message without its position, which is given apart.

@@ -1,17 +1,21 @@
 //! `POST /v1/moderations` (OpenAI API, moderations).
 
 use std::collections::BTreeMap;
+use std::fmt;
 
 use atelier_domain::generation::moderation::{ModerationInput, ModerationRequest, Verdict};
 use atelier_domain::generation::{Json, empty_object};
 use atelier_domain::model::Task;
-use serde::{Deserialize, Serialize};
+use serde::de::value::MapAccessDeserializer;
+use serde::de::{self, MapAccess, Visitor};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::json;
 use utoipa::ToSchema;
 
 use super::chat_completions::off_thread;
 use super::input::{self, Kind};
 use super::openapi::{Operation, Tag, words};
+use super::text_or_parts::TextOrParts;
 use super::{ApiError, Call, Reply, answer, body, prefix};
 
 const INPUTS_MAX: usize = 256;
@@ -32,11 +36,58 @@ struct Body {
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "TextOrParts<Entry>")]
 enum Input {
     Text(String),
     Texts(Vec<String>),
     Parts(Vec<PartBody>),
+}
+
+/// What a list has one of: it tells its own mistakes, where an untagged enum would tell none.
+enum Entry {
+    Text(String),
+    Part(PartBody),
+}
+
+impl<'de> Deserialize<'de> for Entry {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Either;
+        impl<'de> Visitor<'de> for Either {
+            type Value = Entry;
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a text or a content part")
+            }
+            fn visit_str<E: de::Error>(self, text: &str) -> Result<Entry, E> {
+                Ok(Entry::Text(text.to_owned()))
+            }
+            fn visit_map<A: MapAccess<'de>>(self, part: A) -> Result<Entry, A::Error> {
+                PartBody::deserialize(MapAccessDeserializer::new(part)).map(Entry::Part)
+            }
+        }
+        deserializer.deserialize_any(Either)
+    }
+}
+
+impl TryFrom<TextOrParts<Entry>> for Input {
+    type Error = &'static str;
+    fn try_from(input: TextOrParts<Entry>) -> Result<Self, Self::Error> {
+        let entries = match input {
+            TextOrParts::Text(text) => return Ok(Self::Text(text)),
+            TextOrParts::Parts(entries) => entries,
+        };
+        let (mut texts, mut parts) = (Vec::new(), Vec::new());
+        for entry in entries {
+            match entry {
+                Entry::Text(text) => texts.push(text),
+                Entry::Part(part) => parts.push(part),
+            }
+        }
+        match (texts.is_empty(), parts.is_empty()) {
+            (_, true) => Ok(Self::Texts(texts)),
+            (true, false) => Ok(Self::Parts(parts)),
+            (false, false) => Err("must be texts or parts, not both"),
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

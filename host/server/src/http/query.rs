@@ -13,7 +13,13 @@ use super::{ApiError, Call};
 
 /// A typed value.
 pub(super) fn parsed<T: FromStr<Err: Display>>(param: &str, text: &str) -> Result<T, ApiError> {
-    text.parse().map_err(|error: T::Err| ApiError::invalid(param, error.to_string()))
+    text.parse().map_err(|error: T::Err| {
+        let why = error.to_string();
+        // What Rust says of numbers.
+        let is_number =
+            why.contains("digit") || why.contains("too large to fit") || why.contains("empty string");
+        ApiError::invalid(param, if is_number { "must be a whole number".to_owned() } else { why })
+    })
 }
 
 /// The parameters of a query, decoded; those that are not known here are refused.

@@ -1,4 +1,4 @@
-//! What may be sent as a text, or as a list of parts.
+//! What may be sent as a text, or as a list.
 
 use std::borrow::Cow;
 use std::fmt;

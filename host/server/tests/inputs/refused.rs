@@ -124,6 +124,10 @@ async fn asked(world: &World, document: &Value, route: &Route, good: &Good) -> (
     for spoilt in spoilt {
         let request = carrying(world.request(person, Method::POST, &path), &spoilt.body);
         let (status, told) = answered(request.send().await.expect("answered")).await;
+        // What makes a text too long may make its body too large.
+        if status == 413 && written(&spoilt.body).len() > route.body_max {
+            continue;
+        }
         let fault = fault(&spoilt, good, status, &told);
         faults.extend(fault.map(|fault| format!("{} {}: {fault}", route.path, spoilt.what)));
     }
@@ -238,7 +242,7 @@ async fn every_route_with_a_body_refuses_what_its_description_forbids_and_leaves
         }
     }
     // Only then what is good, since that changes what there is.
-    for route in table() {
+    for route in table().into_iter().filter(|route| route.media != Media::None) {
         for good in goods.iter().filter(|good| good.path == route.path) {
             let (person, owner) = asker(&world, &route);
             let path = filled(route.path, owner, None);

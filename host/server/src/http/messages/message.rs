@@ -8,6 +8,7 @@ use utoipa::ToSchema;
 
 use crate::http::ApiError;
 use crate::http::input::{self, Kind};
+use crate::http::text_or_parts::TextOrParts;
 
 #[derive(Deserialize, ToSchema)]
 #[schema(as = MessageTurn)]
@@ -26,11 +27,20 @@ enum RoleBody {
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, from = "TextOrParts<Block>")]
 #[schema(as = MessageContent)]
 pub(super) enum Content {
     Text(String),
     Blocks(Vec<Block>),
+}
+
+impl From<TextOrParts<Block>> for Content {
+    fn from(content: TextOrParts<Block>) -> Self {
+        match content {
+            TextOrParts::Text(text) => Self::Text(text),
+            TextOrParts::Parts(blocks) => Self::Blocks(blocks),
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

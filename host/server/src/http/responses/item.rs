@@ -10,6 +10,7 @@ use crate::http::files::optional_file_id;
 use crate::http::files::used::{MessagePart, Named, stand_in};
 use crate::http::input::{self, Detail, Kind};
 use crate::http::openapi::words;
+use crate::http::text_or_parts::TextOrParts;
 
 /// An item of `input`: a message, a call of a tool, or its result. Members that only answers have are let pass, since
 /// clients send answers back as they got them.
@@ -45,11 +46,20 @@ enum RoleBody {
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, from = "TextOrParts<PartBody>")]
 #[schema(as = ResponseInputContent)]
 enum Content {
     Text(String),
     Parts(Vec<PartBody>),
+}
+
+impl From<TextOrParts<PartBody>> for Content {
+    fn from(content: TextOrParts<PartBody>) -> Self {
+        match content {
+            TextOrParts::Text(text) => Self::Text(text),
+            TextOrParts::Parts(parts) => Self::Parts(parts),
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

@@ -16,6 +16,7 @@ use crate::http::chat_completions::options::Options;
 use crate::http::chat_completions::schema::{FormatWord, FunctionWord, ToolChoiceWord};
 use crate::http::files::used::{MessagePart, Named};
 use crate::http::openapi::{self, null, words};
+use crate::http::text_or_parts::TextOrParts;
 use crate::http::{ApiError, body, raw};
 
 pub(super) const ITEMS_MAX: usize = 10_000;
@@ -137,10 +138,19 @@ pub(super) struct Body<'a> {
 }
 
 #[derive(Deserialize, ToSchema)]
-#[serde(untagged)]
+#[serde(untagged, from = "TextOrParts<Item>")]
 enum Input {
     Text(String),
     Items(Vec<Item>),
+}
+
+impl From<TextOrParts<Item>> for Input {
+    fn from(input: TextOrParts<Item>) -> Self {
+        match input {
+            TextOrParts::Text(text) => Self::Text(text),
+            TextOrParts::Parts(items) => Self::Items(items),
+        }
+    }
 }
 
 #[derive(Deserialize, ToSchema)]

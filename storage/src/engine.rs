@@ -9,10 +9,13 @@
 //! - A flush ends with an `fsync`: on Linux sled itself only asks for write-back.
 //! - sled panics on some damage: every call is guarded, and after a panic the engine stays shut.
 
+mod apply;
 mod checks;
+mod commits;
 mod errors;
 mod filling;
-mod group_commit;
+mod flushes;
+mod layer;
 mod state;
 mod txn;
 mod walk;
@@ -26,23 +29,23 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use atelier_domain::store::StoreError;
-use sled::transaction::{TransactionError, Transactional as _};
 
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::folder;
-use crate::mark::{Mark, Reached};
+use crate::mark::Mark;
 use crate::room::{ROWS_RESERVE_BYTES, Room};
 use crate::schema::{self, Table};
 pub use checks::Check;
 use checks::Checks;
 pub(crate) use checks::is_in_doubt;
+use commits::Commits;
 pub(crate) use errors::unavailable;
-use errors::{from_panic, from_sled, guard, no_trees};
+use errors::{from_panic, from_sled, guard};
 pub(crate) use filling::Filling;
-use group_commit::GroupCommit;
+use flushes::Flushes;
 use state::Found;
 pub(crate) use state::State;
-use txn::{Ended, Stored};
+use txn::Stored;
 pub(crate) use txn::{Txn, TxnError};
 use walk::Walk;
 pub(crate) use walk::{Change, Walker};
@@ -79,7 +82,8 @@ pub(crate) struct Engine {
     committed: AtomicU64,
     /// Number of the last commit that is known to be on disk.
     durable: AtomicU64,
-    commits: GroupCommit,
+    commits: Commits,
+    flushes: Flushes,
     walk: Walk,
     checks: Checks,
     room: Room,
@@ -108,7 +112,8 @@ impl Engine {
                 file,
                 committed: AtomicU64::new(found.commit()),
                 durable: AtomicU64::new(0),
-                commits: GroupCommit::default(),
+                commits: Commits::new(found.commit()),
+                flushes: Flushes::default(),
                 walk: Walk::default(),
                 checks: Checks::new(path.parent().unwrap_or(path)),
                 room: Room::new(path, ROWS_RESERVE_BYTES),
@@ -189,66 +194,51 @@ impl Engine {
         })
     }
 
-    /// Runs a transaction, which may run again, and commits it. Not yet durable: see [`Engine::make_durable`].
+    /// Runs a transaction and commits it; returns when it is on disk. Those that are made at once share a commit and a flush.
     /// The closure does nothing but read and write through its argument. What it ends with is its caller's matter, also where it calls a
     /// row damaged.
-    pub(crate) fn write<T>(&self, body: impl Fn(&Txn<'_>) -> Result<T, TxnError>) -> Result<T, StoreError> {
-        self.guarded(|| {
-            // What is committed and cannot be made durable would be seen by all, and gone after the next start.
-            self.commits.check()?;
-            self.room.check(COMMIT_BYTES).map_err(unavailable)?;
-            let front = self.walk.enter();
-            let outcome = self.trees[..].transaction(|trees| {
-                let damage = |error| TxnError::Damage(error).into_sled();
-                let (meta, tables) = trees.split_last().ok_or_else(|| damage(no_trees()))?;
-                let before = match meta.get(STATE_KEY)? {
-                    Some(bytes) => State::parse(&bytes).map_err(damage)?,
-                    None => State::default(),
-                };
-                let txn = Txn::new(tables, before, front.as_ref());
-                let value = body(&txn).map_err(TxnError::into_sled)?;
-                let (after, told) = txn.finish();
-                if let Some(after) = after {
-                    meta.insert(STATE_KEY, after.to_bytes())?;
-                }
-                Ok((value, after, told))
-            });
-            let (value, after, told) = match outcome {
-                Ok(committed) => committed,
-                Err(TransactionError::Abort(Ended::ByItsBody(error))) => return Ok(Err(error)),
-                Err(TransactionError::Abort(Ended::ByDamage(error))) => return Err(error),
-                Err(TransactionError::Storage(error)) => {
-                    // sled writes nothing any more after a write that failed, be it in the middle of a commit.
-                    let error = from_sled(error);
-                    self.commits.fail(&error);
-                    return Err(error);
-                }
-            };
-            if let Some(after) = after {
-                if front.is_some() {
-                    self.walk.hear(after.commit, told);
-                }
-                self.committed.fetch_max(after.commit, Ordering::AcqRel);
-            }
-            Ok(Ok(value))
-        })
-        .flatten()
+    ///
+    /// # Errors
+    /// The closure's, and then nothing was written. After a failed commit every later one fails too: what reached the disk is then
+    /// unknown.
+    pub(crate) fn write<T>(
+        &self,
+        body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
+    ) -> Result<T, StoreError> {
+        self.transact(true, body)
+    }
+
+    /// As [`Engine::write`], but not yet durable when it returns: see [`Engine::make_durable`].
+    pub(crate) fn write_soon<T>(
+        &self,
+        body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
+    ) -> Result<T, StoreError> {
+        self.transact(false, body)
     }
 
     /// Returns when all commits made before this call are on disk. Concurrent callers share one flush.
-    /// After a failed flush every later one fails too, and nothing is committed any more: what reached the disk is then unknown.
     pub(crate) fn make_durable(&self) -> Result<(), StoreError> {
-        self.commits.wait(|| {
-            self.guarded(|| {
-                let committed = self.committed.load(Ordering::Acquire);
-                self.db.flush().map_err(from_sled)?;
-                self.file.sync_data().map_err(unavailable)?;
-                let length = self.file.metadata().map_err(unavailable)?.len();
-                self.mark.advance(Reached { commit: committed, length }).map_err(unavailable)?;
-                self.durable.fetch_max(committed, Ordering::AcqRel);
-                Ok(())
-            })
+        self.commits.flush(self)
+    }
+
+    fn transact<T>(
+        &self,
+        is_durable: bool,
+        body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
+    ) -> Result<T, StoreError> {
+        self.guarded(|| {
+            self.room.check(COMMIT_BYTES).map_err(unavailable)?;
+            let body = |seen: &commits::Seen<'_>| {
+                let txn = Txn::new(self, seen);
+                body(&txn).map(|value| (value, txn.finish()))
+            };
+            match self.commits.make(is_durable, body, self)? {
+                Ok(value) => Ok(Ok(value)),
+                Err(TxnError::Abort(error)) => Ok(Err(error)),
+                Err(TxnError::Engine(error)) => Err(error),
+            }
         })
+        .flatten()
     }
 
     /// Returns when all that was read before this call is on disk: a commit can be read before it is, and what others are told must
@@ -270,8 +260,7 @@ impl Engine {
         self.write(|txn| {
             txn.set_schema(version);
             Ok(())
-        })?;
-        self.make_durable()
+        })
     }
 
     /// The number of the last commit.
@@ -287,9 +276,9 @@ impl Engine {
     /// Writes a state as it is, durably.
     fn put_state(&self, state: &State) -> Result<(), StoreError> {
         self.guarded(|| {
-            self.trees[Table::ALL.len()].insert(STATE_KEY, state.to_bytes()).map(|_| ()).map_err(from_sled)
-        })?;
-        self.make_durable()
+            self.trees[Table::ALL.len()].insert(STATE_KEY, state.to_bytes()).map_err(from_sled)?;
+            self.flush_now()
+        })
     }
 
     /// Closes the database and waits until nothing writes to its files any more. `Ok` if all is on disk. Gives the number of the last

@@ -3,6 +3,7 @@ use std::sync::atomic::AtomicBool;
 use super::state::Sums;
 use super::walk::{Change, Walker};
 use super::*;
+use crate::mark::Reached;
 
 fn opened(folder: &Path) -> Result<Engine, StoreError> {
     let database = folder.join("db");

@@ -3,10 +3,12 @@
 use std::cell::{Cell, RefCell};
 
 use atelier_domain::store::StoreError;
-use sled::transaction::{ConflictableTransactionError, TransactionalTree, UnabortableTransactionError};
+use sled::IVec;
 
-use super::walk::{Change, Front, Told};
-use super::{INLINE_BYTES_MAX, State};
+use super::commits::{Left, Seen};
+use super::errors::from_sled;
+use super::layer::Layer;
+use super::{Engine, INLINE_BYTES_MAX};
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::schema::Table;
 
@@ -58,25 +60,8 @@ pub(super) fn chunk_key(table: Table, key: &[u8], generation: u64, index: u32) -
 pub(crate) enum TxnError {
     /// Its own decision, or a row whose contents mean nothing to it: the others are none the worse.
     Abort(StoreError),
-    /// Damage to what the engine itself laid down.
-    Damage(StoreError),
-    Engine(UnabortableTransactionError),
-}
-
-/// Why sled was told to end a transaction.
-pub(super) enum Ended {
-    ByItsBody(StoreError),
-    ByDamage(StoreError),
-}
-
-impl TxnError {
-    pub(super) fn into_sled(self) -> ConflictableTransactionError<Ended> {
-        match self {
-            TxnError::Abort(error) => ConflictableTransactionError::Abort(Ended::ByItsBody(error)),
-            TxnError::Damage(error) => ConflictableTransactionError::Abort(Ended::ByDamage(error)),
-            TxnError::Engine(error) => error.into(),
-        }
-    }
+    /// sled's failure, or damage to what the engine itself laid down.
+    Engine(StoreError),
 }
 
 impl From<StoreError> for TxnError {
@@ -85,52 +70,49 @@ impl From<StoreError> for TxnError {
     }
 }
 
-impl From<UnabortableTransactionError> for TxnError {
-    fn from(error: UnabortableTransactionError) -> Self {
-        TxnError::Engine(error)
-    }
-}
-
 /// A transaction: all tables at one moment, and what it changes.
 pub(crate) struct Txn<'a> {
-    trees: &'a [TransactionalTree],
-    before: State,
-    after: Cell<State>,
-    /// Up to where somebody reads all rows.
-    front: Option<&'a Front>,
-    /// What it changes of the rows that were read.
-    told: RefCell<Told>,
+    engine: &'a Engine,
+    seen: &'a Seen<'a>,
+    own: RefCell<Layer>,
+    /// What it has read of the trees: most rows are read before they are written.
+    read: RefCell<Layer>,
+    schema: Cell<Option<u32>>,
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(trees: &'a [TransactionalTree], before: State, front: Option<&'a Front>) -> Self {
-        Self { trees, before, after: Cell::new(before), front, told: RefCell::default() }
+    pub(super) fn new(engine: &'a Engine, seen: &'a Seen<'a>) -> Self {
+        Self { engine, seen, own: RefCell::default(), read: RefCell::default(), schema: Cell::default() }
     }
 
-    /// The state to commit, if anything changed, and what a reader is to be told.
-    pub(super) fn finish(self) -> (Option<State>, Told) {
-        let after = self.after.get();
-        let changed = after != self.before;
-        (changed.then(|| State { commit: self.generation(), ..after }), self.told.into_inner())
+    /// What it leaves.
+    pub(super) fn finish(self) -> Left {
+        Left { rows: self.own.into_inner(), schema: self.schema.get() }
     }
 
     pub(crate) fn get(&self, table: Table, key: &[u8]) -> Result<Option<Vec<u8>>, TxnError> {
-        let Some(row) = self.tree(table).get(key)? else { return Ok(None) };
-        let (generation, length) = match Stored::parse(table, key, &row).map_err(TxnError::Damage)? {
+        let Some(row) = self.row(table, key)? else { return Ok(None) };
+        let (generation, length) = match Stored::parse(table, key, &row).map_err(TxnError::Engine)? {
             Stored::Inline(value) => return Ok(Some(value.to_vec())),
             Stored::Chunked { generation, length } => (generation, length),
         };
         let mut value = Vec::with_capacity(length);
         for index in 0..chunk_count(length) {
-            let chunk = self.tree(Table::Chunks).get(chunk_key(table, key, generation, index))?;
-            let missing = || TxnError::Damage(damaged(table, key, "a part of it is missing"));
+            let chunk = self.row(Table::Chunks, &chunk_key(table, key, generation, index))?;
+            let missing = || TxnError::Engine(damaged(table, key, "a part of it is missing"));
             value.extend_from_slice(&chunk.ok_or_else(missing)?);
         }
         Ok(Some(value))
     }
 
     pub(crate) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, TxnError> {
-        Ok(self.tree(table).get(key)?.is_some())
+        Ok(self.row(table, key)?.is_some())
+    }
+
+    /// Writes a row that has no value, in a table whose rows never have one.
+    pub(crate) fn mark(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {
+        self.set(table, key, Some(&[INLINE]));
+        Ok(())
     }
 
     pub(crate) fn put(&self, table: Table, key: &[u8], value: &[u8]) -> Result<(), TxnError> {
@@ -145,75 +127,56 @@ impl<'a> Txn<'a> {
                 StoreError::Unavailable(format!("a row of {table} may have {ROW_BYTES_MAX} bytes at most"))
             })?;
             for (index, chunk) in (0..).zip(value.chunks(INLINE_BYTES_MAX)) {
-                self.put_row(Table::Chunks, &chunk_key(table, key, self.generation(), index), chunk)?;
+                self.set(Table::Chunks, &chunk_key(table, key, self.seen.commit, index), Some(chunk));
             }
             row.push(CHUNKED);
-            row.extend_from_slice(&self.generation().to_be_bytes());
+            row.extend_from_slice(&self.seen.commit.to_be_bytes());
             row.extend_from_slice(&length.to_be_bytes());
         }
-        self.put_row(table, key, &row)
+        self.set(table, key, Some(&row));
+        Ok(())
     }
 
     /// `false` if there was none.
     pub(crate) fn remove(&self, table: Table, key: &[u8]) -> Result<bool, TxnError> {
         self.remove_chunks(table, key)?;
-        self.remove_row(table, key)
+        let is_there = self.contains(table, key)?;
+        if is_there {
+            self.set(table, key, None);
+        }
+        Ok(is_there)
     }
 
     pub(super) fn set_schema(&self, version: u32) {
-        self.after.set(State { schema: version, ..self.after.get() });
+        self.schema.set(Some(version));
     }
 
-    /// The number of this commit, should it come about.
-    fn generation(&self) -> u64 {
-        self.before.commit + 1
-    }
-
-    fn tree(&self, table: Table) -> &TransactionalTree {
-        &self.trees[table.index()]
-    }
-
-    fn put_row(&self, table: Table, key: &[u8], row: &[u8]) -> Result<(), TxnError> {
-        let old = self.tree(table).insert(key, row)?;
-        self.changed(table, key, old.as_deref(), Some(row));
-        Ok(())
-    }
-
-    fn remove_row(&self, table: Table, key: &[u8]) -> Result<bool, TxnError> {
-        let Some(old) = self.tree(table).remove(key)? else { return Ok(false) };
-        self.changed(table, key, Some(&old), None);
-        Ok(true)
-    }
-
-    /// Keeps the sums, and notes what a reader has to hear of.
-    fn changed(&self, table: Table, key: &[u8], old: Option<&[u8]>, new: Option<&[u8]>) {
-        let mut after = self.after.get();
-        let mut told = self.told.borrow_mut();
-        let front = self.front.filter(|front| front.is_past(table, key));
-        if let Some(old) = old {
-            after.sums.subtract(table, key, old);
-            if front.is_some() {
-                told.sums.subtract(table, key, old);
-            }
+    /// A row as it lies in its tree, or above it.
+    fn row(&self, table: Table, key: &[u8]) -> Result<Option<IVec>, TxnError> {
+        if let Some(row) = self.own.borrow().get(table, key) {
+            return Ok(row.cloned());
         }
-        if let Some(new) = new {
-            after.sums.add(table, key, new);
-            if front.is_some() {
-                told.sums.add(table, key, new);
-            }
+        if let Some(row) = self.seen.above.iter().rev().find_map(|layer| layer.get(table, key)) {
+            return Ok(row.cloned());
         }
-        if front.is_some_and(|front| front.wants_rows) {
-            told.changes.push(Change { table, key: key.to_vec(), value: new.map(<[u8]>::to_vec) });
+        if let Some(row) = self.read.borrow().get(table, key) {
+            return Ok(row.cloned());
         }
-        self.after.set(after);
+        let row = self.engine.tree(table).get(key).map_err(|error| TxnError::Engine(from_sled(error)))?;
+        self.read.borrow_mut().set(table, key, row.clone());
+        Ok(row)
+    }
+
+    fn set(&self, table: Table, key: &[u8], row: Option<&[u8]>) {
+        self.own.borrow_mut().set(table, key, row.map(IVec::from));
     }
 
     fn remove_chunks(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {
-        let Some(row) = self.tree(table).get(key)? else { return Ok(()) };
-        let stored = Stored::parse(table, key, &row).map_err(TxnError::Damage)?;
+        let Some(row) = self.row(table, key)? else { return Ok(()) };
+        let stored = Stored::parse(table, key, &row).map_err(TxnError::Engine)?;
         if let Stored::Chunked { generation, length } = stored {
             for index in 0..chunk_count(length) {
-                self.remove_row(Table::Chunks, &chunk_key(table, key, generation, index))?;
+                self.set(Table::Chunks, &chunk_key(table, key, generation, index), None);
             }
         }
         Ok(())

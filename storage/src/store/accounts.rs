@@ -7,6 +7,7 @@ use atelier_domain::time::Timestamp;
 
 use super::Store;
 use crate::codec::{damaged, decode, encode};
+use crate::engine::{Txn, TxnError};
 use crate::keys;
 use crate::schema::Table;
 
@@ -23,8 +24,7 @@ impl AccountStore for Store {
             }
             txn.put(Table::UserNames, name, id)?;
             txn.put(Table::Users, id, &row)
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn user(&self, id: UserId) -> Result<Option<User>, StoreError> {
@@ -43,7 +43,7 @@ impl AccountStore for Store {
     fn update_user(&self, user: &User) -> Result<bool, StoreError> {
         let id = user.id.as_bytes();
         let row = encode(Table::Users, user)?;
-        let found = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(old) = txn.get(Table::Users, id)? else { return Ok(false) };
             if decode::<User>(Table::Users, id, &old)?.name != user.name {
                 let what = format!("the name of user {}, which must stay,", user.id);
@@ -51,9 +51,7 @@ impl AccountStore for Store {
             }
             txn.put(Table::Users, id, &row)?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(found)
+        })
     }
 
     fn users(&self, after: Option<UserId>, limit: usize) -> Result<Vec<User>, StoreError> {
@@ -83,8 +81,7 @@ impl AccountStore for Store {
             }
             txn.put(Table::Keys, digest, &row)?;
             txn.put(Table::KeysByOwner, &owned, digest)
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn key_by_digest(&self, digest: &KeyDigest) -> Result<Option<(ApiKey, User)>, StoreError> {
@@ -131,28 +128,28 @@ impl AccountStore for Store {
 
     fn revoke_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<bool, StoreError> {
         // The first revocation stands.
-        let found = self.change_key(owner, id, |key| key.revoked = key.revoked.or(Some(when)))?;
-        self.engine().make_durable()?;
-        Ok(found)
+        self.engine().write(|txn| change_key(txn, owner, id, |key| key.revoked = key.revoked.or(Some(when))))
     }
 
     fn touch_key(&self, owner: UserId, id: KeyId, when: Timestamp) -> Result<(), StoreError> {
-        self.change_key(owner, id, |key| key.last_used = key.last_used.max(Some(when))).map(|_| ())
+        let touch = |key: &mut ApiKey| key.last_used = key.last_used.max(Some(when));
+        self.engine().write_soon(|txn| change_key(txn, owner, id, touch)).map(|_| ())
     }
 }
 
-impl Store {
-    /// Commits a change of the owner's key; `false` if they have none such.
-    fn change_key(&self, owner: UserId, id: KeyId, change: impl Fn(&mut ApiKey)) -> Result<bool, StoreError> {
-        let owned = keys::owned_key(owner, id);
-        self.engine().write(|txn| {
-            let Some(digest) = txn.get(Table::KeysByOwner, &owned)? else { return Ok(false) };
-            let row = txn.get(Table::Keys, &digest)?;
-            let row = row.ok_or_else(|| damaged(Table::KeysByOwner, &owned, "its key is gone"))?;
-            let mut key: ApiKey = decode(Table::Keys, &digest, &row)?;
-            change(&mut key);
-            txn.put(Table::Keys, &digest, &encode(Table::Keys, &key)?)?;
-            Ok(true)
-        })
-    }
+/// Changes the owner's key; `false` if they have none such.
+fn change_key(
+    txn: &Txn<'_>,
+    owner: UserId,
+    id: KeyId,
+    change: impl FnOnce(&mut ApiKey),
+) -> Result<bool, TxnError> {
+    let owned = keys::owned_key(owner, id);
+    let Some(digest) = txn.get(Table::KeysByOwner, &owned)? else { return Ok(false) };
+    let row = txn.get(Table::Keys, &digest)?;
+    let row = row.ok_or_else(|| damaged(Table::KeysByOwner, &owned, "its key is gone"))?;
+    let mut key: ApiKey = decode(Table::Keys, &digest, &row)?;
+    change(&mut key);
+    txn.put(Table::Keys, &digest, &encode(Table::Keys, &key)?)?;
+    Ok(true)
 }

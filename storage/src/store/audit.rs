@@ -28,8 +28,7 @@ impl AuditStore for Store {
                 write(txn, Table::Audit, key, &row)?;
             }
             Ok(())
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn audited(&self, page: &AuditPage, looked_at_max: usize) -> Result<AuditRecords, StoreError> {
@@ -60,7 +59,8 @@ impl AuditStore for Store {
         let old = keys.iter().map(|key| Ok((id(key)?.made() < before, key)));
         let old = old.collect::<Result<Vec<_>, StoreError>>()?;
         let old: Vec<_> = old.into_iter().take_while(|(is_old, _)| *is_old).map(|(_, key)| key).collect();
-        self.engine().write(|txn| old.iter().try_for_each(|key| txn.remove(Table::Audit, key).map(drop)))?;
+        self.engine()
+            .write_soon(|txn| old.iter().try_for_each(|key| txn.remove(Table::Audit, key).map(drop)))?;
         swept.removed = old.len();
         if old.len() == page.limit {
             swept.next = keys.last().cloned().map(SweepPlace);

@@ -19,10 +19,9 @@ impl BatchStore for Store {
                 return Err(StoreError::Exists { what: format!("batch {}", batch.id) }.into());
             }
             write(txn, Table::Batches, batch.id.as_bytes(), batch)?;
-            txn.put(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id), &[])?;
+            txn.mark(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id))?;
             index(txn, batch)
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn batch_of(&self, owner: UserId, id: BatchId) -> Result<Option<Batch>, StoreError> {
@@ -66,7 +65,7 @@ impl BatchStore for Store {
         id: BatchId,
         change: &dyn Fn(&mut Batch) -> bool,
     ) -> Result<Option<Batch>, StoreError> {
-        let changed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(old) = read::<Batch>(txn, Table::Batches, id.as_bytes())? else { return Ok(None) };
             let mut new = old.clone();
             if !change(&mut new) {
@@ -79,9 +78,7 @@ impl BatchStore for Store {
             write(txn, Table::Batches, id.as_bytes(), &new)?;
             index(txn, &new)?;
             Ok(Some(new))
-        })?;
-        self.engine().make_durable()?;
-        Ok(changed)
+        })
     }
 
     fn end_line(&self, id: BatchId, line: &EndedLine) -> Result<(), StoreError> {
@@ -98,8 +95,7 @@ impl BatchStore for Store {
             write(txn, Table::Batches, id.as_bytes(), &batch)?;
             write(txn, Table::BatchLines, &key, line)?;
             line.blob().map_or(Ok(()), |blob| blob_names::add(txn, &blob, Namer::Batch(id)))
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn ended_line_numbers(&self, batch: BatchId, after: u32, limit: usize) -> Result<Vec<u32>, StoreError> {
@@ -120,7 +116,7 @@ impl BatchStore for Store {
     fn forget_lines(&self, batch: BatchId, limit: usize) -> Result<usize, StoreError> {
         let keys = self.engine().keys(Table::BatchLines, lines(batch, 0), limit)?;
         for key in &keys {
-            self.engine().write(|txn| {
+            self.engine().write_soon(|txn| {
                 let Some(line) = read::<EndedLine>(txn, Table::BatchLines, key)? else { return Ok(()) };
                 txn.remove(Table::BatchLines, key)?;
                 line.blob().map_or(Ok(()), |blob| blob_names::remove(txn, &blob, Namer::Batch(batch)))
@@ -144,7 +140,7 @@ fn index(txn: &Txn<'_>, batch: &Batch) -> Result<(), TxnError> {
         txn.remove(Table::BatchesOpen, batch.id.as_bytes())?;
         blob_names::remove(txn, &batch.input, namer)
     } else {
-        txn.put(Table::BatchesOpen, batch.id.as_bytes(), &[])?;
+        txn.mark(Table::BatchesOpen, batch.id.as_bytes())?;
         blob_names::add(txn, &batch.input, namer)
     }
 }

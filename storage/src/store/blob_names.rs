@@ -26,7 +26,7 @@ impl Store {
 }
 
 pub(super) fn add(txn: &Txn<'_>, blob: &BlobId, namer: Namer) -> Result<(), TxnError> {
-    txn.put(Table::BlobNames, &blob_name(blob, namer), &[])
+    txn.mark(Table::BlobNames, &blob_name(blob, namer))
 }
 
 pub(super) fn remove(txn: &Txn<'_>, blob: &BlobId, namer: Namer) -> Result<(), TxnError> {
@@ -51,7 +51,7 @@ pub(crate) fn name_blobs(engine: &Engine) -> Result<(), StoreError> {
         for key in &keys {
             let Some(row) = engine.get(Table::Jobs, key)? else { continue };
             let job: Job = decode(Table::Jobs, key, &row)?;
-            engine.write(|txn| follow(txn, None, &job))?;
+            engine.write_soon(|txn| follow(txn, None, &job))?;
         }
     }
 }

@@ -26,22 +26,20 @@ impl CallbackStore for Store {
         jobs: &[JobId],
         now: Timestamp,
     ) -> Result<Option<Vec<Job>>, StoreError> {
-        let woken = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             if let Some(mark) = mark {
                 let [key, before] = marks(mark, period);
                 if txn.contains(Table::CallbackMarks, &key)? || txn.contains(Table::CallbackMarks, &before)? {
                     return Ok(None);
                 }
-                txn.put(Table::CallbackMarks, &key, &[])?;
+                txn.mark(Table::CallbackMarks, &key)?;
             }
             let mut woken = Vec::with_capacity(jobs.len());
             for id in jobs {
                 woken.extend(super::jobs::wake(txn, *id, now)?);
             }
             Ok(Some(woken))
-        })?;
-        self.engine().make_durable()?;
-        Ok(woken)
+        })
     }
 
     fn sweep_callbacks(&self, period: u64, limit: usize) -> Result<usize, StoreError> {
@@ -54,8 +52,9 @@ impl CallbackStore for Store {
             }
             old.push(key);
         }
-        self.engine()
-            .write(|txn| old.iter().try_for_each(|key| txn.remove(Table::CallbackMarks, key).map(|_| ())))?;
+        self.engine().write_soon(|txn| {
+            old.iter().try_for_each(|key| txn.remove(Table::CallbackMarks, key).map(|_| ()))
+        })?;
         Ok(old.len())
     }
 }

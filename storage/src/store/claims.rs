@@ -42,12 +42,11 @@ impl ClaimStore for Store {
                 set_owner_bytes(txn, key.owner, before + body.len() as u64)?;
             }
             Ok(())
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn remove_claim(&self, key: &ClaimKey) -> Result<(), StoreError> {
-        self.engine().write(|txn| remove(txn, key).map(drop))
+        self.engine().write_soon(|txn| remove(txn, key).map(drop))
     }
 
     fn sweep_claims(&self, now: Timestamp, page: &SweepPage) -> Result<Swept, StoreError> {
@@ -73,7 +72,7 @@ impl Store {
     /// Removes the claim of an entry by expiry.
     fn remove_expired(&self, entry: &[u8]) -> Result<(), StoreError> {
         let (at, key) = keys::parse_claim_expiry(entry)?;
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             // It may have been claimed anew since it was listed.
             match read(txn, &key)? {
                 Some(claim) if claim.expires == at => remove(txn, &key).map(drop),
@@ -108,7 +107,7 @@ fn read(txn: &Txn<'_>, key: &ClaimKey) -> Result<Option<Claim>, TxnError> {
 
 fn put(txn: &Txn<'_>, key: &ClaimKey, claim: &Claim) -> Result<(), TxnError> {
     txn.put(Table::Claims, &keys::claim(key), &encode(Table::Claims, claim)?)?;
-    txn.put(Table::ClaimsByExpiry, &keys::claim_expiry(claim.expires, key), &[])
+    txn.mark(Table::ClaimsByExpiry, &keys::claim_expiry(claim.expires, key))
 }
 
 /// Removes a claim with all that belongs to it, and gives what it was.

@@ -66,7 +66,7 @@ fn put(
     if let Some(old) = old.map(keys::by_activity).filter(|old| *old != place) {
         txn.remove(Table::ConversationsByActivity, &old)?;
     }
-    txn.put(Table::ConversationsByActivity, &place, &[])?;
+    txn.mark(Table::ConversationsByActivity, &place)?;
     let (was, is) = (old.and_then(Text::title), Text::title(new));
     if was != is {
         if let Some(was) = was {
@@ -81,7 +81,7 @@ fn put(
 
 impl ConversationStore for Store {
     fn create_conversation(&self, conversation: &Conversation, max: u32) -> Result<bool, StoreError> {
-        let created = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             if txn.contains(Table::Conversations, conversation.id.as_bytes())? {
                 let what = format!("conversation {}", conversation.id);
                 return Err(StoreError::Exists { what }.into());
@@ -94,9 +94,7 @@ impl ConversationStore for Store {
             put(txn, &mut shelf, None, conversation)?;
             shelf.write(txn, conversation.owner)?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(created)
+        })
     }
 
     fn conversation_of(&self, owner: UserId, id: ConversationId) -> Result<Option<Conversation>, StoreError> {
@@ -129,7 +127,7 @@ impl ConversationStore for Store {
         id: ConversationId,
         change: &dyn Fn(&mut Conversation),
     ) -> Result<Option<Conversation>, StoreError> {
-        let changed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(old) = owned(txn, owner, id)? else { return Ok(None) };
             let mut new = old.clone();
             change(&mut new);
@@ -144,13 +142,11 @@ impl ConversationStore for Store {
             put(txn, &mut shelf, Some(&old), &new)?;
             shelf.write(txn, owner)?;
             Ok(Some(new))
-        })?;
-        self.engine().make_durable()?;
-        Ok(changed)
+        })
     }
 
     fn remove_conversation(&self, owner: UserId, id: ConversationId) -> Result<bool, StoreError> {
-        let removed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(conversation) = owned(txn, owner, id)? else { return Ok(false) };
             let mut shelf = Shelf::read(txn, owner)?;
             if let Some(title) = Text::title(&conversation) {
@@ -166,15 +162,11 @@ impl ConversationStore for Store {
             txn.remove(Table::Conversations, id.as_bytes())?;
             txn.put(Table::ConversationsRemoved, id.as_bytes(), owner.as_bytes())?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        })
     }
 
     fn exchange(&self, new: &NewExchange) -> Result<Result<Exchanged, Unfit>, StoreError> {
-        let stored = exchange::store(self.engine(), new)?;
-        self.engine().make_durable()?;
-        Ok(stored)
+        exchange::store(self.engine(), new)
     }
 
     fn finish_answer(
@@ -182,9 +174,7 @@ impl ConversationStore for Store {
         owner: UserId,
         answer: &StoredMessage,
     ) -> Result<Option<StoredMessage>, StoreError> {
-        let finished = exchange::finish(self.engine(), owner, answer)?;
-        self.engine().make_durable()?;
-        Ok(finished)
+        exchange::finish(self.engine(), owner, answer)
     }
 
     fn message_of(
@@ -240,15 +230,11 @@ impl ConversationStore for Store {
     }
 
     fn interrupt_answers(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
-        let count = exchange::interrupt(self.engine(), now, limit)?;
-        self.engine().make_durable()?;
-        Ok(count)
+        exchange::interrupt(self.engine(), now, limit)
     }
 
     fn sweep_conversations(&self, limit: usize) -> Result<usize, StoreError> {
-        let count = sweep::messages(self.engine(), limit)?;
-        self.engine().make_durable()?;
-        Ok(count)
+        sweep::messages(self.engine(), limit)
     }
 
     fn conversation_bytes_of(&self, owner: UserId) -> Result<u64, StoreError> {

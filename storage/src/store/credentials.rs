@@ -27,7 +27,7 @@ impl CredentialStore for Store {
         when: Timestamp,
         held: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
-        let version = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             if !txn.contains(Table::Users, user.as_bytes())? {
                 return Ok(None);
             }
@@ -42,13 +42,11 @@ impl CredentialStore for Store {
                 credentials.version = version + 1;
             })?;
             Ok(Some(version + 1))
-        })?;
-        self.engine().make_durable()?;
-        Ok(version)
+        })
     }
 
     fn rehash(&self, user: UserId, old: &PasswordHash, new: &PasswordHash) -> Result<bool, StoreError> {
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             let found: Option<Credentials> = read(txn, Table::Credentials, user.as_bytes())?;
             if found.is_none_or(|credentials| credentials.password.as_ref() != Some(old)) {
                 return Ok(false);
@@ -83,8 +81,7 @@ impl CredentialStore for Store {
                 &ending(session.expires, session.id.as_bytes()),
                 &session.digest.0,
             )
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn session_by_digest(&self, digest: &TokenDigest) -> Result<Option<(Session, User)>, StoreError> {
@@ -109,7 +106,7 @@ impl CredentialStore for Store {
     }
 
     fn touch_session(&self, digest: &TokenDigest, when: Timestamp) -> Result<(), StoreError> {
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             let Some(mut session) = read::<Session>(txn, Table::Sessions, &digest.0)? else { return Ok(()) };
             session.last_used = session.last_used.max(when);
             write(txn, Table::Sessions, &digest.0, &session)
@@ -117,21 +114,18 @@ impl CredentialStore for Store {
     }
 
     fn end_session(&self, owner: UserId, id: SessionId) -> Result<bool, StoreError> {
-        let found = self.engine().write(|txn| remove(txn, &owned_session(owner, id)))?;
-        self.engine().make_durable()?;
-        Ok(found)
+        self.engine().write(|txn| remove(txn, &owned_session(owner, id)))
     }
 
     fn end_sessions(&self, user: UserId) -> Result<(), StoreError> {
-        self.engine().write(|txn| change(txn, user, |credentials| credentials.version += 1))?;
-        self.engine().make_durable()
+        self.engine().write(|txn| change(txn, user, |credentials| credentials.version += 1))
     }
 
     fn sweep_sessions(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
         let range = (Bound::Unbounded, Bound::Included(ending(now, &[0xff; 16]).to_vec()));
         let over = self.engine().keys(Table::SessionsExpiring, range, limit)?;
         for key in &over {
-            self.engine().write(|txn| {
+            self.engine().write_soon(|txn| {
                 let Some(digest) = txn.get(Table::SessionsExpiring, key)? else { return Ok(false) };
                 match read::<Session>(txn, Table::Sessions, &digest)? {
                     Some(session) => remove(txn, &owned_session(session.user, session.id)),

@@ -45,8 +45,8 @@ pub(super) fn queue(txn: &Txn<'_>, delivery: &Delivery) -> Result<bool, TxnError
 }
 
 fn wait(txn: &Txn<'_>, delivery: &Delivery) -> Result<(), TxnError> {
-    txn.put(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at), &[])?;
-    txn.put(Table::DeliveriesPending, delivery.id.as_bytes(), &[])
+    txn.mark(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at))?;
+    txn.mark(Table::DeliveriesPending, delivery.id.as_bytes())
 }
 
 /// Takes a delivery that is pending out of what waits, as far as its time says where.
@@ -77,7 +77,7 @@ fn of_endpoint(endpoint: EndpointId, tail: usize) -> (Vec<u8>, Vec<u8>) {
 
 impl DeliveryStore for Store {
     fn create_delivery(&self, delivery: &Delivery) -> Result<bool, StoreError> {
-        let queued = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let unchanged = webhooks::change_endpoint(txn, delivery.owner, delivery.endpoint, &|_| {})?;
             if unchanged.is_none() {
                 return Ok(false);
@@ -86,9 +86,7 @@ impl DeliveryStore for Store {
                 return Err(StoreError::Exists { what: format!("delivery {}", delivery.id) }.into());
             }
             queue(txn, delivery)
-        })?;
-        self.engine().make_durable()?;
-        Ok(queued)
+        })
     }
 
     fn delivery(&self, key: DeliveryKey) -> Result<Option<Delivery>, StoreError> {
@@ -128,7 +126,7 @@ impl DeliveryStore for Store {
         now: Timestamp,
     ) -> Result<Option<Delivery>, StoreError> {
         let row = keys::delivery(key);
-        let again = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let found = read::<Delivery>(txn, Table::Deliveries, &row)?;
             let Some(old) = found.filter(|delivery| delivery.owner == owner) else { return Ok(None) };
             match old.state {
@@ -139,9 +137,7 @@ impl DeliveryStore for Store {
             write(txn, Table::Deliveries, &row, &new)?;
             wait(txn, &new)?;
             Ok(Some(new))
-        })?;
-        self.engine().make_durable()?;
-        Ok(again)
+        })
     }
 
     fn due_deliveries(
@@ -190,7 +186,7 @@ impl DeliveryStore for Store {
         retry_at: Option<Timestamp>,
     ) -> Result<Option<AfterAttempt>, StoreError> {
         let row = keys::delivery(key);
-        let after = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let found = read::<Delivery>(txn, Table::Deliveries, &row)?;
             let Some(old) = found.filter(|delivery| delivery.state == DeliveryState::Pending) else {
                 return Ok(None);
@@ -206,9 +202,7 @@ impl DeliveryStore for Store {
             let note = |endpoint: &mut WebhookEndpoint| endpoint.note(attempt);
             let endpoint = webhooks::change_endpoint(txn, delivery.owner, key.endpoint, &note)?;
             Ok(Some(AfterAttempt { delivery, endpoint }))
-        })?;
-        self.engine().make_durable()?;
-        Ok(after)
+        })
     }
 
     fn oldest_pending(&self) -> Result<Option<Timestamp>, StoreError> {
@@ -263,7 +257,7 @@ impl Store {
                 Err(error) => return Err(error),
             }
         }
-        self.engine().write(|txn| readable.iter().try_for_each(|id| remove(txn, *id)))?;
+        self.engine().write_soon(|txn| readable.iter().try_for_each(|id| remove(txn, *id)))?;
         swept.removed += readable.len();
         Ok(())
     }

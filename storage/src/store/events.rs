@@ -50,7 +50,7 @@ struct JobEvents {
     percent: u8,
 }
 
-/// Read outside of transactions, which run again.
+/// Read outside of transactions, which keep others waiting.
 pub(super) fn now() -> Timestamp {
     SystemClock::default().now()
 }
@@ -189,7 +189,7 @@ impl Store {
         if gone.is_empty() {
             return Ok(0);
         }
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             let mut head: Head = read(txn, Table::EventHeads, owner.as_bytes())?.unwrap_or_default();
             for event in &gone {
                 txn.remove(Table::Events, &keys::event(owner, event.sequence))?;
@@ -261,7 +261,7 @@ mod tests {
         let store = Store::open(folder.path()).expect("opened");
         let job = job();
         // Committed, as another writer's is while the disk is busy.
-        let noted = store.engine().write(|txn| note(txn, None, &job, Timestamp(1))).expect("committed");
+        let noted = store.engine().write_soon(|txn| note(txn, None, &job, Timestamp(1))).expect("committed");
         assert_eq!(noted.map(|noted| noted.sequence), Some(1));
         assert!(!store.engine().is_settled().expect("read"), "it is not durable yet");
         let page = store.events(job.owner, 0, 10).expect("read");

@@ -26,11 +26,10 @@ impl FileStore for Store {
             set_use_of(txn, file.owner, &after)?;
             txn.put(Table::Files, file.id.as_bytes(), &row)?;
             for (table, key) in index(file) {
-                txn.put(table, &key, &[])?;
+                txn.mark(table, &key)?;
             }
             blob_names::add(txn, &file.blob, Namer::File(file.id))
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn file_of(&self, owner: UserId, id: FileId) -> Result<Option<StoredFile>, StoreError> {
@@ -63,7 +62,7 @@ impl FileStore for Store {
     }
 
     fn remove_file(&self, owner: UserId, id: FileId, now: Timestamp) -> Result<bool, StoreError> {
-        let removed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(file) = read::<StoredFile>(txn, Table::Files, id.as_bytes())? else { return Ok(false) };
             if file.owner != owner {
                 return Ok(false);
@@ -87,9 +86,7 @@ impl FileStore for Store {
             }
             blob_names::remove(txn, &file.blob, Namer::File(id))?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        })
     }
 
     fn file_use_of(&self, owner: UserId) -> Result<FileUse, StoreError> {
@@ -110,7 +107,7 @@ impl FileStore for Store {
     }
 
     fn forget_leaving(&self, file: &LeavingFile) -> Result<bool, StoreError> {
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             if !txn.remove(Table::FilesLeaving, &keys::ending(file.removed, file.id.as_bytes()))? {
                 return Ok(false);
             }

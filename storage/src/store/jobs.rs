@@ -23,19 +23,18 @@ impl JobStore for Store {
                 claims::claim_for_job(txn, key, claim, job.created)?;
             }
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
-            txn.put(Table::JobsByOwner, &keys::owned_job(job.owner, job.id), &[])?;
+            txn.mark(Table::JobsByOwner, &keys::owned_job(job.owner, job.id))?;
             if let Some(hold) = new.hold {
                 ledger::place_hold(txn, job, hold)?;
             }
             index_failed(txn, None, job)?;
             if let Some(table) = list_of(job) {
-                txn.put(table, &keys::owned_job(job.owner, job.id), &[])?;
+                txn.mark(table, &keys::owned_job(job.owner, job.id))?;
             }
             index_open(txn, None, job)?;
             blob_names::follow(txn, None, job)?;
             events::note(txn, None, job, now)
         })?;
-        self.engine().make_durable()?;
         self.tell(noted);
         Ok(())
     }
@@ -71,7 +70,7 @@ impl JobStore for Store {
 
     fn erase_job(&self, owner: UserId, id: JobId) -> Result<Erasure, StoreError> {
         let key = id.as_bytes();
-        let erasure = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let row =
                 txn.get(Table::Jobs, key)?.map(|row| decode::<Job>(Table::Jobs, key, &row)).transpose()?;
             let old = match row.filter(|job| job.owner == owner && !job.is_erased) {
@@ -87,9 +86,7 @@ impl JobStore for Store {
             }
             blob_names::follow(txn, Some(&old), &new)?;
             Ok(Erasure::Erased)
-        })?;
-        self.engine().make_durable()?;
-        Ok(erasure)
+        })
     }
 
     fn change_job(&self, id: JobId, change: &dyn Fn(&mut Job) -> bool) -> Result<Option<Job>, StoreError> {
@@ -108,13 +105,11 @@ impl JobStore for Store {
                 return Err(StoreError::Conflict { what });
             }
             let now = events::now();
-            // Drawn here, since a transaction may run again.
             let closing = (job.state.is_final() && !old.state.is_final()).then(ledger::Closing::default);
             let written = self.engine().write(|txn| {
                 if txn.get(Table::Jobs, key)?.as_ref() != Some(&old_row) {
                     return Ok(None);
                 }
-                let mut job = job.clone();
                 if let Some(closing) = &closing {
                     ledger::close(txn, &mut job, closing)?;
                 }
@@ -126,7 +121,6 @@ impl JobStore for Store {
                 Ok(Some((noted, job)))
             })?;
             if let Some((noted, job)) = written {
-                self.engine().make_durable()?;
                 self.tell(noted);
                 return Ok(Some(job));
             }
@@ -219,8 +213,8 @@ fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnErro
     let owned = keys::owned_job(new.owner, new.id);
     match is {
         Some(key) => {
-            txn.put(Table::JobsOpen, &key, &[])?;
-            txn.put(Table::JobsOpenByOwner, &owned, &[])
+            txn.mark(Table::JobsOpen, &key)?;
+            txn.mark(Table::JobsOpenByOwner, &owned)
         }
         None => txn.remove(Table::JobsOpenByOwner, &owned).map(|_| ()),
     }
@@ -237,7 +231,7 @@ fn index_failed(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnEr
         txn.remove(Table::JobsFailed, &key)?;
     }
     match is {
-        Some(key) => txn.put(Table::JobsFailed, &key, &[]),
+        Some(key) => txn.mark(Table::JobsFailed, &key),
         None => Ok(()),
     }
 }

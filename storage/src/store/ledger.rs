@@ -50,25 +50,20 @@ impl LedgerStore for Store {
             }
             books::post_once(txn, &entry)
         })?;
-        self.engine().make_durable()?;
         self.balance(grant.user)
     }
 
     fn refund(&self, refund: &Refund) -> Result<Job, StoreError> {
-        let job = self.engine().write(|txn| refunds::of_job(txn, refund))?;
-        self.engine().make_durable()?;
-        Ok(job)
+        self.engine().write(|txn| refunds::of_job(txn, refund))
     }
 
     fn refund_call(&self, refund: &CallRefund) -> Result<UsageRecord, StoreError> {
-        let record = self.engine().write(|txn| refunds::of_call(txn, refund))?;
-        self.engine().make_durable()?;
-        Ok(record)
+        self.engine().write(|txn| refunds::of_call(txn, refund))
     }
 
     fn balance(&self, user: UserId) -> Result<Balance, StoreError> {
         // The three balances of one moment.
-        self.engine().write(|txn| {
+        self.engine().write_soon(|txn| {
             let of = |account: Account| {
                 let amount = u64::try_from(books::balance(txn, account)?).ok();
                 let amount = amount.and_then(|amount| MicroCredits::new(amount).ok());
@@ -108,8 +103,7 @@ impl LedgerStore for Store {
         self.engine().write(|txn| {
             let spending = Spending { limits, ..books::spending(txn, subject)? };
             books::put_spending(txn, subject, &spending)
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     fn spending(&self, subject: Subject, now: Periods) -> Result<Spending, StoreError> {
@@ -133,9 +127,7 @@ impl LedgerStore for Store {
     }
 
     fn take_allowance(&self, wanted: &AllowanceWanted) -> Result<MicroCredits, StoreError> {
-        let taken = self.engine().write(|txn| live::take(txn, wanted))?;
-        self.engine().make_durable()?;
-        Ok(taken)
+        self.engine().write(|txn| live::take(txn, wanted))
     }
 
     fn record(&self, used: &LiveUse) -> Result<(), StoreError> {

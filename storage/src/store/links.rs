@@ -18,9 +18,8 @@ impl LinkStore for Store {
                 return Err(StoreError::Exists { what: format!("link {}", link.id) }.into());
             }
             txn.put(Table::Links, link.id.as_bytes(), &row)?;
-            index(link).iter().try_for_each(|(table, key)| txn.put(*table, key, &[]))
-        })?;
-        self.engine().make_durable()
+            index(link).iter().try_for_each(|(table, key)| txn.mark(*table, key))
+        })
     }
 
     fn link(&self, id: LinkId) -> Result<Option<Link>, StoreError> {
@@ -47,7 +46,7 @@ impl LinkStore for Store {
     }
 
     fn remove_link(&self, owner: UserId, id: LinkId) -> Result<bool, StoreError> {
-        let removed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(row) = txn.get(Table::Links, id.as_bytes())? else { return Ok(false) };
             let link: Link = decode(Table::Links, id.as_bytes(), &row)?;
             if link.owner != owner {
@@ -58,9 +57,7 @@ impl LinkStore for Store {
                 txn.remove(table, &key)?;
             }
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        })
     }
 
     fn expired_links(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<Link>, StoreError> {

@@ -37,14 +37,11 @@ impl PluginStore for Store {
                 "{id} cannot be stored, as it could not be read back: {error}"
             )));
         }
-        self.engine().write(|txn| txn.put(Table::Plugins, key, &row))?;
-        self.engine().make_durable()
+        self.engine().write(|txn| txn.put(Table::Plugins, key, &row))
     }
 
     fn remove_plugin(&self, id: &str) -> Result<bool, StoreError> {
         let key = keys::plugin_id(id)?;
-        let removed = self.engine().write(|txn| txn.remove(Table::Plugins, key))?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        self.engine().write(|txn| txn.remove(Table::Plugins, key))
     }
 }

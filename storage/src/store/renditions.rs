@@ -31,13 +31,12 @@ impl Store {
                 blob_names::add(txn, blob, Namer::rendition_of(source))?;
             }
             write(txn, Table::Renditions, &rendition(source, kind), made)
-        })?;
-        self.engine().make_durable()
+        })
     }
 
     pub(super) fn drop_renditions(&self, source: &BlobId) -> Result<(), StoreError> {
         self.engine()
-            .write(|txn| RenditionKind::ALL.into_iter().try_for_each(|kind| forget(txn, source, kind)))
+            .write_soon(|txn| RenditionKind::ALL.into_iter().try_for_each(|kind| forget(txn, source, kind)))
     }
 }
 

@@ -19,9 +19,8 @@ impl ResponseStore for Store {
             }
             take_bytes(txn, response.owner, response.bytes(), quota_bytes)?;
             write(txn, Table::Responses, key, response)?;
-            txn.put(Table::ResponsesExpiring, &keys::ending(response.expires, key), &[])
-        })?;
-        self.engine().make_durable()
+            txn.mark(Table::ResponsesExpiring, &keys::ending(response.expires, key))
+        })
     }
 
     fn response_of(&self, owner: UserId, id: ResponseId) -> Result<Option<StoredResponse>, StoreError> {
@@ -31,15 +30,13 @@ impl ResponseStore for Store {
 
     fn remove_response(&self, owner: UserId, id: ResponseId) -> Result<bool, StoreError> {
         let key = id.as_bytes();
-        let removed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let found = read::<StoredResponse>(txn, Table::Responses, key)?;
             let Some(response) = found.filter(|response| response.owner == owner) else { return Ok(false) };
             give_bytes(txn, owner, response.bytes())?;
             txn.remove(Table::ResponsesExpiring, &keys::ending(response.expires, key))?;
             txn.remove(Table::Responses, key)
-        })?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        })
     }
 
     fn expired_responses(

@@ -29,7 +29,7 @@ impl TemplateStore for Store {
             keys::template_name(&template.name)?;
         }
         let added = versions.iter().filter(|template| template.version == 1).count() as u64;
-        let are_put = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let count = read::<u64>(txn, Table::TemplateCount, COUNT)?.unwrap_or(0) + added;
             if added > 0 && count > templates_max as u64 {
                 return Ok(false);
@@ -37,9 +37,7 @@ impl TemplateStore for Store {
             write(txn, Table::TemplateCount, COUNT, &count)?;
             versions.iter().try_for_each(|template| put(txn, template))?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(are_put)
+        })
     }
 
     fn template(&self, id: TemplateId) -> Result<Option<Template>, StoreError> {
@@ -84,7 +82,7 @@ impl TemplateStore for Store {
     }
 
     fn archive_template(&self, id: TemplateId, when: Timestamp) -> Result<bool, StoreError> {
-        let is_archived = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let Some(head) = read::<Head>(txn, Table::Templates, id.as_bytes())? else { return Ok(false) };
             if head.archived.is_some() {
                 return Ok(false);
@@ -98,9 +96,7 @@ impl TemplateStore for Store {
             write(txn, Table::TemplateCount, COUNT, &count.saturating_sub(1))?;
             write(txn, Table::Templates, id.as_bytes(), &Head { archived: Some(when), ..head })?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(is_archived)
+        })
     }
 }
 
@@ -119,7 +115,7 @@ fn put(txn: &Txn<'_>, template: &Template) -> Result<(), TxnError> {
     let head = read::<Head>(txn, Table::Templates, id.as_bytes())?;
     match head {
         None if template.version == 1 => {
-            txn.put(Table::TemplatesListed, &keys::template_listed(id), &[])?;
+            txn.mark(Table::TemplatesListed, &keys::template_listed(id))?;
         }
         Some(_) if template.version == 1 => {
             return Err(StoreError::Exists { what: format!("template {id}") }.into());

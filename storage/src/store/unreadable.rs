@@ -26,7 +26,7 @@ fn store() -> (tempfile::TempDir, Store) {
 }
 
 fn spoil(store: &Store, table: Table, key: &[u8]) {
-    store.engine().write(|txn| txn.put(table, key, b"\xff no row")).expect("written");
+    store.engine().write_soon(|txn| txn.put(table, key, b"\xff no row")).expect("written");
 }
 
 fn files(store: &Store, owner: UserId) -> Vec<StoredFile> {

@@ -9,7 +9,7 @@ use crate::schema::Table;
 
 impl EndpointStore for Store {
     fn create_endpoint(&self, endpoint: &WebhookEndpoint, per_owner_max: usize) -> Result<bool, StoreError> {
-        let created = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let mut endpoints = of(txn, endpoint.owner)?;
             if endpoints.iter().any(|known| known.id == endpoint.id) {
                 return Err(StoreError::Exists { what: format!("webhook endpoint {}", endpoint.id) }.into());
@@ -21,9 +21,7 @@ impl EndpointStore for Store {
             write(txn, Table::WebhookQueues, endpoint.id.as_bytes(), &EndpointQueue::default())?;
             write(txn, Table::WebhookEndpoints, endpoint.owner.as_bytes(), &endpoints)?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(created)
+        })
     }
 
     fn endpoints(&self, owner: UserId) -> Result<Vec<WebhookEndpoint>, StoreError> {
@@ -44,13 +42,11 @@ impl EndpointStore for Store {
         id: EndpointId,
         change: &dyn Fn(&mut WebhookEndpoint),
     ) -> Result<Option<WebhookEndpoint>, StoreError> {
-        let changed = self.engine().write(|txn| change_endpoint(txn, owner, id, change))?;
-        self.engine().make_durable()?;
-        Ok(changed)
+        self.engine().write(|txn| change_endpoint(txn, owner, id, change))
     }
 
     fn remove_endpoint(&self, owner: UserId, id: EndpointId) -> Result<bool, StoreError> {
-        let removed = self.engine().write(|txn| {
+        self.engine().write(|txn| {
             let mut endpoints = of(txn, owner)?;
             let count = endpoints.len();
             endpoints.retain(|endpoint| endpoint.id != id);
@@ -60,9 +56,7 @@ impl EndpointStore for Store {
             txn.remove(Table::WebhookQueues, id.as_bytes())?;
             write(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
             Ok(true)
-        })?;
-        self.engine().make_durable()?;
-        Ok(removed)
+        })
     }
 }
 

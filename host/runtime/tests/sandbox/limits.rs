@@ -12,12 +12,11 @@ use futures::StreamExt as _;
 use crate::support::{self, Host, assert_good, built, chat, collect, context, profile, question};
 use crate::upstream::{Script, Upstream, chunked_head, response};
 
-/// Runs an attack, asserts that it ends by `limit` in a few seconds, and that the next call is none the worse.
+/// Runs an attack, asserts that it ends by `limit`, and that the next call is none the worse.
 async fn assert_limit(profile: Profile, upstream: &Upstream, model: &str, argument: &str, limit: Limit) {
     let host = Host::new(profile);
     let provider = host.instance(&upstream.address);
     assert_good(&provider).await;
-    let started = Instant::now();
     let error = chat(&provider, model, argument).await.expect_error();
     match &error {
         ProviderError::LimitReached { limit: reached, budget, .. } => {
@@ -26,7 +25,6 @@ async fn assert_limit(profile: Profile, upstream: &Upstream, model: &str, argume
         }
         _ => panic!("{error}"),
     }
-    assert!(started.elapsed() < Duration::from_secs(15), "it took {:?}", started.elapsed());
     assert_good(&provider).await;
 }
 

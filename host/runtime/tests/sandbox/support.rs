@@ -30,7 +30,8 @@ pub fn profile() -> Profile {
         table_elements: 20_000,
         stack_bytes: 256 << 10,
         cpu: Duration::from_millis(400),
-        wall: Duration::from_secs(30),
+        // Met by what is to meet it alone, however busy the machine is.
+        wall: Duration::from_secs(120),
         response_bytes: 4 << 20,
         blob_bytes: 32 << 20,
         log_bytes: 64 << 10,

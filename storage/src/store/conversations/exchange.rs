@@ -30,7 +30,7 @@ impl From<TxnError> for Stop {
 }
 
 pub(super) fn store(engine: &Engine, new: &NewExchange) -> Result<Result<Exchanged, Unfit>, StoreError> {
-    // The words are found before the transaction, which may run again.
+    // The words are found before the transaction.
     let words = new.question.as_ref().and_then(|question| Text::message(new.owner, question));
     engine.write(|txn| match place(txn, new, words.as_ref()) {
         Ok(exchanged) => Ok(Ok(exchanged)),
@@ -128,7 +128,7 @@ fn add(txn: &Txn<'_>, message: &StoredMessage) -> Result<(), TxnError> {
         return Err(StoreError::Exists { what: format!("message {}", message.id) }.into());
     }
     let follower = keys::follower(message.conversation, message.parent, message.id);
-    txn.put(Table::ChatMessagesByParent, &follower, &[])?;
+    txn.mark(Table::ChatMessagesByParent, &follower)?;
     for file in message.files() {
         blob_names::add(txn, &file.blob, Namer::ChatMessage(message.id))?;
     }
@@ -201,7 +201,7 @@ pub(super) fn finish(
 pub(super) fn interrupt(engine: &Engine, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
     let pending = engine.keys(Table::AnswersPending, (Bound::Unbounded, Bound::Unbounded), limit)?;
     for key in &pending {
-        engine.write(|txn| {
+        engine.write_soon(|txn| {
             txn.remove(Table::AnswersPending, key)?;
             // The message of a conversation that is being removed may be gone.
             let Some(mut message) = read::<StoredMessage>(txn, Table::ChatMessages, key)? else {
@@ -215,5 +215,6 @@ pub(super) fn interrupt(engine: &Engine, now: Timestamp, limit: usize) -> Result
             write(txn, Table::ChatMessages, key, &message)
         })?;
     }
+    engine.make_durable()?;
     Ok(pending.len())
 }

@@ -27,13 +27,14 @@ pub(super) fn messages(engine: &Engine, limit: usize) -> Result<usize, StoreErro
             break;
         }
         // All are gone, and none can come: its row is gone before them.
-        engine.write(|txn| txn.remove(Table::ConversationsRemoved, &id))?;
+        engine.write_soon(|txn| txn.remove(Table::ConversationsRemoved, &id))?;
     }
+    engine.make_durable()?;
     Ok(count)
 }
 
 fn remove(engine: &Engine, id: &[u8], key: &[u8]) -> Result<(), StoreError> {
-    engine.write(|txn| {
+    engine.write_soon(|txn| {
         let Some(owner) = txn.get(Table::ConversationsRemoved, id)? else { return Ok(()) };
         let owner = owner.as_array().map(|owner| UserId::from_bytes(*owner));
         let owner = owner.ok_or_else(|| damaged(Table::ConversationsRemoved, id, "it names no owner"))?;

@@ -79,7 +79,7 @@ pub(super) fn fold(engine: &Engine, journal: &Journal) -> Result<Folded, StoreEr
         });
         let uses: Vec<LiveUse> = uses.collect::<Result<_, _>>()?;
         let id = EntryId::new();
-        let uncharged = engine.write(|txn| {
+        let uncharged = engine.write_soon(|txn| {
             let uncharged = enter_batch(txn, &uses, id)?;
             txn.put(Table::JournalPlace, PLACE, &encode(Table::JournalPlace, &batch.after)?)?;
             Ok(uncharged)
@@ -156,7 +156,7 @@ fn find<'a>(
 /// Gives back what is left of an allowance; nothing if it is not there. What was recorded of it must be in the books.
 pub(super) fn give_back(engine: &Engine, id: EntryId) -> Result<MicroCredits, StoreError> {
     let back = EntryId::new();
-    engine.write(|txn| {
+    engine.write_soon(|txn| {
         let Some(row) = txn.get(Table::Allowances, id.as_bytes())? else { return Ok(MicroCredits::ZERO) };
         let row: Allowance = decode(Table::Allowances, id.as_bytes(), &row)?;
         for subject in [Subject::User(row.user), Subject::Key(row.key)] {

@@ -38,7 +38,7 @@ fn sweep_owner(engine: &Engine, owner: UserId, before: Timestamp, limit: usize) 
         let first = keys::newest_first(owner, &least_id(before)).to_vec();
         let old =
             engine.keys(Table::Usage, (Bound::Excluded(first), Bound::Included(oldest(owner))), at_once)?;
-        engine.write(|txn| old.iter().try_for_each(|key| txn.remove(Table::Usage, key).map(drop)))?;
+        engine.write_soon(|txn| old.iter().try_for_each(|key| txn.remove(Table::Usage, key).map(drop)))?;
         removed += old.len();
         if old.len() < at_once {
             break;

@@ -21,7 +21,7 @@ use atelier_storage::contract::ledger::steps::{NOW, grant, job_for, user};
 static HEAP: mimalloc::MiMalloc = mimalloc::MiMalloc;
 
 /// As many as the service lets write at once.
-const SUBMITTERS: usize = 16;
+const SUBMITTERS: usize = 32;
 const USERS: usize = 4;
 const DAYS: usize = 31;
 const MODELS: usize = 2;

@@ -11,7 +11,7 @@ use crate::ServiceError;
 /// Bounds of a [`StoragePool`].
 #[derive(Clone, Copy, Debug)]
 pub struct StoragePoolLimits {
-    /// Calls that run at once.
+    /// Calls that run at once: those that write share commits, so that more of them cost less each.
     pub running_max: usize,
     /// Calls that wait for a place.
     pub waiting_max: usize,
@@ -21,7 +21,7 @@ pub struct StoragePoolLimits {
 
 impl Default for StoragePoolLimits {
     fn default() -> Self {
-        Self { running_max: 16, waiting_max: 1024, wait_max: Duration::from_secs(2) }
+        Self { running_max: 32, waiting_max: 1024, wait_max: Duration::from_secs(2) }
     }
 }
 

@@ -222,7 +222,7 @@ impl Storage {
         }
         Self {
             path: folder.join(path),
-            threads: section.number("threads", 16, 1..=256) as usize,
+            threads: section.number("threads", 32, 1..=256) as usize,
             quota: FileQuota {
                 bytes: section.number("quota_mib", 10_240, 1..=1_073_741_824) << 20,
                 files: section.number("quota_files", 100_000, 1..=1_000_000_000),

@@ -126,12 +126,14 @@ fn a_full_disk_is_told_reads_go_on_and_writes_too_once_there_is_room() {
         std::thread::sleep(Duration::from_millis(100));
         let error = create(&store).expect_err("the reserve is not touched");
         assert!(matches!(error, StoreError::Full(_)), "{error}");
+        assert!(matches!(store.check_writable(), Err(StoreError::Full(_))), "and whoever asks is told");
         for id in &acknowledged {
             assert!(store.job(*id).expect("reads go on").is_some());
         }
         store.verify().expect("and all of it can be read");
         fs::remove_file(ballast).expect("removed");
         acknowledged.insert(create(&store).expect("room again, without a restart"));
+        store.check_writable().expect("and whoever asks is told");
     }
     fs::remove_file(first).expect("removed");
     write_blob(&blobs, 1_000_000).expect("room for blobs again");
@@ -228,6 +230,7 @@ fn write_until_refused(folder: &Path) {
     let later = create(&store).expect_err("what reached the disk is unknown").to_string();
     println!("told {later}");
     assert!(later.contains("restart"), "{later}");
+    assert_eq!(store.check_writable().expect_err("whoever asks is told").to_string(), later);
     let last = last.expect("some fit");
     assert!(store.job(last).expect("reads go on").is_some());
 }

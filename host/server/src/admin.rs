@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use atelier_domain::provider::{BreakerState, Readiness};
+use atelier_service::disk::Room;
 use atelier_storage::Check;
 use axum::Router;
 use axum::extract::State;
@@ -64,8 +65,8 @@ async fn guard(mut response: Response) -> Response {
     response
 }
 
-/// Ready while storage answers and the server is not stopping. A provider that fails is reported, and does not make the
-/// whole host unready (P-5).
+/// Ready while what is stored can be read and written, the disk has room, jobs get their turns and the server is not stopping. A provider
+/// that fails is reported, and does not make the whole host unready (P-5).
 async fn ready(State(app): State<Arc<App>>) -> Response {
     let mut reasons = Vec::new();
     if let Err(error) = app.accounts.users(None, 1).await {
@@ -73,6 +74,14 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     }
     if app.is_stopping() {
         reasons.push("the server is stopping".to_owned());
+    }
+    let waited = app.jobs.oldest_due();
+    if let Some(late) = app.config.jobs.late.filter(|late| waited > *late) {
+        reasons.push(format!(
+            "jobs: one has waited {} s for a worker, longer than [jobs] late_seconds ({})",
+            waited.as_secs(),
+            late.as_secs()
+        ));
     }
     let instances = app.registry.instances().into_iter().map(|(name, provider)| {
         let (state, reason) = match (provider.breaker(), provider.readiness()) {
@@ -84,9 +93,13 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
         InstanceReport { name, state, reason }
     });
     let instances = instances.collect();
-    let checking = app.checking.clone();
-    let storage = match tokio::task::spawn_blocking(move || storage(&checking)).await {
-        Ok(storage) => storage,
+    let (checking, room) = (app.checking.clone(), app.room.clone());
+    let looked = tokio::task::spawn_blocking(move || (lacks(&checking, &room), storage(&checking))).await;
+    let storage = match looked {
+        Ok((lacks, storage)) => {
+            reasons.extend(lacks);
+            storage
+        }
         Err(error) => {
             tracing::error!(%error, "the state of what is stored cannot be told");
             return StatusCode::INTERNAL_SERVER_ERROR.into_response();
@@ -95,6 +108,21 @@ async fn ready(State(app): State<Arc<App>>) -> Response {
     let report = Report { ready: reasons.is_empty(), reasons, instances, storage };
     let status = if report.ready { StatusCode::OK } else { StatusCode::SERVICE_UNAVAILABLE };
     (status, axum::Json(report)).into_response()
+}
+
+/// What keeps it from writing.
+fn lacks(checking: &Checking, room: &Room) -> Vec<String> {
+    let unwritable = checking.store.check_writable().err().map(|error| format!("storage: {error}"));
+    let disk = match room.shortage() {
+        Ok(None) => None,
+        Ok(Some(free)) => Some(format!(
+            "disk: {} MiB are free where [storage] min_free_mib wants {}: uploads and new jobs are refused",
+            free >> 20,
+            room.min_free_bytes() >> 20
+        )),
+        Err(error) => Some(format!("disk: {error}")),
+    };
+    unwritable.into_iter().chain(disk).collect()
 }
 
 fn storage(checking: &Checking) -> StorageReport {

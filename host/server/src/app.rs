@@ -81,6 +81,8 @@ pub struct App {
     pub(crate) backups: Backups,
     /// What is known of what is stored.
     pub(crate) checking: Arc<Checking>,
+    /// Of the disk.
+    pub(crate) room: Room,
     /// This host's name in `via`, so that requests that come back are known.
     pub host_token: String,
     stopping: AtomicBool,
@@ -211,7 +213,7 @@ impl App {
         let ports = ConversationPorts {
             store: store.clone(),
             blobs: office.blobs,
-            room,
+            room: room.clone(),
             files: files.clone(),
             generations: generations.clone(),
             limiter: limiter.clone(),
@@ -261,6 +263,7 @@ impl App {
             instances,
             backups,
             checking,
+            room,
             host_token: office.host_token,
             stopping: AtomicBool::new(false),
             config,

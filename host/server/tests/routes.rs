@@ -40,6 +40,8 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
+#[path = "routes/ready.rs"]
+mod ready;
 #[path = "routes/renditions.rs"]
 mod renditions;
 #[path = "routes/responses.rs"]

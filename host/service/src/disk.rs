@@ -19,18 +19,28 @@ impl Room {
         Self { disk, min_free_bytes }
     }
 
+    /// Less than so many free bytes are little.
+    pub fn min_free_bytes(&self) -> u64 {
+        self.min_free_bytes
+    }
+
+    /// How many bytes are free, where they are too few. Blocks for a moment.
+    ///
+    /// # Errors
+    /// The system does not say.
+    pub fn shortage(&self) -> Result<Option<u64>, ServiceError> {
+        if self.min_free_bytes == 0 {
+            return Ok(None);
+        }
+        Ok(Some(self.disk.free_bytes()?).filter(|free| *free < self.min_free_bytes))
+    }
+
     /// Whether there is room for more. Blocks for a moment.
     ///
     /// # Errors
     /// [`ServiceError::DiskLow`], or the system does not say.
     pub fn check(&self) -> Result<(), ServiceError> {
-        if self.min_free_bytes == 0 {
-            return Ok(());
-        }
-        let free = self.disk.free_bytes()?;
-        if free >= self.min_free_bytes {
-            return Ok(());
-        }
+        let Some(free) = self.shortage()? else { return Ok(()) };
         tracing::warn!(
             free,
             wanted = self.min_free_bytes,

@@ -176,6 +176,13 @@ impl Jobs {
         self.inner.ports.pool.run(move || store.jobs_of(owner, before, limit)).await
     }
 
+    /// How long the job has been due that has waited for longest of those for which there is a place: for lack of a worker.
+    pub fn oldest_due(&self) -> Duration {
+        let now = self.inner.ports.clock.now();
+        let since = lock(&self.inner.schedule).oldest_due(now);
+        since.map_or(Duration::ZERO, |since| Duration::from_millis(now.0.saturating_sub(since.0)))
+    }
+
     /// How full the queue is.
     pub fn queue(&self) -> QueueCounts {
         lock(&self.inner.schedule).counts()

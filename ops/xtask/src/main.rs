@@ -6,6 +6,7 @@ mod demo;
 mod dev_key;
 mod host;
 mod mock;
+mod node_packages;
 mod plugins;
 mod python_venv;
 mod test;

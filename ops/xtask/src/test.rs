@@ -2,6 +2,7 @@
 
 mod clients;
 mod guests;
+mod secrets;
 
 use std::{
     process::{Command, ExitCode},
@@ -15,12 +16,12 @@ use crate::{cache::Cache, dev_key, plugins, process, progress::say, torture, wor
 /// Check everything that a change can break; stops at the first step that fails.
 ///
 /// Steps: formatting, plugins, the unit suites of plugins in other languages, clippy, tests (cargo nextest if it is installed, else
-/// cargo test; every plugin's conformance suite is among them), examples in documentation, a host that is killed ten times under
+/// cargo test; every plugin's conformance suite is among them), secrets in the tree and its history, examples in documentation, a host that is killed ten times under
 /// load, and the client suites of ops/clients against a running host. Tests find the built plugins
 /// through ATELIER_PLUGINS (a folder) and the development public key through ATELIER_DEV_KEY (a file).
 #[derive(Debug, clap::Args)]
 pub struct Options {
-    /// Leave out clippy, the documentation's examples, the killed host and the client suites
+    /// Leave out clippy, the look for secrets, the documentation's examples, the killed host and the client suites
     #[arg(long)]
     quick: bool,
     /// Passed to cargo nextest or cargo test, a test's name for instance
@@ -66,6 +67,7 @@ fn steps<'a>(workspace: &'a Workspace, cache: &'a Cache, options: &'a Options) -
     // Building the tests builds the binaries too, and with the same features: a step of their own would compile much twice.
     steps.push(("tests", Box::new(|| tests(workspace, cache, &options.args))));
     if !options.quick {
+        steps.push(("secrets", Box::new(|| secrets::run(workspace, cache))));
         steps.push(("documentation", Box::new(|| documentation(workspace, cache))));
         steps.push(("torture", Box::new(|| torture::short(workspace, cache))));
         steps.push(("clients", Box::new(|| clients::run(workspace, cache))));

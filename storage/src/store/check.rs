@@ -35,6 +35,14 @@ impl Store {
         Health { opening: self.opening, check, rows_read, rows: self.engine().rows().ok() }
     }
 
+    /// Whether anything can be written: no write has failed, nothing is damaged, and the disk has room for it.
+    ///
+    /// # Errors
+    /// Why not.
+    pub fn check_writable(&self) -> Result<(), StoreError> {
+        self.engine().write_soon(|_| Ok(()))
+    }
+
     /// Reads every row and compares with what was committed; gives their number. Others can use the store meanwhile, but it is as fast as
     /// it goes.
     ///

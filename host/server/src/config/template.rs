@@ -147,6 +147,7 @@ status = { requests = 120, seconds = 60 }
 # running_per_user = 16       # jobs at their providers
 # running_per_instance = 48
 # workers = 64                # jobs that take a step at once
+# late_seconds = 60           # the server is not ready while a job waits for a worker for longer; 0: however long
 
 # Answers of `/v1/responses` are kept, unless a request says otherwise, so that later ones can go on from them. They count to the
 # user's quota.

@@ -63,7 +63,8 @@ async fn metrics_tell_what_happened() {
     assert_eq!(value("atelier_signature_refusals_total{what=\"plugin\"}"), 1.0);
     assert!(value("atelier_connections") >= 1.0);
     assert_eq!((value("atelier_jobs_open"), value("atelier_jobs_begun")), (0.0, 0.0));
-    assert_eq!(value("atelier_storage_places"), 16.0);
+    assert_eq!(value("atelier_jobs_oldest_due_seconds"), 0.0);
+    assert_eq!(value("atelier_storage_places"), 32.0);
     assert_eq!(value("atelier_storage_refusals_total"), 0.0);
     assert!(
         seen.contains_key("atelier_storage_calls_running")

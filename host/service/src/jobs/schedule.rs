@@ -77,6 +77,11 @@ pub(super) struct Schedule {
     begun: HashMap<Arc<str>, usize>,
 }
 
+/// Whether another job may begin at an instance.
+fn has_room(limits: QueueLimits, begun: &HashMap<Arc<str>, usize>, instance: &Arc<str>) -> bool {
+    begun.get(instance).copied().unwrap_or(0) < limits.begun_per_instance_max
+}
+
 impl Schedule {
     pub(super) fn new(limits: QueueLimits) -> Self {
         Self {
@@ -93,6 +98,16 @@ impl Schedule {
 
     pub(super) fn counts(&self) -> QueueCounts {
         QueueCounts { open: self.jobs.len(), begun: self.begun.values().sum() }
+    }
+
+    /// Since when the job has been due that has waited for longest of those that might take a step now.
+    pub(super) fn oldest_due(&self, now: Timestamp) -> Option<Timestamp> {
+        let has_room = |instance: &Arc<str>| has_room(self.limits, &self.begun, instance);
+        let of_users =
+            self.users.values().filter_map(|user| user.first(self.limits.begun_per_user_max, has_room));
+        // Nobody may have looked at the clock since.
+        let asleep = self.later.first().map(|(at, _)| *at);
+        of_users.map(|((at, _), _)| at).chain(asleep).filter(|at| *at <= now).min()
     }
 
     /// Keeps a place for a job that is to be added; it is given back by [`Self::release`].
@@ -160,11 +175,8 @@ impl Schedule {
                 continue;
             }
             self.turns.push_back(owner);
-            let (limits, begun) = (self.limits, &self.begun);
-            let has_room = |instance: &Arc<str>| {
-                begun.get(instance).copied().unwrap_or(0) < limits.begun_per_instance_max
-            };
-            let Some((id, begins)) = user.take(limits.begun_per_user_max, has_room) else { continue };
+            let has_room = |instance: &Arc<str>| has_room(self.limits, &self.begun, instance);
+            let Some((id, begins)) = user.take(self.limits.begun_per_user_max, has_room) else { continue };
             if begins {
                 self.begin(id);
             }

@@ -1,18 +1,27 @@
 //! The client suites: unmodified client libraries against a running host whose providers are the mock upstream.
 //!
 //! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
-//! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks.
+//! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks. The host's
+//! metrics are at ATELIER_METRICS_URL, and Prometheus' own checker of such texts at PROMTOOL.
 
 mod setup;
 
-use std::{fs, net::SocketAddr, path::Path, process::Command, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+    time::Duration,
+};
 
 use anyhow::{Context, Result};
 
-use crate::{cache::Cache, host, mock::Mock, process, progress::say, python_venv, workspace::Workspace};
+use crate::{
+    apt::Apt, cache::Cache, host, mock::Mock, node_packages, process, progress::say, python_venv,
+    workspace::Workspace,
+};
 
 const SUITE_LIMIT: Duration = Duration::from_secs(900);
-const INSTALL_LIMIT: Duration = Duration::from_secs(600);
 
 /// Run the suites that are there.
 pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
@@ -38,15 +47,34 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
         host::install(&binary, &config, &plugin)?;
     }
     let host = host::Host::start(&binary, &config, &dir.join("host.log"), admin, &interrupted)?;
-    let suite = Suite { base_url: format!("http://{listen}"), key, mock_url: mock.url(), receiver };
+    let suite = Suite {
+        base_url: format!("http://{listen}"),
+        metrics_url: format!("http://{admin}/metrics"),
+        promtool: promtool(cache)?,
+        key,
+        mock_url: mock.url(),
+        receiver,
+    };
     // What one client finds does not hide what the other does.
     let outcomes = [suite.python(cache, &python), suite.node(cache, &node)];
     outcomes.into_iter().collect::<Result<()>>()?;
     host.stop()
 }
 
+/// Prometheus' program, from its Debian package.
+fn promtool(cache: &Cache) -> Result<PathBuf> {
+    let dir = cache.folder("promtool", |dir| {
+        let (apt, packages) = (Apt::new(dir)?, ["prometheus".to_owned()]);
+        apt.download(&packages)?;
+        apt.unpack(&packages, &dir.join("root"))
+    })?;
+    Ok(dir.join("root/usr/bin/promtool"))
+}
+
 struct Suite {
     base_url: String,
+    metrics_url: String,
+    promtool: PathBuf,
     key: String,
     mock_url: String,
     receiver: SocketAddr,
@@ -64,18 +92,7 @@ impl Suite {
     }
 
     fn node(&self, cache: &Cache, dir: &Path) -> Result<()> {
-        let read = |name: &str| {
-            fs::read(dir.join(name)).with_context(|| format!("{} needs a {name}", dir.display()))
-        };
-        let (package, lock) = (read("package.json")?, read("package-lock.json")?);
-        let digest = blake3::hash(&[package.as_slice(), &lock].concat()).to_hex();
-        let installed = cache.folder(&format!("node/clients-{}", &digest[..16]), |folder| {
-            fs::write(folder.join("package.json"), &package)?;
-            fs::write(folder.join("package-lock.json"), &lock)?;
-            let mut npm = Command::new("npm");
-            npm.args(["ci", "--no-audit", "--no-fund", "--loglevel=error"]).current_dir(folder);
-            process::run_within(&mut npm, INSTALL_LIMIT).context("cannot install from the npm registry")
-        })?;
+        let installed = node_packages::open(cache, "clients", dir)?;
         // Modules are looked for from the importing file upwards, so the suite is run where its packages are.
         let tests = installed.join("suite");
         if tests.exists() {
@@ -99,6 +116,8 @@ impl Suite {
         command
             .env("ATELIER_BASE_URL", &self.base_url)
             .env("ATELIER_API_KEY", &self.key)
+            .env("ATELIER_METRICS_URL", &self.metrics_url)
+            .env("PROMTOOL", &self.promtool)
             .env("MOCK_BASE_URL", &self.mock_url)
             .env("ATELIER_WEBHOOK_RECEIVER", self.receiver.to_string())
             // The clients honour a proxy of the environment, which does not lead here.

@@ -2,8 +2,10 @@ use axum::body::Body;
 use axum::extract::Request;
 use tower::ServiceExt;
 
+use super::entry::get;
 use super::*;
 use crate::config::{Config, template};
+use crate::http::{favicon, models};
 
 #[tokio::test]
 async fn a_route_that_is_to_go_says_so_in_every_answer() {

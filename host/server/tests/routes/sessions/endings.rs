@@ -79,6 +79,10 @@ async fn another_password_ends_all_sessions_and_begins_one_for_who_changed_it() 
     let csrf = body(answer, 200).await["csrf_token"].as_str().expect("a token").to_owned();
     let renewed = Browser { host: &host, cookie, csrf };
     assert_eq!((here.status().await, there.status().await, renewed.status().await), (401, 401, 200));
+    let audit = host.get("/api/v1/admin/audit?kind=administration&limit=1").send().await.expect("answered");
+    let noted = body(audit, 200).await["data"][0].clone();
+    assert_eq!((&noted["action"], &noted["status"]), (&json!("POST /api/v1/auth/password"), &json!(200)));
+    assert!(!noted.to_string().contains(new), "{noted}");
     assert_eq!(sign_in(&host, "ada", PASSWORD).await.status(), 401);
     assert_eq!(sign_in(&host, "ada", new).await.status(), 200);
     // Set by an administrator, it ends them as well.

@@ -57,6 +57,9 @@ impl Entry {
     }
 }
 
+/// A job that is due, and since when.
+type Due = (Timestamp, JobId);
+
 /// A user with open jobs.
 #[derive(Debug, Default)]
 pub(super) struct User {
@@ -67,9 +70,9 @@ pub(super) struct User {
     /// They are in the order of turns.
     pub has_turn: bool,
     /// Due jobs that need no place.
-    ready: BTreeSet<(Timestamp, JobId)>,
+    ready: BTreeSet<Due>,
     /// Due jobs that wait for one, by instance.
-    waiting: BTreeMap<Arc<str>, BTreeSet<(Timestamp, JobId)>>,
+    waiting: BTreeMap<Arc<str>, BTreeSet<Due>>,
 }
 
 impl User {
@@ -92,12 +95,12 @@ impl User {
         self.remove_waiting(&entry.instance, &due);
     }
 
-    /// Takes the job that has been due for longest of those that may take a step, and whether it begins with it.
-    pub(super) fn take(
-        &mut self,
+    /// The job that has been due for longest of those that may take a step; with the instance where it begins with that.
+    pub(super) fn first(
+        &self,
         begun_max: usize,
         has_room: impl Fn(&Arc<str>) -> bool,
-    ) -> Option<(JobId, bool)> {
+    ) -> Option<(Due, Option<Arc<str>>)> {
         let mut best = self.ready.first().map(|due| (*due, None));
         if self.begun < begun_max {
             for (instance, jobs) in &self.waiting {
@@ -107,7 +110,16 @@ impl User {
                 }
             }
         }
-        let (due, instance) = best?;
+        best
+    }
+
+    /// Takes that job, and tells whether it begins.
+    pub(super) fn take(
+        &mut self,
+        begun_max: usize,
+        has_room: impl Fn(&Arc<str>) -> bool,
+    ) -> Option<(JobId, bool)> {
+        let (due, instance) = self.first(begun_max, has_room)?;
         match &instance {
             None => {
                 self.ready.remove(&due);
@@ -117,7 +129,7 @@ impl User {
         Some((due.1, instance.is_some()))
     }
 
-    fn remove_waiting(&mut self, instance: &Arc<str>, due: &(Timestamp, JobId)) {
+    fn remove_waiting(&mut self, instance: &Arc<str>, due: &Due) {
         if let Some(jobs) = self.waiting.get_mut(instance) {
             jobs.remove(due);
             if jobs.is_empty() {

@@ -69,6 +69,23 @@ fn ended(job: &Job) -> Job {
 }
 
 #[test]
+fn the_oldest_that_waits_is_one_that_could_go_on() {
+    let alice = UserId::new();
+    let limits = QueueLimits { begun_per_user_max: 1, ..LIMITS };
+    let jobs = [job(alice, "a", 100), job(alice, "a", 200)];
+    let mut schedule = schedule(limits, &jobs);
+    assert_eq!(schedule.oldest_due(Timestamp(50)), None, "none is due");
+    assert_eq!(schedule.oldest_due(NOW), Some(Timestamp(100)), "although nobody looked at the clock yet");
+    let first = schedule.next(NOW).expect("a turn");
+    assert_eq!(schedule.oldest_due(NOW), None, "the other waits for a place, not for a worker");
+    schedule.note(&begun(&jobs[0], 500));
+    schedule.finished(first.id, NOW);
+    assert_eq!(schedule.oldest_due(NOW), Some(Timestamp(500)), "its next step is due");
+    schedule.note(&ended(&jobs[0]));
+    assert_eq!(schedule.oldest_due(NOW), Some(Timestamp(200)), "there is a place for the other");
+}
+
+#[test]
 fn users_take_turns_however_many_jobs_one_has_and_whoever_came_first() {
     let [alice, bob, carol] = [(); 3].map(|()| UserId::new());
     let limits = QueueLimits { begun_per_user_max: 50, begun_per_instance_max: 50, ..LIMITS };

@@ -9,6 +9,7 @@ mod mock;
 mod node_packages;
 mod plugins;
 mod python_venv;
+mod secrets;
 mod test;
 mod torture;
 mod workspace;
@@ -43,6 +44,7 @@ enum Verb {
     Bench(bench::Options),
     DevKey(dev_key::Options),
     Contract(contract::Options),
+    Secrets(secrets::Options),
     Torture(torture::Options),
 }
 
@@ -67,6 +69,7 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Bench(options) => bench::run(&workspace, &cache, &options),
         Verb::DevKey(options) => dev_key::run(&cache, &options),
         Verb::Contract(options) => contract::run(&workspace, &options),
+        Verb::Secrets(options) => secrets::run(&workspace, &cache, &options),
         Verb::Torture(options) => torture::run(&workspace, &cache, &options),
     }
 }

@@ -2,7 +2,6 @@
 
 mod clients;
 mod guests;
-mod secrets;
 
 use std::{
     process::{Command, ExitCode},
@@ -11,7 +10,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cache::Cache, dev_key, plugins, process, progress::say, torture, workspace::Workspace};
+use crate::{cache::Cache, dev_key, plugins, process, progress::say, secrets, torture, workspace::Workspace};
 
 /// Check everything that a change can break; stops at the first step that fails.
 ///
@@ -67,7 +66,7 @@ fn steps<'a>(workspace: &'a Workspace, cache: &'a Cache, options: &'a Options) -
     // Building the tests builds the binaries too, and with the same features: a step of their own would compile much twice.
     steps.push(("tests", Box::new(|| tests(workspace, cache, &options.args))));
     if !options.quick {
-        steps.push(("secrets", Box::new(|| secrets::run(workspace, cache))));
+        steps.push(("secrets", Box::new(|| secrets::look_through(workspace, cache))));
         steps.push(("documentation", Box::new(|| documentation(workspace, cache))));
         steps.push(("torture", Box::new(|| torture::short(workspace, cache))));
         steps.push(("clients", Box::new(|| clients::run(workspace, cache))));

@@ -1,8 +1,8 @@
 //! Many writers, one commit.
 //!
 //! The body of a transaction runs in its writer's thread, one at a time, and sees what the bodies before it have left. What it writes
-//! waits until the commit before is in the trees. Then one of those who wait puts all of it there at once, each row as the last of
-//! them left it, while the next bodies run.
+//! waits until the commit before has ended. Then one of those who wait puts all of it into the trees at once, each row as the last of
+//! them left it, and flushes if any of them wants that, while the next bodies run.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 

@@ -1,11 +1,10 @@
-//! Secrets in the tree or its history (O-11): every text that is or was committed is looked through by secretlint, whose rules know the
-//! keys of common providers. What it may find is named in `ops/secrets/.secretlintrc.json`.
+//! `cargo xtask secrets`: secrets in the tree or its history (O-11).
 
 use std::{
     fs,
     io::{BufRead as _, BufReader, Read as _, Write as _},
     path::{Path, PathBuf},
-    process::{Command, Stdio},
+    process::{Command, ExitCode, Stdio},
     thread,
     time::Duration,
 };
@@ -17,10 +16,25 @@ use crate::{cache::Cache, node_packages, process, progress::say, workspace::Work
 const LIMIT: Duration = Duration::from_secs(600);
 /// Larger files are no texts that somebody wrote.
 const TEXT_BYTES_MAX: usize = 4 << 20;
+/// Texts that are looked through at once: what secretlint 11 notes of each takes it longer the more there are.
+const FOLDER_TEXTS: usize = 250;
 const RULES: &str = ".secretlintrc.json";
 
-/// Look through everything.
-pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
+/// Look for secrets in every text that is or was committed.
+///
+/// secretlint does it, whose rules know the keys of common providers. What it may find is named in
+/// ops/secrets/.secretlintrc.json. Needs git, and Node.js with npm.
+#[derive(Debug, clap::Args)]
+pub struct Options {}
+
+/// Run the verb.
+pub fn run(workspace: &Workspace, cache: &Cache, _: &Options) -> Result<ExitCode> {
+    look_through(workspace, cache)?;
+    Ok(ExitCode::SUCCESS)
+}
+
+/// Look through everything; an error if anything is found.
+pub fn look_through(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let settings = workspace.root().join("ops/secrets");
     let linter = Linter {
         installed: node_packages::open(cache, "secrets", &settings)?,
@@ -38,9 +52,13 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     fs::write(planted.join("token.txt"), token)?;
     ensure!(!process::works(&mut linter.command(&planted)), "a planted token was not found");
     let count = write_out(workspace.root(), &history)?;
-    say(format_args!("test: secrets: {count} texts of the tree and its history"));
-    process::run_within(&mut linter.command(&history), LIMIT)
-        .context("see above for what was found, by the first digits of its object in git")
+    say(format_args!("secrets: {count} texts of the tree and its history"));
+    for folder in fs::read_dir(&history)? {
+        process::run_within(&mut linter.command(&folder?.path()), LIMIT)
+            .context("see above for what was found, by the first digits of its object in git")?;
+    }
+    say("secrets: none");
+    Ok(())
 }
 
 struct Linter {
@@ -58,7 +76,7 @@ impl Linter {
     }
 }
 
-/// Writes each text that any commit has, named by its object and file; gives their number.
+/// Writes each text that any commit has, named by its object and file, in folders of [`FOLDER_TEXTS`]; gives their number.
 fn write_out(root: &Path, into: &Path) -> Result<usize> {
     let git = || {
         let mut git = Command::new("git");
@@ -93,7 +111,11 @@ fn write_out(root: &Path, into: &Path) -> Result<usize> {
             continue;
         }
         let name = Path::new(path).file_name().context("a path names a file")?.to_string_lossy();
-        fs::write(into.join(format!("{}-{name}", &object[..12])), content)?;
+        let folder = into.join((count / FOLDER_TEXTS).to_string());
+        if count % FOLDER_TEXTS == 0 {
+            fs::create_dir(&folder)?;
+        }
+        fs::write(folder.join(format!("{}-{name}", &object[..12])), content)?;
         count += 1;
     }
     asking.join().map_err(|_| anyhow::anyhow!("asking git panicked"))??;
@@ -126,7 +148,7 @@ mod tests {
         git(&["add", "--all"]);
         git(&["commit", "--quiet", "-m", "two"]);
         assert_eq!(write_out(&root, &out).expect("written out"), 2, "what is no text is left out");
-        let mut found: Vec<_> = fs::read_dir(&out)
+        let mut found: Vec<_> = fs::read_dir(out.join("0"))
             .expect("a folder")
             .map(|entry| fs::read_to_string(entry.expect("a file").path()).expect("a text"))
             .collect();

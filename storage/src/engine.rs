@@ -221,6 +221,14 @@ impl Engine {
         self.commits.flush(self)
     }
 
+    /// Whether a transaction would be begun now. Waits for none.
+    pub(crate) fn check_writable(&self) -> Result<(), StoreError> {
+        self.guarded(|| {
+            self.room.check(COMMIT_BYTES).map_err(unavailable)?;
+            self.commits.check()
+        })
+    }
+
     fn transact<T>(
         &self,
         is_durable: bool,

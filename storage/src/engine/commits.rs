@@ -143,7 +143,9 @@ impl Commits {
         to.flush().inspect_err(|error| self.fail(error))
     }
 
-    fn check(&self) -> Result<(), StoreError> {
+    /// # Errors
+    /// A commit has failed.
+    pub(super) fn check(&self) -> Result<(), StoreError> {
         self.failed.get().cloned().map_or(Ok(()), Err)
     }
 

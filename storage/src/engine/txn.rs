@@ -110,7 +110,7 @@ impl<'a> Txn<'a> {
     }
 
     /// Writes a row that has no value, in a table whose rows never have one.
-    pub(crate) fn mark(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {
+    pub(crate) fn put_key(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {
         self.set(table, key, Some(&[INLINE]));
         Ok(())
     }

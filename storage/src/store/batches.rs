@@ -19,7 +19,7 @@ impl BatchStore for Store {
                 return Err(StoreError::Exists { what: format!("batch {}", batch.id) }.into());
             }
             write(txn, Table::Batches, batch.id.as_bytes(), batch)?;
-            txn.mark(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id))?;
+            txn.put_key(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id))?;
             index(txn, batch)
         })
     }
@@ -140,7 +140,7 @@ fn index(txn: &Txn<'_>, batch: &Batch) -> Result<(), TxnError> {
         txn.remove(Table::BatchesOpen, batch.id.as_bytes())?;
         blob_names::remove(txn, &batch.input, namer)
     } else {
-        txn.mark(Table::BatchesOpen, batch.id.as_bytes())?;
+        txn.put_key(Table::BatchesOpen, batch.id.as_bytes())?;
         blob_names::add(txn, &batch.input, namer)
     }
 }

@@ -26,7 +26,7 @@ impl Store {
 }
 
 pub(super) fn add(txn: &Txn<'_>, blob: &BlobId, namer: Namer) -> Result<(), TxnError> {
-    txn.mark(Table::BlobNames, &blob_name(blob, namer))
+    txn.put_key(Table::BlobNames, &blob_name(blob, namer))
 }
 
 pub(super) fn remove(txn: &Txn<'_>, blob: &BlobId, namer: Namer) -> Result<(), TxnError> {

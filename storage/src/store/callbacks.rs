@@ -32,7 +32,7 @@ impl CallbackStore for Store {
                 if txn.contains(Table::CallbackMarks, &key)? || txn.contains(Table::CallbackMarks, &before)? {
                     return Ok(None);
                 }
-                txn.mark(Table::CallbackMarks, &key)?;
+                txn.put_key(Table::CallbackMarks, &key)?;
             }
             let mut woken = Vec::with_capacity(jobs.len());
             for id in jobs {

@@ -107,7 +107,7 @@ fn read(txn: &Txn<'_>, key: &ClaimKey) -> Result<Option<Claim>, TxnError> {
 
 fn put(txn: &Txn<'_>, key: &ClaimKey, claim: &Claim) -> Result<(), TxnError> {
     txn.put(Table::Claims, &keys::claim(key), &encode(Table::Claims, claim)?)?;
-    txn.mark(Table::ClaimsByExpiry, &keys::claim_expiry(claim.expires, key))
+    txn.put_key(Table::ClaimsByExpiry, &keys::claim_expiry(claim.expires, key))
 }
 
 /// Removes a claim with all that belongs to it, and gives what it was.

@@ -66,7 +66,7 @@ fn put(
     if let Some(old) = old.map(keys::by_activity).filter(|old| *old != place) {
         txn.remove(Table::ConversationsByActivity, &old)?;
     }
-    txn.mark(Table::ConversationsByActivity, &place)?;
+    txn.put_key(Table::ConversationsByActivity, &place)?;
     let (was, is) = (old.and_then(Text::title), Text::title(new));
     if was != is {
         if let Some(was) = was {

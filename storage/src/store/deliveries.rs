@@ -45,8 +45,8 @@ pub(super) fn queue(txn: &Txn<'_>, delivery: &Delivery) -> Result<bool, TxnError
 }
 
 fn wait(txn: &Txn<'_>, delivery: &Delivery) -> Result<(), TxnError> {
-    txn.mark(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at))?;
-    txn.mark(Table::DeliveriesPending, delivery.id.as_bytes())
+    txn.put_key(Table::DeliveriesDue, &keys::due(key_of(delivery), delivery.next_at))?;
+    txn.put_key(Table::DeliveriesPending, delivery.id.as_bytes())
 }
 
 /// Takes a delivery that is pending out of what waits, as far as its time says where.

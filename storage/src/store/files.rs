@@ -26,7 +26,7 @@ impl FileStore for Store {
             set_use_of(txn, file.owner, &after)?;
             txn.put(Table::Files, file.id.as_bytes(), &row)?;
             for (table, key) in index(file) {
-                txn.mark(table, &key)?;
+                txn.put_key(table, &key)?;
             }
             blob_names::add(txn, &file.blob, Namer::File(file.id))
         })

@@ -23,13 +23,13 @@ impl JobStore for Store {
                 claims::claim_for_job(txn, key, claim, job.created)?;
             }
             txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
-            txn.mark(Table::JobsByOwner, &keys::owned_job(job.owner, job.id))?;
+            txn.put_key(Table::JobsByOwner, &keys::owned_job(job.owner, job.id))?;
             if let Some(hold) = new.hold {
                 ledger::place_hold(txn, job, hold)?;
             }
             index_failed(txn, None, job)?;
             if let Some(table) = list_of(job) {
-                txn.mark(table, &keys::owned_job(job.owner, job.id))?;
+                txn.put_key(table, &keys::owned_job(job.owner, job.id))?;
             }
             index_open(txn, None, job)?;
             blob_names::follow(txn, None, job)?;
@@ -213,8 +213,8 @@ fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnErro
     let owned = keys::owned_job(new.owner, new.id);
     match is {
         Some(key) => {
-            txn.mark(Table::JobsOpen, &key)?;
-            txn.mark(Table::JobsOpenByOwner, &owned)
+            txn.put_key(Table::JobsOpen, &key)?;
+            txn.put_key(Table::JobsOpenByOwner, &owned)
         }
         None => txn.remove(Table::JobsOpenByOwner, &owned).map(|_| ()),
     }
@@ -231,7 +231,7 @@ fn index_failed(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnEr
         txn.remove(Table::JobsFailed, &key)?;
     }
     match is {
-        Some(key) => txn.mark(Table::JobsFailed, &key),
+        Some(key) => txn.put_key(Table::JobsFailed, &key),
         None => Ok(()),
     }
 }

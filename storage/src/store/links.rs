@@ -18,7 +18,7 @@ impl LinkStore for Store {
                 return Err(StoreError::Exists { what: format!("link {}", link.id) }.into());
             }
             txn.put(Table::Links, link.id.as_bytes(), &row)?;
-            index(link).iter().try_for_each(|(table, key)| txn.mark(*table, key))
+            index(link).iter().try_for_each(|(table, key)| txn.put_key(*table, key))
         })
     }
 

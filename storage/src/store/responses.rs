@@ -19,7 +19,7 @@ impl ResponseStore for Store {
             }
             take_bytes(txn, response.owner, response.bytes(), quota_bytes)?;
             write(txn, Table::Responses, key, response)?;
-            txn.mark(Table::ResponsesExpiring, &keys::ending(response.expires, key))
+            txn.put_key(Table::ResponsesExpiring, &keys::ending(response.expires, key))
         })
     }
 

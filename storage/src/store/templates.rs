@@ -115,7 +115,7 @@ fn put(txn: &Txn<'_>, template: &Template) -> Result<(), TxnError> {
     let head = read::<Head>(txn, Table::Templates, id.as_bytes())?;
     match head {
         None if template.version == 1 => {
-            txn.mark(Table::TemplatesListed, &keys::template_listed(id))?;
+            txn.put_key(Table::TemplatesListed, &keys::template_listed(id))?;
         }
         Some(_) if template.version == 1 => {
             return Err(StoreError::Exists { what: format!("template {id}") }.into());

@@ -1,8 +1,8 @@
 //! The route table: each route with its class, access, body and error shape. A route that is not here does not exist,
 //! and one that is cannot be without a limit and a scope.
 
+mod compatible;
 mod entry;
-mod openai;
 mod own;
 
 use std::sync::Arc;
@@ -89,7 +89,7 @@ pub struct Route {
 }
 
 fn entries() -> Vec<Entry> {
-    openai::entries().into_iter().chain(own::entries()).collect()
+    compatible::entries().into_iter().chain(own::entries()).collect()
 }
 
 /// The rules of all routes, by index.

@@ -128,7 +128,7 @@ fn add(txn: &Txn<'_>, message: &StoredMessage) -> Result<(), TxnError> {
         return Err(StoreError::Exists { what: format!("message {}", message.id) }.into());
     }
     let follower = keys::follower(message.conversation, message.parent, message.id);
-    txn.mark(Table::ChatMessagesByParent, &follower)?;
+    txn.put_key(Table::ChatMessagesByParent, &follower)?;
     for file in message.files() {
         blob_names::add(txn, &file.blob, Namer::ChatMessage(message.id))?;
     }

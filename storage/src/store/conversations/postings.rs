@@ -42,7 +42,7 @@ impl Text {
     pub(super) fn add(&self, txn: &Txn<'_>, shelf: &mut Shelf) -> Result<(), TxnError> {
         shelf.texts += 1;
         shelf.words += u64::from(self.words.length);
-        self.keys().try_for_each(|key| txn.mark(Table::Postings, &key))
+        self.keys().try_for_each(|key| txn.put_key(Table::Postings, &key))
     }
 
     /// It cannot be found any more.

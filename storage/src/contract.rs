@@ -18,6 +18,7 @@ pub mod jobs;
 pub mod ledger;
 pub mod links;
 pub mod live;
+pub mod mail;
 pub mod plugins;
 pub mod renditions;
 pub mod responses;
@@ -53,6 +54,14 @@ macro_rules! store_contract {
             another_users_session_is_none
             a_user_has_so_many_sessions_and_the_oldest_goes
             sessions_whose_time_is_over_are_swept_so_many_at_a_time
+        );
+        $crate::contract_tests!($open, mail:
+            mail_is_due_in_its_order_and_again_after_a_failure
+            so_much_mail_waits_and_no_more
+            a_newer_token_takes_the_place_of_an_older
+            a_token_makes_its_user_once
+            a_token_sets_its_users_password_once_and_ends_their_sessions
+            tokens_that_are_over_are_swept_so_many_at_a_time
         );
         $crate::contract_tests!($open, plugins:
             a_plugin_is_put_replaced_and_removed

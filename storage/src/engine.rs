@@ -55,8 +55,8 @@ pub(crate) use walk::{Change, Walker};
 const INLINE_BYTES_MAX: usize = 4096;
 /// sled's default; it cannot change once a database exists.
 const SEGMENT_BYTES: usize = 512 * 1024;
-/// Of sled's page cache, in pages' stored size.
-const CACHE_BYTES: u64 = 8 * 1024 * 1024;
+/// Of sled's page cache, in pages' stored size: the rows that 100,000 jobs change next (`ops/benchmarks.md`).
+const CACHE_BYTES: u64 = 32 * 1024 * 1024;
 /// How soon recorded writes reach the disk.
 const FLUSH_EVERY_MS: u64 = 50;
 /// How long sled's background threads may take to let go of the files of a closed database.

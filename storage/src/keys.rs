@@ -5,8 +5,11 @@ pub(crate) mod conversations;
 mod events;
 pub(crate) mod files;
 
+use atelier_domain::account::email::EmailAddress;
+use atelier_domain::account::token::TokenDigest;
 use atelier_domain::id::{JobId, KeyId, SessionId, TemplateId, UserId};
 use atelier_domain::idempotency::ClaimKey;
+use atelier_domain::mail::TokenUse;
 use atelier_domain::money::{Account, Dimension, Subject, TotalsKey};
 use atelier_domain::store::StoreError;
 use atelier_domain::time::Timestamp;
@@ -36,6 +39,20 @@ pub(crate) fn owned_session(owner: UserId, id: SessionId) -> [u8; 2 * ID] {
     join(owner.as_bytes(), id.as_bytes())
 }
 
+/// What a mailed token is for, then its address.
+pub(crate) fn mail_token_of(address: &EmailAddress, purpose: TokenUse) -> Vec<u8> {
+    let purpose = match purpose {
+        TokenUse::Verify => 0,
+        TokenUse::Reset => 1,
+    };
+    [&[purpose], address.as_str().as_bytes()].concat()
+}
+
+/// End, then digest: the first to be over lies first.
+pub(crate) fn mail_token_ending(at: Timestamp, digest: &TokenDigest) -> [u8; 8 + DIGEST] {
+    join(&at.0.to_be_bytes(), &digest.0)
+}
+
 /// Owner, then job, inverted: one owner's jobs lie together, newest first.
 pub(crate) fn owned_job(owner: UserId, id: JobId) -> [u8; 2 * ID] {
     join(owner.as_bytes(), &id.as_bytes().map(|byte| !byte))
@@ -45,17 +62,6 @@ pub(crate) fn owned_job(owner: UserId, id: JobId) -> [u8; 2 * ID] {
 pub(crate) fn job_of_owned(key: &[u8]) -> Result<JobId, StoreError> {
     let (_, id) = split::<ID, ID>(Table::JobsByOwner, key)?;
     Ok(JobId::from_bytes(id.map(|byte| !byte)))
-}
-
-/// Time, then job: the first to be woken lies first.
-pub(crate) fn wake(at: Timestamp, id: JobId) -> [u8; 8 + ID] {
-    join(&at.0.to_be_bytes(), id.as_bytes())
-}
-
-/// Time and job of a key made by [`wake`].
-pub(crate) fn parse_wake(key: &[u8]) -> Result<(Timestamp, JobId), StoreError> {
-    let (at, id) = split::<8, ID>(Table::JobsOpen, key)?;
-    Ok((Timestamp(u64::from_be_bytes(at)), JobId::from_bytes(id)))
 }
 
 /// Owner, then digest.
@@ -238,12 +244,6 @@ mod tests {
 
     proptest! {
         #[test]
-        fn wake_keys_sort_by_time_then_job(a: (u64, [u8; 16]), b: (u64, [u8; 16])) {
-            let key = |(at, id): (u64, [u8; 16])| wake(Timestamp(at), JobId::from_bytes(id));
-            prop_assert_eq!(key(a).cmp(&key(b)), a.cmp(&b));
-        }
-
-        #[test]
         fn owners_jobs_lie_together_newest_first(a: ([u8; 16], [u8; 16]), b: ([u8; 16], [u8; 16])) {
             let key = |(owner, id)| owned_job(UserId::from_bytes(owner), JobId::from_bytes(id));
             prop_assert_eq!(key(a).cmp(&key(b)), a.0.cmp(&b.0).then(b.1.cmp(&a.1)));
@@ -256,10 +256,9 @@ mod tests {
         }
 
         #[test]
-        fn keys_give_back_what_they_were_made_of(owner: [u8; 16], id: [u8; 16], at: u64) {
+        fn keys_give_back_what_they_were_made_of(owner: [u8; 16], id: [u8; 16]) {
             let id = JobId::from_bytes(id);
             prop_assert_eq!(job_of_owned(&owned_job(UserId::from_bytes(owner), id)).expect("well-formed"), id);
-            prop_assert_eq!(parse_wake(&wake(Timestamp(at), id)).expect("well-formed"), (Timestamp(at), id));
         }
 
         #[test]
@@ -300,7 +299,6 @@ mod tests {
 
         #[test]
         fn a_key_of_another_length_is_damage(bytes in proptest::collection::vec(any::<u8>(), 0..64)) {
-            prop_assert_eq!(parse_wake(&bytes).is_ok(), bytes.len() == 24);
             prop_assert_eq!(job_of_owned(&bytes).is_ok(), bytes.len() == 32);
             prop_assert!(parse_account(&bytes).is_err() || [1, 17].contains(&bytes.len()));
             prop_assert!(parse_totals(&bytes).is_err() || bytes.len() >= 22);

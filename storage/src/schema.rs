@@ -7,7 +7,7 @@ use std::fmt;
 pub(crate) use migrations::{check, migrate};
 
 /// The schema that this program reads and writes.
-pub const SCHEMA_VERSION: u32 = 2;
+pub const SCHEMA_VERSION: u32 = 3;
 
 /// A table: one tree of the engine. The discriminant enters the checksum of rows: never reuse one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,13 +23,13 @@ pub(crate) enum Table {
     KeysByOwner = 3,
     /// Plugin id → plugin.
     Plugins = 4,
-    /// Job id → job.
+    /// Job id → job and the numbers of its events.
     Jobs = 5,
     /// Owner, inverted job id → nothing.
     JobsByOwner = 6,
-    /// Wake time, job id → nothing; jobs that are not final.
+    /// Of schema 2, emptied by its migration: wake time, job id → nothing.
     JobsOpen = 7,
-    /// Owner, inverted job id → nothing; jobs that are not final.
+    /// Owner, inverted job id → when it is due, and its hold; jobs that are not final.
     JobsOpenByOwner = 8,
     /// Parts of rows too large for one page: see `engine`.
     Chunks = 9,
@@ -37,7 +37,7 @@ pub(crate) enum Table {
     Events = 40,
     /// Owner → the numbers of their oldest event that is kept and of their next.
     EventHeads = 41,
-    /// Job id → the numbers of its events.
+    /// Of schema 2, emptied by its migration: job id → the numbers of its events.
     JobEvents = 42,
     /// Owner → their endpoints.
     WebhookEndpoints = 43,
@@ -135,7 +135,7 @@ pub(crate) enum Table {
     Balances = 10,
     /// User, inverted entry id → entry.
     Entries = 11,
-    /// Job id → hold; jobs that are not final.
+    /// Of schema 2, emptied by its migration: job id → hold.
     Holds = 12,
     /// User or key → budget and spending.
     Spending = 13,
@@ -155,6 +155,16 @@ pub(crate) enum Table {
     SessionsByOwner = 102,
     /// End, session id → digest.
     SessionsExpiring = 103,
+    /// Mail id → mail that waits.
+    Mails = 104,
+    /// When it is due, mail id → nothing.
+    MailsDue = 105,
+    /// Digest of the secret → what was mailed with it.
+    MailTokens = 106,
+    /// What it is for, address → digest.
+    MailTokensByAddress = 107,
+    /// End, digest → nothing.
+    MailTokensExpiring = 108,
 }
 
 /// Groups of tables, each with sums of its own: see [`Table::group`].
@@ -181,7 +191,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) % OPEN_WORK }
     }
 
-    pub(crate) const ALL: [Table; 71] = [
+    pub(crate) const ALL: [Table; 76] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -253,6 +263,11 @@ impl Table {
         Table::Sessions,
         Table::SessionsByOwner,
         Table::SessionsExpiring,
+        Table::Mails,
+        Table::MailsDue,
+        Table::MailTokens,
+        Table::MailTokensByAddress,
+        Table::MailTokensExpiring,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -342,6 +357,11 @@ impl Table {
             Table::Sessions => "sessions",
             Table::SessionsByOwner => "sessions_by_owner",
             Table::SessionsExpiring => "sessions_expiring",
+            Table::Mails => "mails",
+            Table::MailsDue => "mails_due",
+            Table::MailTokens => "mail_tokens",
+            Table::MailTokensByAddress => "mail_tokens_by_address",
+            Table::MailTokensExpiring => "mail_tokens_expiring",
         }
     }
 }

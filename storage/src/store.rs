@@ -15,6 +15,7 @@ mod files;
 mod jobs;
 mod ledger;
 mod links;
+mod mail;
 mod plugins;
 mod renditions;
 mod responses;
@@ -40,6 +41,7 @@ use crate::{folder, schema, seal};
 
 pub(crate) use blob_names::name_blobs;
 pub use check::Health;
+pub(crate) use jobs::gather_job_rows;
 
 /// How a store was found when it was opened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -90,6 +92,7 @@ impl Store {
     pub fn open(path: impl AsRef<Path>) -> Result<Self, StoreError> {
         let store = Self::open_as_it_is(path)?;
         schema::migrate(store.engine())?;
+        store.verify_open_jobs()?;
         store.settle_live_calls()?;
         Ok(store)
     }
@@ -138,9 +141,7 @@ impl Store {
         let watcher = OnceLock::new();
         let journal = Journal::open(path, ledger::journal_place(&engine)?, JournalLimits::default())?;
         let path = path.to_owned();
-        let store = Self { engine: Some(engine), journal, path, opening, watcher, _lock: lock };
-        store.verify_open_jobs()?;
-        Ok(store)
+        Ok(Self { engine: Some(engine), journal, path, opening, watcher, _lock: lock })
     }
 
     /// How it was found.

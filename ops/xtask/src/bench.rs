@@ -9,6 +9,7 @@ mod plugin;
 mod report;
 mod servers;
 mod sse;
+mod stolen;
 mod subject;
 mod tools;
 mod wrk;
@@ -19,6 +20,8 @@ use anyhow::Result;
 use clap::Subcommand;
 
 use crate::{cache::Cache, workspace::Workspace};
+use report::Budgets;
+use stolen::CoreTime;
 
 /// Measure, print each budget beside its figure, and fail where one is missed.
 ///
@@ -48,13 +51,32 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
         None => build::dist(workspace),
     };
     let budgets = match &options.what {
-        What::Gateway(options) => gateway::run(workspace, cache, &binaries()?, options)?,
         What::Plugin(options) => return plugin::run(workspace, cache, options),
-        What::Footprint(options) => footprint::run(workspace, cache, &binaries()?, options)?,
-        What::Jobs(of_jobs) => match &options.binaries {
-            Some(dir) => jobs::run(dir, of_jobs)?,
-            None => jobs::run(&jobs::build(workspace)?, of_jobs)?,
-        },
+        What::Gateway(options) => {
+            let binaries = binaries()?;
+            watched(|| gateway::run(workspace, cache, &binaries, options))?
+        }
+        What::Footprint(options) => {
+            let binaries = binaries()?;
+            watched(|| footprint::run(workspace, cache, &binaries, options))?
+        }
+        What::Jobs(of_jobs) => {
+            let binaries = options.binaries.clone().map_or_else(|| jobs::build(workspace), Ok)?;
+            watched(|| jobs::run(&binaries, of_jobs))?
+        }
     };
     budgets.print()
+}
+
+/// Measures, and tells how much of the cores' time the machine's host gave to others meanwhile.
+fn watched(measure: impl FnOnce() -> Result<Budgets>) -> Result<Budgets> {
+    let began = CoreTime::now();
+    let budgets = measure()?;
+    if let (Some(began), Some(now)) = (began, CoreTime::now()) {
+        let share = now.stolen_since(began);
+        println!(
+            "\n{share:.1} % of the cores' time was taken by the host of this machine (steal, /proc/stat)"
+        );
+    }
+    Ok(budgets)
 }

@@ -178,6 +178,12 @@ pub fn a_final_job_is_open_no_more(store: &dyn JobStore) {
     assert_eq!(store.jobs_of(owner, None, 10).expect("read").len(), 5, "final jobs stay listed");
     let done = Job { state: JobState::Succeeded, ..sample::job(owner) };
     store.create_job(&(&done).into()).expect("created");
+    let opened = store.change_job(done.id, &|job| {
+        job.state = JobState::Queued;
+        true
+    });
+    assert!(matches!(opened, Err(StoreError::Conflict { .. })), "what has ended stays so: {opened:?}");
+    assert_eq!(store.job(done.id).expect("read").map(|job| job.state), Some(JobState::Succeeded));
     assert_eq!(store.open_job_count(owner).expect("counted"), 2);
 }
 

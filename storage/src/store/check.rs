@@ -9,11 +9,11 @@ use atelier_domain::blob::BlobId;
 use atelier_domain::disk::DiskSpace as _;
 use atelier_domain::store::{JobStore as _, StoreError};
 
+use super::jobs::open;
 use super::{Opening, Store, ledger};
 use crate::Disk;
 use crate::codec::damaged;
 use crate::engine::{Check, State, Walker};
-use crate::keys;
 use crate::schema::Table;
 
 /// What is known of the store.
@@ -115,14 +115,14 @@ impl Store {
 
     /// Whatever is open has its job, and that is open.
     pub(super) fn verify_open_jobs(&self) -> Result<(), StoreError> {
-        for (wake, id) in self.open_jobs(usize::MAX)? {
-            let key = keys::wake(wake, id);
+        for (id, open) in open::all(self.engine())? {
             let why = match self.job(id)? {
                 None => "its job is gone",
                 Some(job) if job.state.is_final() => "its job has ended",
+                Some(job) if job.wake_at != open.wake_at => "its job is due at another time",
                 Some(_) => continue,
             };
-            return Err(damaged(Table::JobsOpen, &key, why));
+            return Err(StoreError::Damaged(format!("the row of open job {id}: {why}")));
         }
         Ok(())
     }

@@ -5,13 +5,13 @@ use atelier_domain::event::{EVENTS_PER_JOB_MAX, Event, EventKind, JobSnapshot, p
 use atelier_domain::id::{JobId, UserId};
 use atelier_domain::job::Job;
 use atelier_domain::store::{
-    EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, JobStore as _, Noted,
-    StoreError,
+    EventPage, EventRetention, EventStore, EventSweep, EventWatcher, JobEventPage, Noted, StoreError,
 };
 use atelier_domain::time::{Clock as _, SystemClock, Timestamp};
 use atelier_domain::webhook::{Delivery, Message, WebhookEndpoint};
 use serde::{Deserialize, Serialize};
 
+use super::jobs::JobRow;
 use super::rows::{read, write};
 use super::{Store, deliveries};
 use crate::codec::damaged;
@@ -39,9 +39,9 @@ impl Default for Head {
     }
 }
 
-/// A job's events.
+/// A job's events, a part of its row.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-struct JobEvents {
+pub(super) struct Told {
     /// Of those that are kept, in their order.
     numbers: Vec<u64>,
     /// Of the newest that is kept no more.
@@ -55,18 +55,18 @@ pub(super) fn now() -> Timestamp {
     SystemClock::default().now()
 }
 
-/// Makes the event of a change of a job, if it is one, and the deliveries of that event.
+/// Makes the event of a change of a job, if it is one, and the deliveries of that event. `told` is in the job's row, which its caller writes.
 pub(super) fn note(
     txn: &Txn<'_>,
     old: Option<&Job>,
     new: &Job,
     now: Timestamp,
+    told: &mut Told,
 ) -> Result<Option<Noted>, TxnError> {
     // Most changes are none, and read nothing.
     if EventKind::between(old, new, old.map_or(0, percent)).is_none() {
         return Ok(None);
     }
-    let mut told: JobEvents = read(txn, Table::JobEvents, new.id.as_bytes())?.unwrap_or_default();
     let Some(kind) = EventKind::between(old, new, told.percent) else { return Ok(None) };
     if told.numbers.len() >= EVENTS_PER_JOB_MAX && !kind.is_final() {
         return Ok(None);
@@ -79,7 +79,6 @@ pub(super) fn note(
     told.percent = told.percent.max(percent(new));
     let event = Event { owner, sequence, time: now, kind, job: JobSnapshot::from(new) };
     write(txn, Table::Events, &keys::event(owner, sequence), &event)?;
-    write(txn, Table::JobEvents, new.id.as_bytes(), &told)?;
     write(txn, Table::EventHeads, owner.as_bytes(), &head)?;
     let endpoints: Option<Vec<WebhookEndpoint>> = read(txn, Table::WebhookEndpoints, owner.as_bytes())?;
     let mut has_deliveries = false;
@@ -88,6 +87,13 @@ pub(super) fn note(
         has_deliveries |= deliveries::queue(txn, &Delivery::new(endpoint, message, now))?;
     }
     Ok(Some(Noted { owner, sequence, has_deliveries }))
+}
+
+/// What is told of a job of whose events none is kept. Their numbers are not known any more: none is above its owner's newest.
+pub(super) fn all_forgotten(txn: &Txn<'_>, job: &Job) -> Result<Told, TxnError> {
+    let head: Head = read(txn, Table::EventHeads, job.owner.as_bytes())?.unwrap_or_default();
+    let percent = if job.state.is_final() { 100 } else { 0 };
+    Ok(Told { numbers: Vec::new(), forgotten: (head.next - 1).max(1), percent })
 }
 
 impl EventStore for Store {
@@ -109,11 +115,9 @@ impl EventStore for Store {
     }
 
     fn events_of_job(&self, owner: UserId, job: JobId, after: u64) -> Result<JobEventPage, StoreError> {
-        if self.job_of(owner, job)?.is_none() {
+        let row = self.row::<JobRow>(Table::Jobs, job.as_bytes())?;
+        let Some(JobRow { told, .. }) = row.filter(|row| row.job.owner == owner && !row.job.is_erased) else {
             return Ok(JobEventPage::default());
-        }
-        let Some(told) = self.row::<JobEvents>(Table::JobEvents, job.as_bytes())? else {
-            return Ok(JobEventPage { is_cut: true, events: Vec::new() });
         };
         let mut page = JobEventPage { is_cut: after < told.forgotten, events: Vec::new() };
         for number in told.numbers.into_iter().filter(|number| *number > after) {
@@ -204,15 +208,10 @@ impl Store {
 
 /// Takes an event out of its job's.
 fn forget(txn: &Txn<'_>, event: &Event) -> Result<(), TxnError> {
-    let key = event.job.id.as_bytes();
-    let Some(mut told) = read::<JobEvents>(txn, Table::JobEvents, key)? else { return Ok(()) };
-    told.numbers.retain(|number| *number != event.sequence);
-    told.forgotten = told.forgotten.max(event.sequence);
-    // A job that has ended has no more to tell.
-    if told.numbers.is_empty() && event.kind.is_final() {
-        return txn.remove(Table::JobEvents, key).map(|_| ());
-    }
-    write(txn, Table::JobEvents, key, &told)
+    let Some(mut row) = JobRow::read(txn, event.job.id)? else { return Ok(()) };
+    row.told.numbers.retain(|number| *number != event.sequence);
+    row.told.forgotten = row.told.forgotten.max(event.sequence);
+    row.write(txn)
 }
 
 #[cfg(test)]
@@ -261,7 +260,10 @@ mod tests {
         let store = Store::open(folder.path()).expect("opened");
         let job = job();
         // Committed, as another writer's is while the disk is busy.
-        let noted = store.engine().write_soon(|txn| note(txn, None, &job, Timestamp(1))).expect("committed");
+        let noted = store
+            .engine()
+            .write_soon(|txn| note(txn, None, &job, Timestamp(1), &mut Told::default()))
+            .expect("committed");
         assert_eq!(noted.map(|noted| noted.sequence), Some(1));
         assert!(!store.engine().is_settled().expect("read"), "it is not durable yet");
         let page = store.events(job.owner, 0, 10).expect("read");

@@ -1,3 +1,7 @@
+mod gather;
+pub(super) mod open;
+mod row;
+
 use std::ops::Bound;
 
 use atelier_domain::id::{JobId, UserId};
@@ -5,16 +9,20 @@ use atelier_domain::job::{Erasure, Job, JobPage};
 use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
+use super::events::Told;
 use super::{Store, blob_names, claims, events, ledger};
-use crate::codec::{damaged, decode, encode};
+use crate::codec::{damaged, decode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
 use crate::schema::Table;
 
+pub(crate) use gather::gather_job_rows;
+pub(super) use row::JobRow;
+
 impl JobStore for Store {
     fn create_job(&self, new: &NewJob<'_>) -> Result<(), StoreError> {
-        let job = new.job;
-        let (row, now) = (encode(Table::Jobs, job)?, events::now());
+        let (job, now) = (new.job, events::now());
+        let hold = new.hold.filter(|hold| !hold.amount.is_zero());
         let noted = self.engine().write(|txn| {
             if txn.contains(Table::Jobs, job.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("job {}", job.id) }.into());
@@ -22,18 +30,20 @@ impl JobStore for Store {
             if let Some((key, claim)) = new.claim {
                 claims::claim_for_job(txn, key, claim, job.created)?;
             }
-            txn.put(Table::Jobs, job.id.as_bytes(), &row)?;
             txn.put_key(Table::JobsByOwner, &keys::owned_job(job.owner, job.id))?;
-            if let Some(hold) = new.hold {
+            if let Some(hold) = hold {
                 ledger::place_hold(txn, job, hold)?;
             }
             index_failed(txn, None, job)?;
             if let Some(table) = list_of(job) {
                 txn.put_key(table, &keys::owned_job(job.owner, job.id))?;
             }
-            index_open(txn, None, job)?;
+            open::put(txn, job, hold)?;
             blob_names::follow(txn, None, job)?;
-            events::note(txn, None, job, now)
+            let mut told = Told::default();
+            let noted = events::note(txn, None, job, now, &mut told)?;
+            row::write(txn, job, &told)?;
+            Ok(noted)
         })?;
         self.tell(noted);
         Ok(())
@@ -47,8 +57,7 @@ impl JobStore for Store {
     }
 
     fn job(&self, id: JobId) -> Result<Option<Job>, StoreError> {
-        let key = id.as_bytes();
-        self.engine().get(Table::Jobs, key)?.map(|row| decode(Table::Jobs, key, &row)).transpose()
+        Ok(self.row::<JobRow>(Table::Jobs, id.as_bytes())?.map(|row| row.job))
     }
 
     fn jobs_of(&self, owner: UserId, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
@@ -69,17 +78,15 @@ impl JobStore for Store {
     }
 
     fn erase_job(&self, owner: UserId, id: JobId) -> Result<Erasure, StoreError> {
-        let key = id.as_bytes();
         self.engine().write(|txn| {
-            let row =
-                txn.get(Table::Jobs, key)?.map(|row| decode::<Job>(Table::Jobs, key, &row)).transpose()?;
-            let old = match row.filter(|job| job.owner == owner && !job.is_erased) {
+            let row = JobRow::read(txn, id)?;
+            let (old, told) = match row.filter(|row| row.job.owner == owner && !row.job.is_erased) {
                 None => return Ok(Erasure::Absent),
-                Some(job) if !job.state.is_final() => return Ok(Erasure::Open),
-                Some(job) => job,
+                Some(row) if !row.job.state.is_final() => return Ok(Erasure::Open),
+                Some(row) => (row.job, row.told),
             };
             let (listed, new) = (keys::owned_job(owner, id), old.clone().erased());
-            txn.put(Table::Jobs, key, &encode(Table::Jobs, &new)?)?;
+            row::write(txn, &new, &told)?;
             txn.remove(Table::JobsByOwner, &listed)?;
             if let Some(table) = list_of(&old) {
                 txn.remove(table, &listed)?;
@@ -95,7 +102,7 @@ impl JobStore for Store {
         // only where another writer has succeeded.
         loop {
             let Some(old_row) = self.engine().get(Table::Jobs, key)? else { return Ok(None) };
-            let old: Job = decode(Table::Jobs, key, &old_row)?;
+            let JobRow { job: old, mut told } = decode(Table::Jobs, key, &old_row)?;
             let mut job = old.clone();
             if !change(&mut job) {
                 return Ok(Some(old));
@@ -104,20 +111,26 @@ impl JobStore for Store {
                 let what = format!("the id or owner of job {id}, which must stay,");
                 return Err(StoreError::Conflict { what });
             }
+            if old.state.is_final() && !job.state.is_final() {
+                return Err(StoreError::Conflict { what: format!("job {id}, which has ended,") });
+            }
             let now = events::now();
             let closing = (job.state.is_final() && !old.state.is_final()).then(ledger::Closing::default);
             let written = self.engine().write(|txn| {
                 if txn.get(Table::Jobs, key)?.as_ref() != Some(&old_row) {
                     return Ok(None);
                 }
-                if let Some(closing) = &closing {
-                    ledger::close(txn, &mut job, closing)?;
+                match &closing {
+                    Some(closing) => {
+                        let hold = open::remove(txn, &job)?;
+                        ledger::close(txn, &mut job, hold, closing)?;
+                    }
+                    None => open::follow(txn, &old, &job)?,
                 }
-                txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
                 index_failed(txn, Some(&old), &job)?;
-                index_open(txn, Some(&old), &job)?;
                 blob_names::follow(txn, Some(&old), &job)?;
-                let noted = events::note(txn, Some(&old), &job, now)?;
+                let noted = events::note(txn, Some(&old), &job, now, &mut told)?;
+                row::write(txn, &job, &told)?;
                 Ok(Some((noted, job)))
             })?;
             if let Some((noted, job)) = written {
@@ -128,8 +141,11 @@ impl JobStore for Store {
     }
 
     fn open_jobs(&self, limit: usize) -> Result<Vec<(Timestamp, JobId)>, StoreError> {
-        let keys = self.engine().keys(Table::JobsOpen, (Bound::Unbounded, Bound::Unbounded), limit)?;
-        keys.iter().map(|key| keys::parse_wake(key)).collect()
+        let mut open: Vec<(Timestamp, JobId)> =
+            open::all(self.engine())?.into_iter().map(|(id, open)| (open.wake_at, id)).collect();
+        open.sort_unstable();
+        open.truncate(limit);
+        Ok(open)
     }
 
     fn failed_jobs(&self, code: &str, before: Option<JobId>, limit: usize) -> Result<Vec<Job>, StoreError> {
@@ -179,15 +195,13 @@ impl Store {
 
 /// Makes an open job due at `now`, and gives it as it then is. When it is looked at is nothing that anybody is told.
 pub(super) fn wake(txn: &Txn<'_>, id: JobId, now: Timestamp) -> Result<Option<Job>, TxnError> {
-    let key = id.as_bytes();
-    let Some(row) = txn.get(Table::Jobs, key)? else { return Ok(None) };
-    let old: Job = decode(Table::Jobs, key, &row)?;
+    let Some(JobRow { job: old, told }) = JobRow::read(txn, id)? else { return Ok(None) };
     if old.state.is_final() || old.wake_at <= now {
         return Ok(Some(old));
     }
     let job = Job { wake_at: now, ..old.clone() };
-    txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
-    index_open(txn, Some(&old), &job)?;
+    row::write(txn, &job, &told)?;
+    open::follow(txn, &old, &job)?;
     Ok(Some(job))
 }
 
@@ -197,26 +211,6 @@ fn list_of(job: &Job) -> Option<Table> {
         (Some(_), _) => Some(Table::TrainingsByOwner),
         (None, true) => Some(Table::VideosByOwner),
         (None, false) => None,
-    }
-}
-
-/// Keeps the two tables of open jobs in step with a job's row.
-fn index_open(txn: &Txn<'_>, old: Option<&Job>, new: &Job) -> Result<(), TxnError> {
-    let wake = |job: &Job| (!job.state.is_final()).then(|| keys::wake(job.wake_at, job.id));
-    let (was, is) = (old.and_then(wake), wake(new));
-    if was == is {
-        return Ok(());
-    }
-    if let Some(key) = was {
-        txn.remove(Table::JobsOpen, &key)?;
-    }
-    let owned = keys::owned_job(new.owner, new.id);
-    match is {
-        Some(key) => {
-            txn.put_key(Table::JobsOpen, &key)?;
-            txn.put_key(Table::JobsOpenByOwner, &owned)
-        }
-        None => txn.remove(Table::JobsOpenByOwner, &owned).map(|_| ()),
     }
 }
 

@@ -22,6 +22,7 @@ use atelier_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::Store;
+use super::jobs::open;
 use crate::codec::{damaged, decode};
 use crate::engine::TxnError;
 use crate::keys;
@@ -88,15 +89,8 @@ impl LedgerStore for Store {
     }
 
     fn holds(&self, limit: usize) -> Result<Vec<(JobId, Hold)>, StoreError> {
-        let mut holds = Vec::new();
-        for key in self.engine().keys(Table::Holds, (Bound::Unbounded, Bound::Unbounded), limit)? {
-            // One that was settled meanwhile is left out.
-            if let Some(row) = self.engine().get(Table::Holds, &key)? {
-                let id = key.as_array().ok_or_else(|| damaged(Table::Holds, &key, "its key is no job"))?;
-                holds.push((JobId::from_bytes(*id), decode(Table::Holds, &key, &row)?));
-            }
-        }
-        Ok(holds)
+        let open = open::all(self.engine())?.into_iter();
+        Ok(open.filter_map(|(id, open)| Some((id, open.hold?))).take(limit).collect())
     }
 
     fn set_budget(&self, subject: Subject, limits: BudgetLimits) -> Result<(), StoreError> {

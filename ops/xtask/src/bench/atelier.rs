@@ -48,7 +48,8 @@ impl Atelier {
         let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
         let limits = CLASSES.map(|class| Limit { class, requests: FREE, seconds: 60 }).into();
         let config =
-            Settings { listen, admin, trusted_key, instances, limits, receivers: Vec::new() }.write(&dir)?;
+            Settings { listen, admin, trusted_key, instances, limits, receivers: Vec::new(), mail: None }
+                .write(&dir)?;
         for file in files {
             host::install(&binary, &config, file)?;
         }

@@ -84,9 +84,16 @@ impl Site {
         let (listen, admin) = (host::free_address(any)?, host::free_address(any)?);
         let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
         let limits = CLASSES.map(|class| Limit { class, requests: FREE, seconds: 60 }).into();
-        let config =
-            Settings { listen, admin, trusted_key, instances: Vec::new(), limits, receivers: vec![receiver] }
-                .write(&dir)?;
+        let config = Settings {
+            listen,
+            admin,
+            trusted_key,
+            instances: Vec::new(),
+            limits,
+            receivers: vec![receiver],
+            mail: None,
+        }
+        .write(&dir)?;
         let written = fs::read_to_string(&config)?;
         write_private(&config, settings::complete(&written, listen, mock.address())?.as_bytes())?;
         for name in PLUGINS {

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::ops::Bound;
 
-use atelier_domain::job::Job;
+use atelier_domain::id::JobId;
 use atelier_domain::money::{Account, Allowance, Entry, Hold};
 use atelier_domain::store::{Audit, StoreError};
 use serde::de::DeserializeOwned;
@@ -12,6 +12,7 @@ use crate::codec::decode;
 use crate::engine::Engine;
 use crate::keys;
 use crate::schema::Table;
+use crate::store::jobs::{JobRow, open};
 
 /// Reads every account, entry and hold. What is written meanwhile may show as a difference.
 pub(super) fn all(engine: &Engine) -> Result<Audit, StoreError> {
@@ -32,11 +33,12 @@ pub(super) fn all(engine: &Engine) -> Result<Audit, StoreError> {
         audit.differing += usize::from(posted.remove(&account).unwrap_or_default() != i128::from(balance));
     }
     audit.differing += posted.values().filter(|sum| **sum != 0).count();
-    let mut holds = rows::<Hold>(engine, Table::Holds)?.into_iter().collect::<HashMap<_, _>>();
+    let open = open::all(engine)?.into_iter();
+    let mut holds: HashMap<JobId, Hold> = open.filter_map(|(id, open)| Some((id, open.hold?))).collect();
     audit.holds = holds.len();
     let mut held: HashMap<Account, i128> = HashMap::new();
-    for (key, job) in rows::<Job>(engine, Table::Jobs)? {
-        let hold = holds.remove(&key);
+    for (_, JobRow { job, .. }) in rows::<JobRow>(engine, Table::Jobs)? {
+        let hold = holds.remove(&job.id);
         let expected =
             if job.state.is_final() { None } else { Some(job.bill.held).filter(|held| !held.is_zero()) };
         audit.stray_holds += usize::from(hold.map(|hold| hold.amount) != expected);

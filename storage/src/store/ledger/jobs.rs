@@ -8,18 +8,13 @@ use atelier_domain::money::{
 use atelier_domain::store::StoreError;
 
 use super::{books, refused, sums};
-use crate::codec::{decode, encode};
 use crate::engine::{Txn, TxnError};
-use crate::schema::Table;
 
-/// Sets aside what a job may cost: all of it, or the job is refused.
+/// Sets aside what a job may cost: all of it, or the job is refused. The hold is kept in its row of open jobs, which its caller writes.
 pub(in crate::store) fn place_hold(txn: &Txn<'_>, job: &Job, hold: &Hold) -> Result<(), TxnError> {
     if hold.user != job.owner || hold.amount != job.bill.held || job.state.is_final() {
         let what = format!("the hold of job {}, which is another's or has ended,", job.id);
         return Err(StoreError::Conflict { what }.into());
-    }
-    if hold.amount.is_zero() {
-        return Ok(());
     }
     for subject in [Subject::User(hold.user), Subject::Key(hold.key)] {
         let mut spending = books::spending(txn, subject)?;
@@ -41,7 +36,7 @@ pub(in crate::store) fn place_hold(txn: &Txn<'_>, job: &Job, hold: &Hold) -> Res
         };
         books::post(txn, &entry)?;
     }
-    txn.put(Table::Holds, job.id.as_bytes(), &encode(Table::Holds, hold)?)
+    Ok(())
 }
 
 /// The ids that the end of a job needs.
@@ -51,14 +46,14 @@ pub(in crate::store) struct Closing {
     usage: UsageId,
 }
 
-/// Settles or releases the hold of a job that has just become final, sets its cost and records its usage. The hold is gone
-/// afterwards: nothing can do it twice.
-pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -> Result<(), TxnError> {
-    let key = job.id.as_bytes();
-    let hold: Option<Hold> = match txn.get(Table::Holds, key)? {
-        Some(row) => Some(decode(Table::Holds, key, &row)?),
-        None => None,
-    };
+/// Settles or releases what was set aside for a job that has just become final, sets its cost and records its usage. The hold was taken
+/// from the job's row of open jobs, which is gone: nothing can do it twice.
+pub(in crate::store) fn close(
+    txn: &Txn<'_>,
+    job: &mut Job,
+    hold: Option<Hold>,
+    closing: &Closing,
+) -> Result<(), TxnError> {
     let held = hold.map(|hold| hold.amount).unwrap_or_default();
     job.bill.cost = match job.state {
         JobState::Succeeded => job.bill.cost_of(&job.usage, held),
@@ -95,7 +90,6 @@ pub(in crate::store) fn close(txn: &Txn<'_>, job: &mut Job, closing: &Closing) -
             };
             books::post(txn, &entry)?;
         }
-        txn.remove(Table::Holds, key)?;
     }
     let outcome = match (job.state, &job.error) {
         (JobState::Succeeded, _) => "ok",

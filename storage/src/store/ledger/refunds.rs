@@ -11,13 +11,13 @@ use crate::codec::{decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
 use crate::schema::Table;
+use crate::store::jobs::JobRow;
 
 /// A job's.
 pub(super) fn of_job(txn: &Txn<'_>, refund: &Refund) -> Result<Job, TxnError> {
-    let key = refund.job.as_bytes();
     let no_job = || StoreError::Conflict { what: format!("job {}, which does not exist,", refund.job) };
-    let row = txn.get(Table::Jobs, key)?.ok_or_else(no_job)?;
-    let mut job: Job = decode(Table::Jobs, key, &row)?;
+    let mut row = JobRow::read(txn, refund.job)?.ok_or_else(no_job)?;
+    let job = &mut row.job;
     let entry = Entry {
         id: refund.id,
         at: refund.at,
@@ -33,8 +33,8 @@ pub(super) fn of_job(txn: &Txn<'_>, refund: &Refund) -> Result<Job, TxnError> {
     let mut nothing = Cost::default();
     let cost = job.bill.cost.as_mut().filter(|_| is_debited).unwrap_or(&mut nothing);
     give_back(txn, &entry, refund.amount, cost.charged, &mut cost.refunded)?;
-    txn.put(Table::Jobs, key, &encode(Table::Jobs, &job)?)?;
-    Ok(job)
+    row.write(txn)?;
+    Ok(row.job)
 }
 
 /// A live call's.

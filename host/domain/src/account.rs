@@ -10,6 +10,7 @@ use serde::{Deserialize, Serialize};
 use crate::id::{KeyId, SessionId, UserId};
 use crate::time::Timestamp;
 
+pub mod email;
 pub mod password;
 pub mod session;
 pub mod token;

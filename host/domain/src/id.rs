@@ -109,6 +109,8 @@ uuid_id!(/// An answer that is kept.
     ResponseId, "response id");
 uuid_id!(/// A record of the audit log.
     AuditId, "audit record id");
+uuid_id!(/// A mail that waits to be sent.
+    MailId, "mail id");
 uuid_id!(/// A link to an artifact.
     LinkId, "link id");
 uuid_id!(/// A prompt template.

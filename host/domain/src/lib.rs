@@ -19,6 +19,7 @@ pub mod id;
 pub mod idempotency;
 pub mod job;
 pub mod link;
+pub mod mail;
 pub mod manifest;
 pub mod model;
 pub mod money;

@@ -9,6 +9,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Context as _;
 use atelier_domain::blob::BlobStore;
+use atelier_domain::mail::MailSender;
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
@@ -18,12 +19,13 @@ use atelier_service::batches::{BatchPorts, Batches};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::conversations::{ConversationPorts, Conversations};
 use atelier_service::disk::Room;
+use atelier_service::enrolment::{Enrolment, EnrolmentPorts};
 use atelier_service::events::{Events, Hub};
 use atelier_service::files::{FileLimits, FilePorts, Files};
 use atelier_service::generation::{CallBudget, Generations};
 use atelier_service::idempotency::{Idempotency, IdempotencyLimits};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
-use atelier_service::ledger::Ledger;
+use atelier_service::ledger::{Accounting, Ledger};
 use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
 use atelier_service::plugins::Plugins;
@@ -45,6 +47,7 @@ use crate::http::route;
 use crate::http::sharing::Sharing;
 use crate::key_file::KeyFile;
 use crate::local::{INSTANCE, LocalProvider};
+use crate::mail_sender::SmtpSender;
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
 use crate::webhook_sender::EgressSender;
@@ -55,6 +58,7 @@ pub struct App {
     pub config: Config,
     pub clock: Arc<dyn Clock>,
     pub accounts: Arc<Accounts>,
+    pub enrolment: Arc<Enrolment>,
     pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
     pub generations: Arc<Generations>,
@@ -103,6 +107,15 @@ impl App {
         metrics.watch_storage(pool.clone(), disk.clone())?;
         let accounts =
             Arc::new(Accounts::new(store.clone(), pool.clone(), clock.clone(), config.accounts.limits()));
+        let enrolment = EnrolmentPorts {
+            accounts: accounts.clone(),
+            users: store.clone(),
+            store: store.clone(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+            sender: mail_sender(&config)?,
+        };
+        let enrolment = Arc::new(Enrolment::new(enrolment, config.accounts.enrolment()));
         let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
@@ -126,6 +139,11 @@ impl App {
                 secret,
                 reason = missing.reason,
                 "a secret is missing; the instance cannot be used"
+            );
+        }
+        if config.accounts.sign_up && config.money.accounting == Accounting::Record {
+            tracing::warn!(
+                "anybody may sign up and nobody needs credits: say [money] accounting = \"enforce\", or set budgets"
             );
         }
         if let Some(word) = &config.plugins.unknown_trust {
@@ -239,6 +257,7 @@ impl App {
         Ok(Arc::new(Self {
             clock,
             accounts,
+            enrolment,
             limiter,
             generations,
             conversations,
@@ -325,6 +344,12 @@ impl PluginOffice {
         ));
         Ok(Self { sandbox, blobs, blob_folder, plugins, host_token })
     }
+}
+
+/// The way out for mail, where there is one.
+fn mail_sender(config: &Config) -> anyhow::Result<Option<Arc<dyn MailSender>>> {
+    let Some(mail) = &config.mail else { return Ok(None) };
+    Ok(Some(Arc::new(SmtpSender::new(mail)?)))
 }
 
 /// The addresses at which providers call this server back.

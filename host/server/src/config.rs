@@ -7,12 +7,14 @@ mod conversations;
 mod events;
 mod jobs;
 mod limits;
+mod mail;
 mod models;
 mod money;
 mod plugins;
 mod reader;
 mod responses;
 mod sandbox;
+mod secret;
 mod server;
 pub mod template;
 mod tls;
@@ -29,6 +31,7 @@ pub use conversations::Conversations;
 pub use events::{Audit, Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
+pub use mail::{Mail, MailSecurity};
 pub use models::Models;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
@@ -59,6 +62,8 @@ pub struct Config {
     /// Secrets that could not be read: the instance starts without them and says so (P-5).
     pub missing_secrets: Vec<MissingSecret>,
     pub accounts: Accounts,
+    /// Absent where this server sends no mail.
+    pub mail: Option<Mail>,
     pub limits: Limits,
     pub conversations: Conversations,
     pub audit: Audit,
@@ -156,6 +161,8 @@ impl Config {
         let mut instances =
             root.sections("instance", |section| plugins::instance(section, folder, &mut missing_secrets));
         let accounts = root.section("accounts", Accounts::read);
+        let mail = root.section("mail", |section| Mail::read(section, folder));
+        accounts.check_mail(&root, mail.as_ref());
         let limits = root.section("limits", Limits::read);
         let conversations = root.section("conversations", Conversations::read);
         let audit = root.section("audit", Audit::read);
@@ -191,6 +198,7 @@ impl Config {
             instances,
             missing_secrets,
             accounts,
+            mail,
             limits,
             conversations,
             audit,

@@ -9,6 +9,7 @@ pub mod http;
 mod key_file;
 mod listener;
 mod local;
+mod mail_sender;
 mod metrics;
 mod plugin_host;
 mod telemetry;

@@ -5,6 +5,8 @@ mod host;
 #[path = "../../service/tests/support/scripted.rs"]
 #[expect(dead_code, reason = "a part of its scripts is for the job engine's own tests")]
 mod scripted;
+#[path = "support/smtp.rs"]
+mod smtp;
 
 #[path = "routes/access.rs"]
 mod access;
@@ -20,6 +22,8 @@ mod chat_completions;
 mod content;
 #[path = "routes/conversations.rs"]
 mod conversations;
+#[path = "routes/enrolment.rs"]
+mod enrolment;
 #[path = "routes/failed_generations.rs"]
 mod failed_generations;
 #[path = "routes/files.rs"]

@@ -10,6 +10,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
+use atelier_domain::account::email::EmailAddress;
 use atelier_domain::account::token::TokenDigest;
 use atelier_domain::account::{ApiKey, KeyDigest, KeySecret, Principal, Role, Scope, User, browser_key};
 use atelier_domain::id::{KeyId, UserId};
@@ -22,6 +23,7 @@ use guard::Guard;
 pub use guard::GuardLimits;
 pub use hasher::{HashCost, Hasher, HasherLimits};
 pub use limits::AccountLimits;
+pub(crate) use sessions::fresh;
 use sessions::{Attempted, KnownSession};
 pub use sessions::{SignIn, SignedIn};
 
@@ -234,6 +236,8 @@ impl Accounts {
     /// The name is taken or malformed.
     pub async fn create_user(&self, name: &str, role: Role) -> Result<User, ServiceError> {
         let name = checked_name(name)?;
+        // Mail goes to addresses in lower case, however they were written.
+        let name = name.parse::<EmailAddress>().map_or(name, |address| address.to_string());
         let user = User {
             id: UserId::new(),
             name,
@@ -362,7 +366,7 @@ impl Accounts {
     }
 
     /// Whatever is cached of sessions is void.
-    fn sessions_ended(&self) {
+    pub(crate) fn sessions_ended(&self) {
         self.session_epoch.fetch_add(1, Ordering::AcqRel);
     }
 

@@ -35,6 +35,14 @@ pub enum ServiceError {
     SignInBusy,
     #[error("the session is over: sign in again")]
     SessionOver,
+    /// There is no sign-up here, or no mail.
+    #[error("this server does not offer that: its operator has to set it up")]
+    NotOffered,
+    /// Unknown, used, taken the place of by a newer one, or too old.
+    #[error("the token is not good any more: ask for another mail")]
+    TokenOver,
+    #[error("too much mail waits to be sent")]
+    MailBusy,
     #[error("too many requests of the class {}: the limit is {} in {} s", .0.class, .0.limit, .0.window.as_secs())]
     RateLimited(Decision),
     #[error("there is no model {model:?}")]

@@ -11,6 +11,7 @@ pub mod caller;
 mod concealed;
 pub mod conversations;
 pub mod disk;
+pub mod enrolment;
 pub mod error;
 pub mod events;
 pub mod fetcher;

@@ -9,7 +9,9 @@ use std::net::{IpAddr, Ipv6Addr};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
+use atelier_domain::account::email::EmailAddress;
 use atelier_domain::id::{InstanceName, JobId, LinkId, UserId};
+use atelier_domain::mail::MailKind;
 
 use window::Window;
 
@@ -117,15 +119,26 @@ pub enum Subject {
     Link(LinkId),
     /// The address that an instance's provider calls, by a hash of the instance's name.
     Instance([u8; 16]),
+    /// A mailbox and why it is written to, by a hash of both.
+    Mailbox([u8; 16]),
 }
 
 impl Subject {
     /// The address that an instance's provider calls.
     pub fn of_instance(name: &InstanceName) -> Self {
-        let mut short = [0; 16];
-        short.copy_from_slice(&blake3::hash(name.as_str().as_bytes()).as_bytes()[..16]);
-        Self::Instance(short)
+        Self::Instance(short(name.as_str()))
     }
+
+    /// A mailbox, for mails of one kind: those of another take nothing from them.
+    pub fn of_mailbox(kind: MailKind, address: &EmailAddress) -> Self {
+        Self::Mailbox(short(&format!("{kind:?} {address}")))
+    }
+}
+
+fn short(text: &str) -> [u8; 16] {
+    let mut short = [0; 16];
+    short.copy_from_slice(&blake3::hash(text.as_bytes()).as_bytes()[..16]);
+    short
 }
 
 /// Whoever has one address of a network of IPv6 has all 2^64 of them (RFC 4291 §2.5.4): they count as one.

@@ -18,6 +18,8 @@ mod aliases;
 mod busy_storage;
 #[path = "providers/callbacks.rs"]
 mod callbacks;
+#[path = "providers/enrolment.rs"]
+mod enrolment;
 #[path = "providers/events.rs"]
 mod events;
 #[path = "providers/files.rs"]

@@ -95,8 +95,15 @@ impl Work {
         let (listen, admin) = addresses;
         let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
         let instances = vec![Instance::of_this_host(listen, self.key_file.clone())];
-        let settings =
-            Settings { listen, admin, trusted_key, instances, limits: Vec::new(), receivers: Vec::new() };
+        let settings = Settings {
+            listen,
+            admin,
+            trusted_key,
+            instances,
+            limits: Vec::new(),
+            receivers: Vec::new(),
+            mail: None,
+        };
         let path = settings.write(&self.dir)?;
         host::install(binary, &path, &plugins::file(workspace, "openai")?)?;
         Host::start(binary, &path, &self.log, admin, interrupted)

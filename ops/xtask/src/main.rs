@@ -8,6 +8,7 @@ mod host;
 mod mock;
 mod node_packages;
 mod plugins;
+mod promises;
 mod python_venv;
 mod secrets;
 mod test;

@@ -10,13 +10,16 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
-use crate::{cache::Cache, dev_key, plugins, process, progress::say, secrets, torture, workspace::Workspace};
+use crate::{
+    cache::Cache, dev_key, plugins, process, progress::say, promises, secrets, torture, workspace::Workspace,
+};
 
 /// Check everything that a change can break; stops at the first step that fails.
 ///
 /// Steps: formatting, plugins, the unit suites of plugins in other languages, clippy, tests (cargo nextest if it is installed, else
 /// cargo test; every plugin's conformance suite is among them), secrets in the tree and its history, examples in documentation, a host that is killed ten times under
-/// load, and the client suites of ops/clients against a running host. Tests find the built plugins
+/// load, the client suites of ops/clients against a running host, and whether every promise of ops/requirements.md was proven by all
+/// this (without ARGS). Tests find the built plugins
 /// through ATELIER_PLUGINS (a folder) and the development public key through ATELIER_DEV_KEY (a file).
 #[derive(Debug, clap::Args)]
 pub struct Options {
@@ -33,6 +36,7 @@ type Step<'a> = (&'static str, Box<dyn Fn() -> Result<()> + 'a>);
 /// Run the verb.
 pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<ExitCode> {
     let steps = steps(workspace, cache, options);
+    promises::Reports::of(workspace).remove()?;
     let began = Instant::now();
     for (index, (name, step)) in steps.iter().enumerate() {
         say(format_args!("test: {}/{} {name}", index + 1, steps.len()));
@@ -70,17 +74,20 @@ fn steps<'a>(workspace: &'a Workspace, cache: &'a Cache, options: &'a Options) -
         steps.push(("documentation", Box::new(|| documentation(workspace, cache))));
         steps.push(("torture", Box::new(|| torture::short(workspace, cache))));
         steps.push(("clients", Box::new(|| clients::run(workspace, cache))));
+        // Of some of the tests no report tells of all promises, and cargo test leaves none.
+        if options.args.is_empty() && has_nextest(workspace) {
+            steps.push(("promises", Box::new(|| promises::check(workspace))));
+        }
     }
     steps
 }
 
 fn tests(workspace: &Workspace, cache: &Cache, args: &[String]) -> Result<()> {
-    let nextest = process::works(in_workspace(workspace).args(["nextest", "--version"]));
     let mut command = with_products(in_workspace(workspace), workspace, cache)?;
-    if nextest {
+    if has_nextest(workspace) {
         command.args(["nextest", "run", "--workspace", "--no-fail-fast"]).args(args);
     } else {
-        say("test: cargo-nextest is not installed; using cargo test");
+        say("test: cargo-nextest is not installed: using cargo test, and the promises are not checked");
         command.args([
             "test",
             "--workspace",
@@ -94,6 +101,10 @@ fn tests(workspace: &Workspace, cache: &Cache, args: &[String]) -> Result<()> {
         command.args(args);
     }
     process::run(&mut command)
+}
+
+fn has_nextest(workspace: &Workspace) -> bool {
+    process::works(in_workspace(workspace).args(["nextest", "--version"]))
 }
 
 fn documentation(workspace: &Workspace, cache: &Cache) -> Result<()> {

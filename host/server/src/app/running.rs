@@ -108,6 +108,7 @@ impl Running {
         let (telling, sweeping, forgetting) = (stop.subscribe(), stop.subscribe(), stop.subscribe());
         let (audit, auditing) = (app.audit.clone(), stop.subscribe());
         let (accounts, ending_sessions) = (app.accounts.clone(), stop.subscribe());
+        let (enrolment, mailing) = (app.enrolment.clone(), stop.subscribe());
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
@@ -129,6 +130,7 @@ impl Running {
             tokio::spawn(async move { audit.run(auditing).await }),
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
             tokio::spawn(async move { accounts.run(ending_sessions).await }),
+            tokio::spawn(async move { enrolment.run(mailing).await }),
         ];
         tasks.extend(reloading);
         let accounting = tokio::spawn(accounting);

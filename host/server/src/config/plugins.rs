@@ -4,13 +4,10 @@ use std::collections::{BTreeMap, HashSet};
 use std::path::Path;
 
 use atelier_domain::id::InstanceName;
-use atelier_domain::plugin::{InstanceConfig, SecretValue};
-use figment::value::Value;
+use atelier_domain::plugin::InstanceConfig;
 
+use super::secret::SecretSource;
 use super::{Local, MissingSecret, Section};
-
-/// Bytes of a secret.
-const SECRET_BYTES_MAX: u64 = 64 * 1024;
 
 /// What to do with a plugin that no trusted key signed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -101,7 +98,7 @@ pub(super) fn instance(
         }
     };
     let mut secrets = BTreeMap::new();
-    for (secret, source) in section.map("secrets", secret_source) {
+    for (secret, source) in section.map("secrets", SecretSource::of) {
         match source.read(folder) {
             Ok(value) => drop(secrets.insert(secret, value)),
             Err(reason) => {
@@ -119,50 +116,6 @@ pub(super) fn instance(
         settings,
         secrets,
     })
-}
-
-enum SecretSource {
-    Env(String),
-    File(String),
-    Value(SecretValue),
-}
-
-fn secret_source(value: &Value) -> Result<SecretSource, String> {
-    const FORM: &str = "must be { env = \"NAME\" }, { file = \"PATH\" } or { value = \"…\" }";
-    let table = value.as_dict().filter(|table| table.len() == 1).ok_or(FORM)?;
-    let (kind, value) = table.iter().next().ok_or(FORM)?;
-    let text = value.as_str().ok_or(FORM)?.to_owned();
-    match kind.as_str() {
-        "env" => Ok(SecretSource::Env(text)),
-        "file" => Ok(SecretSource::File(text)),
-        "value" => Ok(SecretSource::Value(SecretValue::new(text))),
-        _ => Err(FORM.to_owned()),
-    }
-}
-
-impl SecretSource {
-    fn read(self, folder: &Path) -> Result<SecretValue, String> {
-        match self {
-            Self::Value(value) => Ok(value),
-            Self::Env(name) => match std::env::var(&name) {
-                Ok(value) if !value.is_empty() => Ok(SecretValue::new(value)),
-                _ => Err(format!("set the environment variable {name}")),
-            },
-            Self::File(path) => {
-                let path = folder.join(path);
-                let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-                let size = std::fs::metadata(&path).map_err(|error| problem(&error))?.len();
-                if size > SECRET_BYTES_MAX {
-                    return Err(problem(&format!("a secret has {SECRET_BYTES_MAX} bytes at most")));
-                }
-                let text = std::fs::read_to_string(&path).map_err(|error| problem(&error))?;
-                match text.trim_end_matches(['\n', '\r']) {
-                    "" => Err(problem(&"is empty")),
-                    secret => Ok(SecretValue::new(secret)),
-                }
-            }
-        }
-    }
 }
 
 /// Each name is used once, and `local` is the in-house models' own.

@@ -123,6 +123,16 @@ impl Section {
         found
     }
 
+    /// A value of its own form, read by `read`.
+    pub fn value<T>(
+        &mut self,
+        key: &'static str,
+        read: impl FnOnce(&Value) -> Result<T, String>,
+    ) -> Option<T> {
+        let value = self.take(key)?;
+        read(&value).inspect_err(|what| self.wrong(key, what.as_str())).ok()
+    }
+
     /// A free-form table.
     pub fn table(&mut self, key: &'static str) -> Dict {
         match self.take(key) {

@@ -102,6 +102,22 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
 # [accounts]
 # session_idle_hours = 24   # a session ends when it is not used for so long
 # session_days = 30         # and then, however often it is used
+# sign_up = true            # anybody may sign up with an e-mail address; needs [mail]. With [money] accounting = "record" they pay nothing
+# sign_ups_per_hour = 3     # from one IP address
+# mails_per_10_minutes = 5  # asked for from one IP address
+# mailbox_per_hour = 3      # to one mailbox, of each kind
+# administrators = ["ada@atelier.dev"]   # users with these e-mail addresses, once they are verified
+# verify_page = "https://atelier.example.com/verify#{token}"   # pages of yours, below public_url, that mails lead to; without them
+# reset_page = "https://atelier.example.com/reset#{token}"     # a mail has a code
+
+# The server that takes this server's mail: verifications and forgotten passwords.
+# [mail]
+# server = "smtp.example.com:587"
+# security = "starttls"     # or "tls", usually at port 465; or "none", on this machine alone
+# user = "atelier"
+# password = { env = "SMTP_PASSWORD" }
+# from = "Atelier <noreply@example.com>"
+# ca = "tls/mail-ca.pem"    # who signs its certificate, where that is none of the usual authorities
 
 # Requests in any span of that many seconds, for each user.
 [limits]

@@ -115,3 +115,38 @@ fn prices_and_accounting_that_could_be_meant_otherwise_are_refused() {
     assert_eq!(enforced("enforce"), ["money.accounting"], "every call would be refused");
     assert_eq!(enforced("off"), ["money.accounting"]);
 }
+
+#[test]
+fn sign_up_wants_mail_and_a_placeholder_is_no_administrator() {
+    let mistakes = |more: &str| {
+        let error = load(&format!("{}\n{more}", template::TEXT)).expect_err("mistakes");
+        error.mistakes.iter().map(|mistake| mistake.path.clone()).collect::<Vec<_>>()
+    };
+    let accounts = "[accounts]\nsign_up = true\nadministrators = [\"admin@example.com\", \"nobody\", \"ada@atelier.dev\"]\n";
+    let found = mistakes(&format!("{accounts}verify_page = \"https://app.example.com/verify\"\n"));
+    let expected = [
+        "accounts.verify_page",
+        "accounts.administrators",
+        "accounts.administrators",
+        "accounts.sign_up",
+        "accounts.administrators",
+    ];
+    assert_eq!(found, expected);
+    let found = mistakes(
+        "[mail]\nserver = \"smtp.atelier.dev\"\nfrom = \"Atelier\"\nuser = \"atelier\"\nsecurity = \"ssl\"\n",
+    );
+    assert_eq!(found, ["mail.security", "mail.server", "mail.from", "mail.password"]);
+    let found = mistakes(
+        "[mail]\nserver = \"smtp.atelier.dev:25\"\nfrom = \"noreply@atelier.dev\"\nsecurity = \"none\"\n",
+    );
+    assert_eq!(found, ["mail.security"], "passwords and tokens do not go in the clear");
+
+    let mail = "[mail]\nserver = \"smtp.atelier.dev:587\"\nfrom = \"noreply@atelier.dev\"\nuser = \"a\"\npassword = { value = \"s3cret\" }\n";
+    let config = load(&format!("{}\n[accounts]\nsign_up = true\n{mail}", template::TEXT)).expect("valid");
+    let found = config.mail.as_ref().expect("mail");
+    assert_eq!(
+        (found.host.as_str(), found.port, found.security),
+        ("smtp.atelier.dev", 587, MailSecurity::StartTls)
+    );
+    assert!(!format!("{config:?}").contains("s3cret"));
+}

@@ -2,10 +2,11 @@
 
 pub(super) mod list;
 
-use atelier_domain::account::{Principal, Scope};
+use atelier_domain::account::{Principal, Scope, browser_key};
 use atelier_domain::audit::{Actor, AuditKind};
+use atelier_domain::id::UserId;
 use atelier_service::ServiceError;
-use atelier_service::audit::Noted;
+use atelier_service::audit::{Begun, Noted};
 use http::Method;
 
 use super::gate::{Call, Reply};
@@ -44,11 +45,21 @@ where
     } else {
         handler(call).await
     };
+    ended(begun, outcome).await
+}
+
+/// Notes how it ended, and gives that back.
+pub(super) async fn ended(begun: Begun, outcome: Result<Reply, ApiError>) -> Result<Reply, ApiError> {
     match &outcome {
         Ok(reply) => begun.end(reply.response.status().as_u16(), None).await,
         Err(error) => begun.end(error.status().as_u16(), Some(error.code())).await,
     }
     outcome
+}
+
+/// What is noted of a user who does what a token that was mailed to them allows: to be begun before it is done, and [`ended`].
+pub(super) fn by_mail(call: &Call, user: UserId) -> Noted {
+    noted(&call.route, &call.request_id, Some(Actor { user, key: browser_key(user) }))
 }
 
 /// Notes that a request was not let in, if it was for its key's, password's or page's sake. Gives the error back.

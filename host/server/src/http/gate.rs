@@ -38,6 +38,8 @@ pub struct Call {
     pub request_id: Arc<str>,
     pub parts: Parts,
     pub body: Body,
+    /// When it is given up, and answered that it took too long.
+    pub deadline: Instant,
 }
 
 impl Call {
@@ -84,6 +86,7 @@ where
     let outcome = match admit(&app, &route, &parts, &request_id, &mut decision).await {
         Ok(caller) => {
             observation.caller = caller.as_ref().map(|caller| caller.principal.clone());
+            let deadline = Instant::now() + app.config.server.request_max;
             let call = Call {
                 app: app.clone(),
                 caller,
@@ -91,16 +94,17 @@ where
                 request_id: request_id.clone(),
                 parts,
                 body,
+                deadline,
             };
-            let request_max = app.config.server.request_max;
+            let deadline = deadline.into();
             let answered = if audit::is_administration(&route) {
-                tokio::time::timeout(request_max, Box::pin(audit::answer(call, handler))).await
+                tokio::time::timeout_at(deadline, Box::pin(audit::answer(call, handler))).await
             } else if idempotency::wants_key(&call) {
-                tokio::time::timeout(request_max, Box::pin(idempotency::answer(call, handler))).await
+                tokio::time::timeout_at(deadline, Box::pin(idempotency::answer(call, handler))).await
             } else if sharing::is_wanted(&call) {
-                tokio::time::timeout(request_max, Box::pin(sharing::answer(call, handler))).await
+                tokio::time::timeout_at(deadline, Box::pin(sharing::answer(call, handler))).await
             } else {
-                tokio::time::timeout(request_max, handler(call)).await
+                tokio::time::timeout_at(deadline, handler(call)).await
             };
             match answered {
                 Ok(outcome) => outcome,

@@ -8,33 +8,26 @@ mod schema;
 mod stream;
 pub(super) mod variations;
 
-use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use atelier_domain::job::{Job, JobState};
 use atelier_domain::model::Task;
 use atelier_service::ServiceError;
-use atelier_service::caller::Caller;
 use atelier_service::jobs::time_for;
 
-use super::{ApiError, Reply};
-use crate::app::App;
+use super::{ApiError, Call, Reply};
 use request::Asked;
 
 /// How long after its deadline a job is waited for, whose end then says more.
 const GRACE: Duration = Duration::from_secs(5);
-/// The part of a request's time for which its job is waited for.
-const PATIENCE_SHARE: f64 = 0.95;
+/// What is left of a request's time for the answer that says where the result will be.
+const RESERVE: Duration = Duration::from_secs(2);
 
 /// Runs the job and answers with its images, or with events on the way to them. A caller that leaves does not stop it: its
 /// results are kept.
-async fn run(
-    app: &Arc<App>,
-    caller: &Caller,
-    request_id: &Arc<str>,
-    task: Task,
-    asked: Asked,
-) -> Result<Reply, ApiError> {
+async fn run(call: Call, task: Task, asked: Asked) -> Result<Reply, ApiError> {
+    let (app, request_id, deadline) = (&call.app, &call.request_id, call.deadline);
+    let caller = call.caller()?;
     let asked = asked.complete()?;
     let identifier = asked.request.end_user.clone();
     if asked.stream {
@@ -43,8 +36,8 @@ async fn run(
         return Ok(stream::reply(app, caller, request_id, job.id, previews, script));
     }
     let job = app.jobs.admit(caller, task, asked.request).await?;
-    // The gate's own deadline would cut off an answer that says where the result will be.
-    let patience = (time_for(task) + GRACE).min(app.config.server.request_max.mul_f64(PATIENCE_SHARE));
+    let left = deadline.saturating_duration_since(Instant::now());
+    let patience = (time_for(task) + GRACE).min(left.saturating_sub(RESERVE.min(left / 2)));
     let job = app.jobs.wait(caller, job.id, patience).await?;
     if !job.state.is_final() {
         return Err(ApiError::JobGoesOn { what: "making the images", job: job.id, after: patience });

@@ -268,9 +268,17 @@ fn administration() -> Vec<Good> {
         || vec![("component", Piece::File("a.wasm", component.clone())), ("signature", text(&signature))];
     let hook = json_of("/hooks/{token}", 404, json!({"kind": "x"})).refused("unknown_url");
     let refund = json!({"user": "@user", "amount": 1, "reason": "x"});
+    let mailed = json!({"token": "x".repeat(43), "password": PASSWORD});
     vec![
         json_of("/api/v1/users/{id}/password", 204, json!({"password": PASSWORD})),
         json_of("/api/v1/auth/sign-in", 200, json!({"name": "ada", "password": PASSWORD})),
+        json_of("/api/v1/auth/sign-up", 403, json!({"email": "ada@atelier.dev"})).refused("not_offered"),
+        json_of("/api/v1/auth/sign-up/resend", 403, json!({"email": "ada@atelier.dev"}))
+            .refused("not_offered"),
+        json_of("/api/v1/auth/sign-up/verify", 400, mailed.clone()).refused("token_over"),
+        json_of("/api/v1/auth/password/forgot", 403, json!({"email": "ada@atelier.dev"}))
+            .refused("not_offered"),
+        json_of("/api/v1/auth/password/reset", 400, mailed).refused("token_over"),
         json_of(
             "/api/v1/auth/password",
             200,

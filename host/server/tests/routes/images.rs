@@ -8,9 +8,10 @@ use crate::scripted::{Act, Scripted};
 
 #[tokio::test]
 async fn images_that_take_too_long_for_an_answer_go_on_as_a_job_that_is_named() {
-    let provider = Scripted::new(std::iter::repeat_n(Act::Pending, 40).chain([Act::Done("a cat")]));
+    // Asked ten times a second, for longer than a request may take; that has 2 s left when its job is no longer waited for.
+    let provider = Scripted::new(std::iter::repeat_n(Act::Pending, 80).chain([Act::Done("a cat")]));
     let host = TestHost::edited(|text| {
-        let text = text.replace("# request_seconds = 600 ", "request_seconds = 1 ");
+        let text = text.replace("# request_seconds = 600 ", "request_seconds = 6 ");
         text.replace("status = { requests = 120,", "status = { requests = 100000,")
     })
     .await;

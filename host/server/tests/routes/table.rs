@@ -5,8 +5,13 @@ use atelier_server::http::route::{Access, Media, Route, table};
 use crate::host::{TestHost, json};
 
 /// Routes that anybody may use.
-const PUBLIC: [&str; 11] = [
+const PUBLIC: [&str; 16] = [
     "/api/v1/auth/sign-in",
+    "/api/v1/auth/sign-up",
+    "/api/v1/auth/sign-up/resend",
+    "/api/v1/auth/sign-up/verify",
+    "/api/v1/auth/password/forgot",
+    "/api/v1/auth/password/reset",
     "/hooks/{token}",
     "/links/{token}",
     "/links/{token}/thumbnail",
@@ -46,8 +51,13 @@ fn every_route_of_an_api_has_its_version_in_the_path() {
 }
 
 /// Routes that change something, or cost nothing, and that may be repeated without a key.
-const HARMLESS: [&str; 30] = [
+const HARMLESS: [&str; 35] = [
     "/api/v1/auth/sign-in",
+    "/api/v1/auth/sign-up",
+    "/api/v1/auth/sign-up/resend",
+    "/api/v1/auth/sign-up/verify",
+    "/api/v1/auth/password/forgot",
+    "/api/v1/auth/password/reset",
     "/api/v1/auth/sign-out",
     "/api/v1/auth/sign-out-everywhere",
     "/api/v1/auth/password",

@@ -48,7 +48,11 @@ impl Accounts {
         self.begin(user, version, agent).await
     }
 
-    pub(super) async fn hashed(
+    /// A password that may be set, hashed.
+    ///
+    /// # Errors
+    /// It may not, or too many are hashed at this moment.
+    pub(crate) async fn hashed(
         &self,
         password: &str,
         user: &User,

@@ -97,7 +97,7 @@ impl Accounts {
     }
 
     /// A session for a user whose credentials are of this version still.
-    pub(super) async fn begin(
+    pub(crate) async fn begin(
         &self,
         user: User,
         version: u64,
@@ -291,7 +291,8 @@ impl Accounts {
     }
 }
 
-pub(super) fn fresh() -> Result<Token, ServiceError> {
+/// A random token.
+pub(crate) fn fresh() -> Result<Token, ServiceError> {
     Token::generate()
         .map_err(|error| ServiceError::Internal(format!("the system has no randomness: {error}")))
 }

@@ -30,6 +30,19 @@ pub struct Settings {
     pub limits: Vec<Limit>,
     /// Where webhooks may go on this machine.
     pub receivers: Vec<SocketAddr>,
+    /// Who takes its mail; then anybody may sign up, however often.
+    pub mail: Option<MailServer>,
+}
+
+/// A mail server on this machine that is spoken to with STARTTLS.
+#[derive(Debug)]
+pub struct MailServer {
+    /// Its address.
+    pub address: SocketAddr,
+    /// A PEM file: who signed its certificate.
+    pub ca: PathBuf,
+    /// Name and password that it lets in.
+    pub login: (&'static str, &'static str),
 }
 
 /// A plugin with a provider on this machine.
@@ -93,9 +106,29 @@ impl Settings {
             let hosts = self.receivers.iter().map(|address| address.to_string().into()).collect();
             set(&mut document, "webhooks", "private_hosts", Value::Array(hosts))?;
         }
+        if let Some(mail) = &self.mail {
+            set(&mut document, "accounts", "sign_up", true.into())?;
+            for limit in ["sign_ups_per_hour", "mails_per_10_minutes", "mailbox_per_hour"] {
+                set(&mut document, "accounts", limit, 1_000_000.into())?;
+            }
+            document.insert("mail".to_owned(), mail.section());
+        }
         let instances = self.instances.iter().map(Instance::entry).collect();
         document.insert("instance".to_owned(), Value::Array(instances));
         Ok(document.to_string())
+    }
+}
+
+impl MailServer {
+    fn section(&self) -> Value {
+        let (user, password) = self.login;
+        table([
+            ("server", self.address.to_string().into()),
+            ("from", "Atelier <noreply@atelier.dev>".into()),
+            ("ca", self.ca.display().to_string().into()),
+            ("user", user.into()),
+            ("password", table([("value", password.into())])),
+        ])
     }
 }
 
@@ -151,6 +184,11 @@ mod tests {
             )],
             limits: vec![Limit { class: "chat", requests: 7, seconds: 3 }],
             receivers: vec![SocketAddr::from(([127, 0, 0, 1], 9002))],
+            mail: Some(MailServer {
+                address: SocketAddr::from(([127, 0, 0, 1], 9003)),
+                ca: PathBuf::from("/somewhere/ca.pem"),
+                login: ("atelier", "secret"),
+            }),
         };
         let written = "[server]\nlisten = \"127.0.0.1:8484\"\nconnections = 7\n[sandbox]\nmemory_mib = 64\n\
                        [limits]\nchat = { requests = 1, seconds = 1 }\nstatus = { requests = 2, seconds = 2 }\n";
@@ -165,6 +203,9 @@ mod tests {
         assert_eq!(document["limits"]["chat"]["requests"].as_integer(), Some(7));
         assert_eq!(document["limits"]["status"]["seconds"].as_integer(), Some(2));
         assert_eq!(document["webhooks"]["private_hosts"][0].as_str(), Some("127.0.0.1:9002"));
+        assert_eq!(document["accounts"]["sign_up"].as_bool(), Some(true));
+        assert_eq!(document["mail"]["server"].as_str(), Some("127.0.0.1:9003"));
+        assert_eq!(document["mail"]["password"]["value"].as_str(), Some("secret"));
         let instance = &document["instance"][0];
         assert_eq!(instance["plugin"].as_str(), Some("atelier/openai"));
         assert_eq!(instance["private_hosts"][0].as_str(), Some("127.0.0.1:9000"));

@@ -1,9 +1,11 @@
 //! The client suites: unmodified client libraries against a running host whose providers are the mock upstream.
 //!
 //! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
-//! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks. The host's
+//! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks, and at
+//! ATELIER_MAIL_SERVER the host's mail, with the certificate and key in ATELIER_MAIL_CERTIFICATE. The host's
 //! metrics are at ATELIER_METRICS_URL, and Prometheus' own checker of such texts at PROMTOOL.
 
+mod resumption;
 mod setup;
 
 use std::{
@@ -17,11 +19,13 @@ use std::{
 use anyhow::{Context, Result};
 
 use crate::{
-    apt::Apt, cache::Cache, host, mock::Mock, node_packages, process, progress::say, python_venv,
-    workspace::Workspace,
+    apt::Apt, cache::Cache, demo::config::MailServer, host, mock::Mock, node_packages, process,
+    progress::say, promises::Reports, python_venv, workspace::Workspace,
 };
 
 const SUITE_LIMIT: Duration = Duration::from_secs(900);
+/// What the suite's mail server lets in (`mailbox.py`).
+const MAIL_LOGIN: (&str, &str) = ("atelier", "orchard wall 9");
 
 /// Run the suites that are there.
 pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
@@ -38,10 +42,16 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     }
     fs::create_dir_all(&dir)?;
     let key = host::init(&binary, &dir.join("host"))?;
+    let venv = python_packages(cache, &python)?;
+    let mut certificates = Command::new(venv.join("bin/python"));
+    process::run(certificates.arg(python.join("certificates.py")).arg(&dir))?;
     let any_port = SocketAddr::from(([127, 0, 0, 1], 0));
     let (listen, admin) = (host::free_address(any_port)?, host::free_address(any_port)?);
     let receiver = host::free_address(any_port)?;
-    let settings = setup::settings(cache, (listen, admin), mock.address(), receiver)?;
+    let mail =
+        MailServer { address: host::free_address(any_port)?, ca: dir.join("mail-ca.pem"), login: MAIL_LOGIN };
+    let mail_server = mail.address;
+    let settings = setup::settings(cache, (listen, admin), mock.address(), receiver, mail)?;
     let config = settings.write(&dir.join("host"))?;
     for plugin in setup::plugin_files(workspace)? {
         host::install(&binary, &config, &plugin)?;
@@ -54,11 +64,26 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
         key,
         mock_url: mock.url(),
         receiver,
+        mail: (mail_server, dir.join("mail.pem")),
+        report: Reports::of(workspace).python,
     };
     // What one client finds does not hide what the other does.
-    let outcomes = [suite.python(cache, &python), suite.node(cache, &node)];
+    let scripts = Suite::node_scripts(cache, &node)?;
+    let outcomes = [suite.python(&venv, &python), suite.node(&scripts)];
     outcomes.into_iter().collect::<Result<()>>()?;
-    host.stop()
+    let feed = resumption::Feed { base_url: &suite.base_url, key: &suite.key, scripts: &scripts };
+    let restart = |life: u32| {
+        let log = dir.join(format!("host-{life}.log"));
+        host::Host::launch(&binary, &config, &log)?.until_ready(&log, admin, &interrupted)
+    };
+    resumption::check(feed, host, restart)?.stop()
+}
+
+/// What the Python suite runs with.
+fn python_packages(cache: &Cache, dir: &Path) -> Result<PathBuf> {
+    let requirements = fs::read_to_string(dir.join("requirements.txt"))
+        .with_context(|| format!("{} needs a requirements.txt with pytest in it", dir.display()))?;
+    python_venv::open(cache, "clients", &requirements)
 }
 
 /// Prometheus' program, from its Debian package.
@@ -78,22 +103,24 @@ struct Suite {
     key: String,
     mock_url: String,
     receiver: SocketAddr,
+    /// Where the mail server is to be, and the file with its certificate and key.
+    mail: (SocketAddr, PathBuf),
+    /// What the Python suite is to leave.
+    report: PathBuf,
 }
 
 impl Suite {
-    fn python(&self, cache: &Cache, dir: &Path) -> Result<()> {
-        let requirements = fs::read_to_string(dir.join("requirements.txt"))
-            .with_context(|| format!("{} needs a requirements.txt with pytest in it", dir.display()))?;
-        let venv = python_venv::open(cache, "clients", &requirements)?;
+    fn python(&self, venv: &Path, dir: &Path) -> Result<()> {
         say("test: clients: pytest");
         let mut pytest = Command::new(venv.join("bin/python"));
-        pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]).env("PYTHONDONTWRITEBYTECODE", "1");
+        pytest.args(["-m", "pytest", "-p", "no:cacheprovider"]);
+        pytest.arg("--junitxml").arg(&self.report).env("PYTHONDONTWRITEBYTECODE", "1");
         process::run_within(self.told(pytest.current_dir(dir)), SUITE_LIMIT)
     }
 
-    fn node(&self, cache: &Cache, dir: &Path) -> Result<()> {
+    /// The suite for Node, beside its packages: modules are looked for from the importing file upwards.
+    fn node_scripts(cache: &Cache, dir: &Path) -> Result<PathBuf> {
         let installed = node_packages::open(cache, "clients", dir)?;
-        // Modules are looked for from the importing file upwards, so the suite is run where its packages are.
         let tests = installed.join("suite");
         if tests.exists() {
             fs::remove_dir_all(&tests)?;
@@ -105,10 +132,14 @@ impl Suite {
                 fs::copy(entry.path(), tests.join(entry.file_name()))?;
             }
         }
+        Ok(tests)
+    }
+
+    fn node(&self, scripts: &Path) -> Result<()> {
         say("test: clients: node --test");
         // One file at a time: they share the mock upstream's record.
         let mut runner = Command::new("node");
-        runner.args(["--test", "--test-concurrency=1"]).current_dir(&tests);
+        runner.args(["--test", "--test-concurrency=1"]).current_dir(scripts);
         process::run_within(self.told(&mut runner), SUITE_LIMIT)
     }
 
@@ -120,6 +151,8 @@ impl Suite {
             .env("PROMTOOL", &self.promtool)
             .env("MOCK_BASE_URL", &self.mock_url)
             .env("ATELIER_WEBHOOK_RECEIVER", self.receiver.to_string())
+            .env("ATELIER_MAIL_SERVER", self.mail.0.to_string())
+            .env("ATELIER_MAIL_CERTIFICATE", &self.mail.1)
             // The clients honour a proxy of the environment, which does not lead here.
             .env("NO_PROXY", "127.0.0.1")
             .env("no_proxy", "127.0.0.1")

@@ -24,6 +24,11 @@ pub(super) fn told(error: &ServiceError) -> Told {
         }
         ServiceError::SignInBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "sign_in_busy", text)
             .retry(Some(Duration::from_secs(2))),
+        ServiceError::NotOffered => Told::new(StatusCode::FORBIDDEN, "not_offered", text),
+        ServiceError::TokenOver => Told::new(StatusCode::BAD_REQUEST, "token_over", text).at("token"),
+        ServiceError::MailBusy => {
+            Told::new(StatusCode::SERVICE_UNAVAILABLE, "mail_busy", text).retry(Some(Duration::from_secs(60)))
+        }
         ServiceError::ScopeMissing(_) => Told::new(StatusCode::FORBIDDEN, "insufficient_scope", text),
         ServiceError::RateLimited(decision) => {
             let text = format!("{text}; wait as `retry-after` says");
@@ -171,6 +176,9 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::SessionOver
         | ServiceError::TooManyFailures { .. }
         | ServiceError::SignInBusy
+        | ServiceError::NotOffered
+        | ServiceError::TokenOver
+        | ServiceError::MailBusy
         | ServiceError::ScopeMissing(_)
         | ServiceError::RateLimited(_)
         | ServiceError::ModelUnknown { .. }

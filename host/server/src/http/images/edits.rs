@@ -11,7 +11,7 @@ use crate::http::{ApiError, Call, Reply};
 /// Changes images as a text says, where a mask lets it.
 pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let asked = read_form(&mut call, Task::ImageEdit).await?;
-    super::run(&call.app, call.caller()?, &call.request_id, Task::ImageEdit, asked).await
+    super::run(call, Task::ImageEdit, asked).await
 }
 
 /// What the reference says of it.

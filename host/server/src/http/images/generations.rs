@@ -82,7 +82,7 @@ struct Body<'a> {
 pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     let bytes = call.read_json().await?;
     let asked = read(body::parse(&bytes)?)?;
-    super::run(&call.app, call.caller()?, &call.request_id, Task::ImageGeneration, asked).await
+    super::run(call, Task::ImageGeneration, asked).await
 }
 
 fn read(body: Body<'_>) -> Result<Asked, ApiError> {

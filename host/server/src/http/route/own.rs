@@ -228,6 +228,31 @@ pub(super) fn entries() -> Vec<Entry> {
             .access(Access::Public)
             .idempotency(Idempotency::Harmless)
             .described(auth::sign_in::describe),
+        post("/api/v1/auth/sign-up", SignIn, Problem, auth::sign_up::begin)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sign_up::describe_begin),
+        post("/api/v1/auth/sign-up/resend", SignIn, Problem, auth::sign_up::resend)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sign_up::describe_resend),
+        post("/api/v1/auth/sign-up/verify", SignIn, Problem, auth::sign_up::verify)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::sign_up::describe_verify),
+        post("/api/v1/auth/password/forgot", SignIn, Problem, auth::forgotten::forgot)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::forgotten::describe_forgot),
+        post("/api/v1/auth/password/reset", SignIn, Problem, auth::forgotten::reset)
+            .body(Media::Json, CREDENTIALS)
+            .access(Access::Public)
+            .idempotency(Idempotency::Harmless)
+            .described(auth::forgotten::describe_reset),
         post("/api/v1/auth/sign-out", Status, Problem, auth::sign_out::handle)
             .body(Media::None, 0)
             .access(OWN)

@@ -6,7 +6,7 @@ use anyhow::{Result, ensure};
 
 use crate::{
     cache::Cache,
-    demo::config::{Instance, Limit, Secret, Settings},
+    demo::config::{Instance, Limit, MailServer, Secret, Settings},
     dev_key, plugins,
     workspace::Workspace,
 };
@@ -21,20 +21,21 @@ const INSTANCES: [(&str, &str, &str, &str); 5] = [
     ("replicate", "replicate", "/replicate/v1", "api-token"),
 ];
 /// Classes of routes whose limits no test is to meet.
-const FREE_CLASSES: [&str; 7] =
-    ["chat", "generation", "transcription", "upload", "shares", "status", "administration"];
+const FREE_CLASSES: [&str; 8] =
+    ["chat", "generation", "transcription", "upload", "shares", "status", "administration", "sign-in"];
 const FREE: (i64, i64) = (1_000_000, 60);
 /// The one class whose limit tests do meet: as a user of their own, since it is each user's. No window ends in mid-test.
 const MET_CLASS: &str = "analysis";
 const MET: (i64, i64) = (200, 3600);
 
 /// The configuration: `addresses` are the API's and the admin listener's, `mock` is the mock upstream's, and at `receiver` a suite
-/// receives webhooks.
+/// receives webhooks, at `mail` the host's mail.
 pub fn settings(
     cache: &Cache,
     addresses: (SocketAddr, SocketAddr),
     mock: SocketAddr,
     receiver: SocketAddr,
+    mail: MailServer,
 ) -> Result<Settings> {
     let (listen, admin) = addresses;
     let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
@@ -49,7 +50,15 @@ pub fn settings(
     let met = Limit { class: MET_CLASS, requests: MET.0, seconds: MET.1 };
     let limits = free.into_iter().chain([met]).collect();
     let receivers = vec![receiver];
-    Ok(Settings { listen, admin, trusted_key, instances: instances.into(), limits, receivers })
+    Ok(Settings {
+        listen,
+        admin,
+        trusted_key,
+        instances: instances.into(),
+        limits,
+        receivers,
+        mail: Some(mail),
+    })
 }
 
 /// The signed files of the instances' plugins, each once.

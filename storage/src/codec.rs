@@ -12,6 +12,8 @@ pub const ROW_BYTES_MAX: usize = 32 * 1024 * 1024;
 
 /// The version of the value format. A later one is read beside it, never instead of it.
 const JSON_V1: u8 = 1;
+/// A row in the first format, sealed: see [`crate::sealing`].
+pub(crate) const SEALED_V1: u8 = 2;
 
 /// # Errors
 /// [`StoreError::Unavailable`] when the value is larger than [`ROW_BYTES_MAX`].

@@ -20,6 +20,7 @@ pub mod links;
 pub mod live;
 pub mod mail;
 pub mod plugins;
+pub mod provider_keys;
 pub mod renditions;
 pub mod responses;
 pub mod sample;
@@ -62,6 +63,10 @@ macro_rules! store_contract {
             a_token_makes_its_user_once
             a_token_sets_its_users_password_once_and_ends_their_sessions
             tokens_that_are_over_are_swept_so_many_at_a_time
+        );
+        $crate::contract_tests!($open, provider_keys:
+            own_keys_are_one_for_each_instance_and_their_owners_alone
+            an_owner_keeps_no_more_own_keys_than_they_may
         );
         $crate::contract_tests!($open, plugins:
             a_plugin_is_put_replaced_and_removed

@@ -35,6 +35,7 @@ use crate::folder;
 use crate::mark::Mark;
 use crate::room::{ROWS_RESERVE_BYTES, Room};
 use crate::schema::{self, Table};
+use crate::sealing::Cipher;
 pub use checks::Check;
 use checks::Checks;
 pub(crate) use checks::is_in_doubt;
@@ -87,6 +88,8 @@ pub(crate) struct Engine {
     walk: Walk,
     checks: Checks,
     room: Room,
+    /// What opens rows that hold secrets, once the store is unsealed.
+    cipher: OnceLock<Cipher>,
     /// Why nothing is served any more: damage was found, or sled panicked, whose state in memory can no longer be trusted.
     shut: OnceLock<StoreError>,
 }
@@ -117,6 +120,7 @@ impl Engine {
                 walk: Walk::default(),
                 checks: Checks::new(path.parent().unwrap_or(path)),
                 room: Room::new(path, ROWS_RESERVE_BYTES),
+                cipher: OnceLock::new(),
                 shut: OnceLock::new(),
             };
             Ok((engine, found))
@@ -133,6 +137,16 @@ impl Engine {
             engine.put_state(&State { schema, commit, sums })?;
         }
         Ok(engine)
+    }
+
+    /// From now on rows that hold secrets can be read and written.
+    pub(crate) fn set_cipher(&self, cipher: Cipher) {
+        let _the_first_stays = self.cipher.set(cipher);
+    }
+
+    /// What opens rows that hold secrets, if the store was unsealed.
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
+        self.cipher.get()
     }
 
     /// The value of a key.

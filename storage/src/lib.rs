@@ -26,6 +26,7 @@ mod mark;
 mod room;
 mod schema;
 mod seal;
+mod sealing;
 mod store;
 
 pub use blobs::{BLOB_MEMORY_BYTES_MAX, Blobs};
@@ -34,4 +35,5 @@ pub use disk::Disk;
 pub use engine::Check;
 pub use keys::{PLUGIN_ID_BYTES_MAX, USER_NAME_BYTES_MAX};
 pub use schema::SCHEMA_VERSION;
+pub use sealing::{LocalKeys, SealingKey, Unsealing};
 pub use store::{Health, Opening, Store};

@@ -39,7 +39,7 @@ pub(crate) enum Table {
     EventHeads = 41,
     /// Of schema 2, emptied by its migration: job id → the numbers of its events.
     JobEvents = 42,
-    /// Owner → their endpoints.
+    /// Owner → their endpoints; sealed.
     WebhookEndpoints = 43,
     /// Endpoint id → how much waits for it.
     WebhookQueues = 44,
@@ -129,6 +129,10 @@ pub(crate) enum Table {
     ResponsesExpiring = 66,
     /// Record id → audit record.
     Audit = 97,
+    /// Owner → their own keys of providers; sealed.
+    ProviderKeys = 98,
+    /// One row: the keys that seal, wrapped.
+    SealingKeys = 99,
     /// Blob id, what is made of it → rendition.
     Renditions = 88,
     /// Account → balance.
@@ -185,13 +189,16 @@ impl Table {
         Table::AnswersPending,
     ];
 
+    /// Tables whose rows hold secrets that must be read again, and are sealed: see `sealing`.
+    pub(crate) const SEALED: [Table; 2] = [Table::WebhookEndpoints, Table::ProviderKeys];
+
     /// Which sums its rows enter: those of open work, or those of the tables whose number has the same tens. Never change it for a
     /// table: the sums of stored databases would no longer agree.
     pub(crate) fn group(self) -> usize {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) % OPEN_WORK }
     }
 
-    pub(crate) const ALL: [Table; 76] = [
+    pub(crate) const ALL: [Table; 78] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -250,6 +257,8 @@ impl Table {
         Table::Responses,
         Table::ResponsesExpiring,
         Table::Audit,
+        Table::ProviderKeys,
+        Table::SealingKeys,
         Table::Renditions,
         Table::Balances,
         Table::Entries,
@@ -344,6 +353,8 @@ impl Table {
             Table::Responses => "responses",
             Table::ResponsesExpiring => "responses_expiring",
             Table::Audit => "audit",
+            Table::ProviderKeys => "provider_keys",
+            Table::SealingKeys => "sealing_keys",
             Table::Renditions => "renditions",
             Table::Balances => "balances",
             Table::Entries => "ledger_entries",

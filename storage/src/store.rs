@@ -17,9 +17,11 @@ mod ledger;
 mod links;
 mod mail;
 mod plugins;
+mod provider_keys;
 mod renditions;
 mod responses;
 mod rows;
+mod sealed;
 mod templates;
 #[cfg(test)]
 mod unreadable;

@@ -2,7 +2,7 @@
 
 use std::ops::Deref;
 
-use atelier_storage::{Blobs, Store};
+use atelier_storage::{Blobs, LocalKeys, SealingKey, Store};
 use tempfile::TempDir;
 
 /// A store in a folder that goes with it.
@@ -20,7 +20,9 @@ impl<T> Deref for InFolder<T> {
 
 fn store() -> InFolder<Store> {
     let folder = tempfile::tempdir().expect("a folder");
-    InFolder { opened: Store::open(folder.path()).expect("opened"), _folder: folder }
+    let opened = Store::open(folder.path()).expect("opened");
+    opened.unseal(&LocalKeys::new(SealingKey::new([7; 32]), Vec::new())).expect("unsealed");
+    InFolder { opened, _folder: folder }
 }
 
 fn blob_store() -> InFolder<Blobs> {

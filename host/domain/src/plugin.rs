@@ -66,6 +66,15 @@ pub struct InstanceConfig {
     pub secrets: BTreeMap<String, SecretValue>,
 }
 
+/// What a user brings of their own for an instance: put into requests in the place of the instance's secrets.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OwnKey {
+    pub instance: InstanceName,
+    /// Name → value, for every secret that the plugin needs.
+    pub secrets: BTreeMap<String, SecretValue>,
+    pub set: Timestamp,
+}
+
 /// A secret in the host's memory. It prints as dots.
 #[derive(Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(transparent)]

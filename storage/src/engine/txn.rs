@@ -11,6 +11,7 @@ use super::layer::Layer;
 use super::{Engine, INLINE_BYTES_MAX};
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::schema::Table;
+use crate::sealing::Cipher;
 
 const INLINE: u8 = 0;
 const CHUNKED: u8 = 1;
@@ -103,6 +104,11 @@ impl<'a> Txn<'a> {
             value.extend_from_slice(&chunk.ok_or_else(missing)?);
         }
         Ok(Some(value))
+    }
+
+    /// As [`Engine::cipher`].
+    pub(crate) fn cipher(&self) -> Option<&Cipher> {
+        self.engine.cipher()
     }
 
     pub(crate) fn contains(&self, table: Table, key: &[u8]) -> Result<bool, TxnError> {

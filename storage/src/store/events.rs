@@ -13,6 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::jobs::JobRow;
 use super::rows::{read, write};
+use super::sealed::read_sealed;
 use super::{Store, deliveries};
 use crate::codec::damaged;
 use crate::engine::{Txn, TxnError};
@@ -80,7 +81,8 @@ pub(super) fn note(
     let event = Event { owner, sequence, time: now, kind, job: JobSnapshot::from(new) };
     write(txn, Table::Events, &keys::event(owner, sequence), &event)?;
     write(txn, Table::EventHeads, owner.as_bytes(), &head)?;
-    let endpoints: Option<Vec<WebhookEndpoint>> = read(txn, Table::WebhookEndpoints, owner.as_bytes())?;
+    let endpoints: Option<Vec<WebhookEndpoint>> =
+        read_sealed(txn, Table::WebhookEndpoints, owner.as_bytes())?;
     let mut has_deliveries = false;
     for endpoint in endpoints.iter().flatten().filter(|endpoint| endpoint.wants(kind)) {
         let message = Message::Event(Box::new(event.clone()));

@@ -3,7 +3,8 @@ use atelier_domain::store::{EndpointStore, StoreError};
 use atelier_domain::webhook::{EndpointQueue, WebhookEndpoint};
 
 use super::Store;
-use super::rows::{read, write};
+use super::rows::write;
+use super::sealed::{read_sealed, write_sealed};
 use crate::engine::{Txn, TxnError};
 use crate::schema::Table;
 
@@ -19,13 +20,13 @@ impl EndpointStore for Store {
             }
             endpoints.push(endpoint.clone());
             write(txn, Table::WebhookQueues, endpoint.id.as_bytes(), &EndpointQueue::default())?;
-            write(txn, Table::WebhookEndpoints, endpoint.owner.as_bytes(), &endpoints)?;
+            write_sealed(txn, Table::WebhookEndpoints, endpoint.owner.as_bytes(), &endpoints)?;
             Ok(true)
         })
     }
 
     fn endpoints(&self, owner: UserId) -> Result<Vec<WebhookEndpoint>, StoreError> {
-        Ok(self.row(Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
+        Ok(self.sealed_row(Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
     }
 
     fn endpoint(&self, owner: UserId, id: EndpointId) -> Result<Option<WebhookEndpoint>, StoreError> {
@@ -54,14 +55,14 @@ impl EndpointStore for Store {
                 return Ok(false);
             }
             txn.remove(Table::WebhookQueues, id.as_bytes())?;
-            write(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
+            write_sealed(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
             Ok(true)
         })
     }
 }
 
 fn of(txn: &Txn<'_>, owner: UserId) -> Result<Vec<WebhookEndpoint>, TxnError> {
-    Ok(read(txn, Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
+    Ok(read_sealed(txn, Table::WebhookEndpoints, owner.as_bytes())?.unwrap_or_default())
 }
 
 /// Changes the owner's endpoint within a transaction; gives it as it then is.
@@ -78,7 +79,7 @@ pub(super) fn change_endpoint(
     (endpoint.id, endpoint.owner) = (id, owner);
     let after = endpoint.clone();
     if after != before {
-        write(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
+        write_sealed(txn, Table::WebhookEndpoints, owner.as_bytes(), &endpoints)?;
     }
     Ok(Some(after))
 }

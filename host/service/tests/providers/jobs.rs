@@ -23,7 +23,7 @@ use atelier_service::limits::{Limiter, Rate};
 use atelier_service::meter::NoMeter;
 use atelier_service::registry::Registry;
 use atelier_service::{ServiceError, StoragePool, StoragePoolLimits};
-use atelier_storage::{Blobs, Store};
+use atelier_storage::{Blobs, LocalKeys, SealingKey, Store};
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
@@ -136,6 +136,7 @@ impl Engine {
 pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path().join("store")).expect("a store");
+    store.unseal(&LocalKeys::new(SealingKey::new([7; 32]), Vec::new())).expect("unsealed");
     let blobs = Blobs::open(folder.path().join("blobs")).expect("blobs");
     (folder, Arc::new(store), Arc::new(blobs))
 }

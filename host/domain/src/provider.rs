@@ -1,5 +1,6 @@
 //! The port behind which every provider stands, sandboxed or in-house.
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::pin::Pin;
 use std::sync::Arc;
@@ -22,7 +23,9 @@ use crate::generation::transcription::{TranscriptionEvent, TranscriptionRequest}
 use crate::generation::usage::UsageLine;
 use crate::hidden::HiddenTexts;
 use crate::id::CallId;
+use crate::manifest::SecretSpec;
 use crate::model::{Description, ModelInfo, Page, Voice};
+use crate::plugin::SecretValue;
 use crate::store::StoreError;
 
 /// Who is calling, for what, and until when.
@@ -208,6 +211,19 @@ pub trait Provider: Send + Sync + fmt::Debug {
     /// It is not to be believed.
     fn verify_callback(&self, _callback: &Callback) -> Result<Delivery, CallbackRefusal> {
         Err(CallbackRefusal::Unexpected)
+    }
+
+    /// The secrets that it is called with.
+    fn secrets(&self) -> &[SecretSpec] {
+        &[]
+    }
+    /// The same under secrets of a caller's own. It shares nothing with this one: neither what its plugin keeps, nor breakers, nor what
+    /// the provider says of its limits; and it is not called back.
+    ///
+    /// # Errors
+    /// Why it cannot be called with them.
+    fn with_secrets(&self, _own: &BTreeMap<String, SecretValue>) -> Result<Arc<dyn Provider>, String> {
+        Err("it takes no secrets".to_owned())
     }
 
     /// Whether it runs on this machine, without asking anybody outside.

@@ -3,6 +3,7 @@
 mod callbacks;
 mod ports;
 
+use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Weak};
 use std::time::Duration;
@@ -10,7 +11,7 @@ use std::time::Duration;
 use atelier_domain::blob::Blob;
 use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::model::Description;
-use atelier_domain::plugin::InstanceConfig;
+use atelier_domain::plugin::{InstanceConfig, SecretValue};
 use atelier_domain::provider::CallContext;
 use tokio::sync::OnceCell;
 use url::Url;
@@ -25,6 +26,9 @@ use crate::session::Session;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::{QuotaReport, QuotaWindow};
 use callbacks::Callbacks;
+
+/// What a plugin may keep for one caller with secrets of their own.
+const OWN_CACHE_BYTES: u64 = 256 << 10;
 
 /// An instance as configured, with the file of its plugin.
 #[derive(Clone, Debug)]
@@ -49,9 +53,10 @@ pub struct InvalidInstance {
 pub struct SandboxedProvider {
     sandbox: Arc<Sandbox>,
     shared: Arc<Shared>,
-    file: std::path::PathBuf,
-    digest: String,
-    plugin: OnceCell<Arc<LoadedPlugin>>,
+    /// Without the values of its secrets.
+    settings: InstanceSettings,
+    /// The same for all that are made of it with other secrets.
+    plugin: Arc<OnceCell<Arc<LoadedPlugin>>>,
     description: OnceCell<Arc<Description>>,
     stock: Arc<Stock>,
     /// Itself: a call outlives the borrow that began it.
@@ -60,7 +65,8 @@ pub struct SandboxedProvider {
     faults: Breaker,
     /// The upstream's failures, but never those of a caller's own making.
     upstream: Breaker,
-    callbacks: Callbacks,
+    /// Absent where a caller's own secrets are used.
+    callbacks: Option<Callbacks>,
     /// The instance's grants and its plugin's download hosts.
     downloads: Grants,
 }
@@ -77,6 +83,34 @@ impl SandboxedProvider {
     /// # Errors
     /// What is wrong with it.
     pub fn new(sandbox: Arc<Sandbox>, settings: InstanceSettings) -> Result<Arc<Self>, InvalidInstance> {
+        let callbacks = Callbacks::new(&settings.manifest, &settings.config);
+        let callbacks =
+            callbacks.map_err(|why| InvalidInstance { instance: settings.config.name.to_string(), why })?;
+        let cache_bytes = sandbox.profile.cache_bytes;
+        Self::build(sandbox, settings, Arc::default(), Some(callbacks), cache_bytes)
+    }
+
+    /// The same instance with the secrets of a caller.
+    fn with_own(&self, own: &BTreeMap<String, SecretValue>) -> Result<Arc<Self>, String> {
+        let mut settings = self.settings.clone();
+        settings.config.secrets.clone_from(own);
+        let (sandbox, plugin) = (Arc::clone(&self.sandbox), Arc::clone(&self.plugin));
+        let cache_bytes = sandbox.profile.cache_bytes.min(OWN_CACHE_BYTES);
+        let provider =
+            Self::build(sandbox, settings, plugin, None, cache_bytes).map_err(|error| error.why)?;
+        match provider.missing_secret() {
+            Some(missing) => Err(format!("its plugin needs the secret {missing} too")),
+            None => Ok(provider),
+        }
+    }
+
+    fn build(
+        sandbox: Arc<Sandbox>,
+        mut settings: InstanceSettings,
+        plugin: Arc<OnceCell<Arc<LoadedPlugin>>>,
+        callbacks: Option<Callbacks>,
+        cache_bytes: u64,
+    ) -> Result<Arc<Self>, InvalidInstance> {
         let config = &settings.config;
         let invalid = |why: String| InvalidInstance { instance: config.name.to_string(), why };
         let (grants, base) = grants_of(&settings).map_err(invalid)?;
@@ -90,7 +124,6 @@ impl SandboxedProvider {
         {
             return Err(invalid(format!("{} has no secret {unknown:?}", settings.manifest.id)));
         }
-        let callbacks = Callbacks::new(&settings.manifest, config).map_err(invalid)?;
         let downloads = settings.manifest.download_hosts.iter().filter_map(|host| HostPattern::parse(host));
         let downloads = grants.clone().and(&Grants::new(downloads.collect(), Vec::new()));
         let mut profile = sandbox.profile.clone();
@@ -106,19 +139,19 @@ impl SandboxedProvider {
             secrets,
             egress: Some(sandbox.egress.clone()),
             blobs: Arc::clone(&sandbox.blobs),
-            cache: InstanceCache::new(profile.cache_bytes),
+            cache: InstanceCache::new(cache_bytes),
             profile,
             clock: Arc::clone(&sandbox.clock),
             randomness,
             quota: QuotaReport::default(),
             observer: Arc::clone(&sandbox.observer),
         };
+        settings.config.secrets.clear();
         Ok(Arc::new_cyclic(|weak| Self {
             sandbox,
             shared: Arc::new(shared),
-            file: settings.file,
-            digest: settings.digest,
-            plugin: OnceCell::new(),
+            settings,
+            plugin,
             description: OnceCell::new(),
             stock: Arc::default(),
             weak: Weak::clone(weak),
@@ -191,7 +224,8 @@ impl SandboxedProvider {
     /// The compiled component; concurrent first calls share one load.
     async fn loaded(&self) -> Result<Arc<LoadedPlugin>, ProviderError> {
         let load = || async {
-            let (sandbox, file, digest) = (Arc::clone(&self.sandbox), self.file.clone(), self.digest.clone());
+            let (sandbox, file, digest) =
+                (Arc::clone(&self.sandbox), self.settings.file.clone(), self.settings.digest.clone());
             tokio::task::spawn_blocking(move || {
                 let bytes = std::fs::read(&file).map_err(|error| format!("{}: {error}", file.display()))?;
                 if blake3::hash(&bytes).to_hex().as_str() != digest {

@@ -28,6 +28,7 @@ use atelier_service::jobs::{JobLimits, JobPorts, Jobs};
 use atelier_service::ledger::{Accounting, Ledger};
 use atelier_service::limits::Limiter;
 use atelier_service::links::{LinkAddresses, LinkPorts, Links};
+use atelier_service::own_keys::OwnKeys;
 use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
 use atelier_service::renditions::{RenditionPorts, Renditions};
@@ -50,6 +51,7 @@ use crate::local::{INSTANCE, LocalProvider};
 use crate::mail_sender::SmtpSender;
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
+use crate::sealing;
 use crate::webhook_sender::EgressSender;
 
 /// What handlers use.
@@ -61,6 +63,7 @@ pub struct App {
     pub enrolment: Arc<Enrolment>,
     pub limiter: Arc<Limiter>,
     pub registry: Arc<Registry>,
+    pub own_keys: Arc<OwnKeys>,
     pub generations: Arc<Generations>,
     pub conversations: Conversations,
     pub jobs: Jobs,
@@ -188,11 +191,20 @@ impl App {
         };
         let files = Files::new(files, limits);
         let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), config.money.clone()));
+        let own_keys = OwnKeys::new(
+            store.clone(),
+            pool.clone(),
+            registry.clone(),
+            clock.clone(),
+            config.accounts.provider_keys,
+        );
+        let own_keys = Arc::new(own_keys);
         let ports = JobPorts {
             store: store.clone(),
             blobs: office.blobs.clone(),
             pool: pool.clone(),
             registry: registry.clone(),
+            own_keys: own_keys.clone(),
             fetcher: Arc::new(Downloads::new(instances.clone(), office.blobs.clone())),
             clock: clock.clone(),
             meter: metrics.clone(),
@@ -227,7 +239,8 @@ impl App {
         });
         let ports = RenditionPorts { store: store.clone(), blobs: office.blobs.clone(), pool: pool.clone() };
         let renditions = Renditions::new(ports);
-        let generations = Arc::new(Generations::new(registry.clone(), ledger.clone(), budget));
+        let generations =
+            Arc::new(Generations::new(registry.clone(), own_keys.clone(), ledger.clone(), budget));
         let ports = ConversationPorts {
             store: store.clone(),
             blobs: office.blobs,
@@ -277,6 +290,7 @@ impl App {
             webhooks,
             hub,
             registry,
+            own_keys,
             metrics,
             plugins,
             instances,
@@ -366,7 +380,12 @@ async fn key(config: &Config, file: KeyFile) -> anyhow::Result<[u8; 32]> {
 async fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
     let folder = config.storage.database();
     let shown = folder.display().to_string();
-    let opening = tokio::task::spawn_blocking(move || Store::open(folder));
+    let config = config.clone();
+    let opening = tokio::task::spawn_blocking(move || {
+        let store = Store::open(folder)?;
+        sealing::unseal(&config, &store)?;
+        anyhow::Ok(store)
+    });
     let store = opening.await.context("opening the store")?;
     Ok(Arc::new(store.with_context(|| format!("the store in {shown} cannot be opened"))?))
 }

@@ -53,7 +53,8 @@ pub(crate) fn write(
     }
     let data = &config.storage.path;
     let mut files = Vec::new();
-    for name in KeyFile::NAMES {
+    for key in KeyFile::ALL.into_iter().filter(|key| with_secrets || !key.is_secret()) {
+        let name = key.name();
         let path = data.join(name);
         if path.try_exists().map_err(failed(&path))? {
             files.push((format!("{DATA}/{name}"), path));

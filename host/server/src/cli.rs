@@ -14,6 +14,7 @@ mod office;
 mod plugin;
 mod reach;
 mod restore;
+mod secrets;
 mod serve;
 mod user;
 
@@ -65,6 +66,9 @@ enum Verb {
     /// Install and manage plugins, or write one
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// Make a key that seals secrets in the store, or remove those whose key is lost
+    #[command(subcommand)]
+    Secrets(secrets::Secrets),
     /// Print the description of the HTTP API (OpenAPI 3.1), as the server serves it under /api/v1/openapi.json
     Openapi,
     /// Compile one component within limits: what the server runs in a child of its own
@@ -101,6 +105,7 @@ pub fn run() -> ExitCode {
         Verb::Credit(credit) => in_runtime(credit.run()),
         Verb::Budget(budget) => in_runtime(budget.run()),
         Verb::Plugin(plugin) => in_runtime(plugin.run()),
+        Verb::Secrets(secrets) => in_runtime(secrets.run()),
         Verb::Openapi => openapi(),
         Verb::Compile(compile) => compile.run(),
     };

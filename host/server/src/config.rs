@@ -14,6 +14,7 @@ mod plugins;
 mod reader;
 mod responses;
 mod sandbox;
+mod sealing;
 mod secret;
 mod server;
 pub mod template;
@@ -36,6 +37,7 @@ pub use models::Models;
 pub use plugins::{Plugins, TrustMode, TrustedKey};
 pub use reader::{Mistake, Section};
 pub use sandbox::Sandbox;
+pub use sealing::Sealing;
 pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
 pub use tls::Transport;
 
@@ -78,6 +80,7 @@ pub struct Config {
     pub local: Local,
     pub money: LedgerSettings,
     pub log: Log,
+    pub sealing: Sealing,
 }
 
 /// A secret that is configured and cannot be read.
@@ -179,6 +182,7 @@ impl Config {
         let prices = root.sections("price", Price::read);
         let money = money.with(prices, &mut root);
         let log = root.section("log", Log::read);
+        let sealing = root.section("secrets", |section| Sealing::read(section, folder));
         plugins::check_names(&mut root, &mut instances, &local);
         let known = instances.iter().map(|instance| instance.name.as_str());
         let known: Vec<&str> =
@@ -213,6 +217,7 @@ impl Config {
             local,
             money,
             log,
+            sealing,
         })
     }
 }

@@ -39,6 +39,7 @@ mod observe;
 pub mod openapi;
 mod plugins;
 mod prefix;
+mod provider_keys;
 pub mod proxied;
 mod query;
 mod raw;

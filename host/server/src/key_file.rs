@@ -13,17 +13,30 @@ pub enum KeyFile {
     Callbacks,
     /// Links to artifacts. Losing it revokes all of them.
     Links,
+    /// What seals the secrets in the store, where the operator gives no other. Losing it costs all of them.
+    Sealing,
 }
 
 impl KeyFile {
-    /// The files of all of them.
-    pub const NAMES: [&'static str; 2] = ["callbacks.key", "links.key"];
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Callbacks, Self::Links, Self::Sealing];
+
+    /// The name of its file.
+    pub fn name(self) -> &'static str {
+        match self {
+            KeyFile::Callbacks => "callbacks.key",
+            KeyFile::Links => "links.key",
+            KeyFile::Sealing => "sealing.key",
+        }
+    }
+
+    /// Whether it belongs in a backup that holds no secrets.
+    pub fn is_secret(self) -> bool {
+        self == Self::Sealing
+    }
 
     fn in_folder(self, data: &Path) -> PathBuf {
-        data.join(match self {
-            KeyFile::Callbacks => Self::NAMES[0],
-            KeyFile::Links => Self::NAMES[1],
-        })
+        data.join(self.name())
     }
 
     /// The key, if one was made.

@@ -12,6 +12,7 @@ mod local;
 mod mail_sender;
 mod metrics;
 mod plugin_host;
+mod sealing;
 mod telemetry;
 mod webhook_sender;
 mod workers;

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use atelier_domain::account::Principal;
 use atelier_domain::id::UserId;
+use atelier_domain::plugin::SecretValue;
 
 use crate::idempotency::KeyedRequest;
 
@@ -17,6 +18,8 @@ pub struct Caller {
     pub request_id: Arc<str>,
     /// How often the request has already passed through a host like this one.
     pub depth: u32,
+    /// A key of their own for the provider, sent with this request alone.
+    pub own_key: Option<SecretValue>,
     /// Set for a request that came with an idempotency key.
     pub keyed: Option<Arc<KeyedRequest>>,
 }

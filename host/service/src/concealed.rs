@@ -1,6 +1,7 @@
 //! A provider that is asked something hidden: what it says about the request (errors, metadata, lines of its log) does not repeat it.
 //! What its model makes is its own, and passed on.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -17,7 +18,9 @@ use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::hidden::HiddenTexts;
+use atelier_domain::manifest::SecretSpec;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
+use atelier_domain::plugin::SecretValue;
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
 use futures::StreamExt;
 
@@ -261,6 +264,13 @@ impl Provider for Concealed {
     }
     fn verify_callback(&self, callback: &Callback) -> Result<Delivery, CallbackRefusal> {
         self.provider.verify_callback(callback)
+    }
+    fn secrets(&self) -> &[SecretSpec] {
+        self.provider.secrets()
+    }
+    fn with_secrets(&self, own: &BTreeMap<String, SecretValue>) -> Result<Arc<dyn Provider>, String> {
+        let provider = self.provider.with_secrets(own)?;
+        Ok(Arc::new(Self { provider, hidden: self.hidden.clone() }))
     }
     fn is_in_house(&self) -> bool {
         self.provider.is_in_house()

@@ -54,6 +54,12 @@ pub enum ServiceError {
     /// Its models are not known yet and its provider does not answer.
     #[error("the models of {instance} are not known: {reason}")]
     CatalogueUnavailable { instance: String, reason: String },
+    /// The key is missing, was refused, or does not fit the plugin any more.
+    #[error("your own key for {instance} cannot be used: {why}")]
+    OwnKeyUnusable { instance: String, why: String },
+    /// One that was sent with a request which outlives it.
+    #[error("a job outlives its request: keep your key with POST /api/v1/provider-keys instead")]
+    OwnKeyNotKept,
     #[error("{param}: {why}")]
     Prompt { param: String, why: InvalidPrompt },
     #[error("{param}: {message}")]

@@ -33,6 +33,7 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::concealed::Concealed;
 use crate::ledger::{ABANDONED, Charge, Expected, Ledger, Sent};
+use crate::own_keys::OwnKeys;
 use crate::registry::{ModelEntry, Registry, Resolved, Target};
 use crate::templates::{Filled, PromptFault};
 
@@ -62,22 +63,29 @@ pub struct Answered<T> {
 #[derive(Debug)]
 pub struct Generations {
     registry: Arc<Registry>,
+    own_keys: Arc<OwnKeys>,
     ledger: Arc<Ledger>,
     budget: CallBudget,
 }
 
 impl Generations {
     /// Live calls of the registry's models.
-    pub fn new(registry: Arc<Registry>, ledger: Arc<Ledger>, budget: CallBudget) -> Self {
-        Self { registry, ledger, budget }
+    pub fn new(
+        registry: Arc<Registry>,
+        own_keys: Arc<OwnKeys>,
+        ledger: Arc<Ledger>,
+        budget: CallBudget,
+    ) -> Self {
+        Self { registry, own_keys, ledger, budget }
     }
 
-    /// The model of a request, before the rest of it is read.
+    /// The model of a request, before the rest of it is read; under the caller's own key if they have one.
     ///
     /// # Errors
-    /// As [`Registry::resolve`].
+    /// As [`Registry::resolve`] and [`OwnKeys::apply`].
     pub async fn resolve(&self, caller: &Caller, model: &str, task: Task) -> Result<Resolved, ServiceError> {
-        self.registry.resolve(model, task, caller).await
+        let resolved = self.registry.resolve(model, task, caller).await?;
+        self.own_keys.apply(caller, resolved).await
     }
 
     /// Answers a conversation.

@@ -37,6 +37,7 @@ use crate::fetcher::Fetcher;
 use crate::files::opened;
 use crate::ledger::Ledger;
 use crate::meter::Meter;
+use crate::own_keys::OwnKeys;
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
 use schedule::Schedule;
@@ -88,6 +89,7 @@ pub struct JobPorts {
     pub blobs: Arc<dyn BlobStore>,
     pub pool: StoragePool,
     pub registry: Arc<Registry>,
+    pub own_keys: Arc<OwnKeys>,
     pub fetcher: Arc<dyn Fetcher>,
     pub clock: Arc<dyn Clock>,
     pub meter: Arc<dyn Meter>,

@@ -27,6 +27,7 @@ use atelier_domain::store::{AccountStore, Audit, LedgerStore, StoreError};
 use atelier_domain::time::Clock;
 
 use crate::caller::Caller;
+use crate::registry::ModelEntry;
 use crate::{ServiceError, StoragePool};
 
 /// Characters of a reason.
@@ -109,6 +110,8 @@ pub struct Ledger {
     pool: StoragePool,
     clock: Arc<dyn Clock>,
     settings: LedgerSettings,
+    /// What costs nothing.
+    nothing: Arc<ModelPrice>,
 }
 
 impl Ledger {
@@ -119,7 +122,9 @@ impl Ledger {
         clock: Arc<dyn Clock>,
         settings: LedgerSettings,
     ) -> Self {
-        Self { purses: live::Purses::default(), store: store.clone(), accounts: store, pool, clock, settings }
+        let purses = live::Purses::default();
+        let nothing = Arc::new(ModelPrice { snapshot: Arc::default(), hold: None });
+        Self { purses, store: store.clone(), accounts: store, pool, clock, settings, nothing }
     }
 
     /// Whether credits are needed.
@@ -137,6 +142,14 @@ impl Ledger {
             (None, Accounting::Record) => Ok(None),
             (None, Accounting::Enforce) => Err(ServiceError::NotPriced { model: model.to_owned() }),
         }
+    }
+
+    /// The price of a model for whoever calls it: a key of their own is paid elsewhere.
+    ///
+    /// # Errors
+    /// As [`Ledger::price`].
+    pub(crate) fn price_of(&self, model: &ModelEntry) -> Result<Option<Arc<ModelPrice>>, ServiceError> {
+        if model.is_own { Ok(Some(self.nothing.clone())) } else { self.price(model.id.as_str()) }
     }
 
     /// Makes credits for a user: for administrators alone, whatever the caller's route let through.

@@ -23,6 +23,7 @@ pub mod ledger;
 pub mod limits;
 pub mod links;
 pub mod meter;
+pub mod own_keys;
 mod patience;
 pub mod plugins;
 pub mod registry;

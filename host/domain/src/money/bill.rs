@@ -48,6 +48,9 @@ pub struct Bill {
     /// Its usage is that estimate, as its provider reported none.
     #[serde(default)]
     pub is_estimated: bool,
+    /// Its provider is paid by its owner, with a key of their own: it costs nothing here.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub is_own_key: bool,
     /// Set when it ends.
     #[serde(default)]
     pub cost: Option<Cost>,

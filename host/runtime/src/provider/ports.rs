@@ -5,6 +5,7 @@ mod catalog;
 mod jobs;
 mod live;
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -19,10 +20,13 @@ use atelier_domain::generation::moderation::{ModerationRequest, ModerationRespon
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::manifest::SecretSpec;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
+use atelier_domain::plugin::SecretValue;
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
 
 use super::SandboxedProvider;
+use super::callbacks::Callbacks;
 
 /// Gives `$request`'s conversion, or the trap that a full table is.
 macro_rules! converted {
@@ -168,11 +172,20 @@ impl Provider for SandboxedProvider {
     }
 
     fn takes_callbacks(&self) -> bool {
-        self.callbacks.are_taken()
+        self.callbacks.as_ref().is_some_and(Callbacks::are_taken)
     }
 
     fn verify_callback(&self, callback: &Callback) -> Result<Delivery, CallbackRefusal> {
-        self.callbacks.verify(callback, self.shared.clock.now())
+        let callbacks = self.callbacks.as_ref().ok_or(CallbackRefusal::Unexpected)?;
+        callbacks.verify(callback, self.shared.clock.now())
+    }
+
+    fn secrets(&self) -> &[SecretSpec] {
+        &self.settings.manifest.secrets
+    }
+
+    fn with_secrets(&self, own: &BTreeMap<String, SecretValue>) -> Result<Arc<dyn Provider>, String> {
+        Ok(self.with_own(own)?)
     }
 
     fn readiness(&self) -> Readiness {

@@ -29,13 +29,14 @@ fn walk(table: &mut dyn TableLike, name: &str, are_secrets: bool) {
     for (key, item) in table.iter_mut() {
         let key = key.get().to_owned();
         let is_value = |item: &Item| item.as_table_like().is_some_and(|source| source.contains_key("value"));
-        if are_secrets && is_value(item) {
+        if (are_secrets || key == "password") && is_value(item) {
             let mut source = InlineTable::new();
             source.insert("env", variable(&name, &key).into());
             *item = Item::Value(Value::InlineTable(source));
             continue;
         }
-        descend(item, &name, key == "secrets");
+        // What no instance names is called after its section.
+        descend(item, if name.is_empty() { &key } else { &name }, key == "secrets");
     }
 }
 
@@ -84,6 +85,10 @@ mod tests {
         ] {
             assert!(text.contains(kept), "{kept} in {text}");
         }
+        let others = "[mail]\npassword = { value = \"s3cret\" }\n[secrets]\nkey = { value = \"s3cret\" }\n";
+        let text = to_restore(others, false).expect("well-formed");
+        assert!(!text.contains("s3cret"), "{text}");
+        assert!(text.contains("env = \"MAIL_PASSWORD\"") && text.contains("env = \"SECRETS_KEY\""), "{text}");
         let inline = "instance = [{ name = \"c\", secrets = { key = { value = \"s3cret\" } } }]";
         assert!(!to_restore(inline, false).expect("well-formed").contains("s3cret"));
     }

@@ -48,6 +48,11 @@ impl Restore {
         if config.exists() {
             if !about.with_secrets {
                 println!("Set the environment variables that {} names for secrets.", config.display());
+                println!(
+                    "Secrets in the store are sealed: unless [secrets] names their key, copy sealing.key from the old data folder \
+                     into {}.",
+                    into.join(DATA).display()
+                );
             }
             println!("Next: atelier serve --config {}", config.display());
         } else {

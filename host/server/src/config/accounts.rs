@@ -33,6 +33,8 @@ pub struct Accounts {
     pub session_idle: Duration,
     /// How long it lasts at most.
     pub session_lasts: Duration,
+    /// Callers may bring their own keys of providers.
+    pub provider_keys: bool,
     /// Anybody may sign up.
     pub sign_up: bool,
     /// From one address.
@@ -54,6 +56,7 @@ impl Accounts {
         if session_idle > session_lasts {
             section.wrong("session_idle_hours", "must not be longer than session_days");
         }
+        let provider_keys = section.flag("provider_keys", true);
         let sign_up = section.flag("sign_up", false);
         let mut limit = |key, usual| section.number(key, usual, 1..=1_000_000);
         let sign_ups_per_hour = limit("sign_ups_per_hour", 3);
@@ -74,6 +77,7 @@ impl Accounts {
         Self {
             session_idle,
             session_lasts,
+            provider_keys,
             sign_up,
             sign_ups_per_hour,
             mails_per_10_minutes,

@@ -102,6 +102,7 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
 # [accounts]
 # session_idle_hours = 24   # a session ends when it is not used for so long
 # session_days = 30         # and then, however often it is used
+# provider_keys = false     # nobody may bring a key of their own for a provider, `/api/v1/provider-keys`
 # sign_up = true            # anybody may sign up with an e-mail address; needs [mail]. With [money] accounting = "record" they pay nothing
 # sign_ups_per_hour = 3     # from one IP address
 # mails_per_10_minutes = 5  # asked for from one IP address
@@ -109,6 +110,12 @@ accounting = "record"   # usage and cost are recorded and budgets bind, and nobo
 # administrators = ["ada@atelier.dev"]   # users with these e-mail addresses, once they are verified
 # verify_page = "https://atelier.example.com/verify#{token}"   # pages of yours, below public_url, that mails lead to; without them
 # reset_page = "https://atelier.example.com/reset#{token}"     # a mail has a code
+
+# Secrets in the store (of webhooks, and callers' own keys of providers) are sealed with a key, which is made as sealing.key in the data
+# folder unless one is given here. `atelier secrets key` prints a new one.
+# [secrets]
+# key = { env = "ATELIER_SEALING_KEY" }              # or { file = "PATH" }
+# retired_key = { env = "ATELIER_SEALING_KEY_OLD" }  # the one before it; once the server has started with both, leave it out
 
 # The server that takes this server's mail: verifications and forgotten passwords.
 # [mail]

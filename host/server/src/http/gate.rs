@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use atelier_domain::plugin::SecretValue;
 use atelier_service::ServiceError;
 use atelier_service::accounts::Authenticated;
 use atelier_service::caller::Caller;
@@ -27,6 +28,9 @@ const REQUEST_ID_BYTES_MAX: usize = 128;
 /// Room for what every answer is given, so that the map of its headers grows once.
 const HEADERS_ADDED_MAX: usize = 20;
 const X_REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
+/// The caller's own key for the provider of this request.
+pub(super) const PROVIDER_KEY: HeaderName = HeaderName::from_static("atelier-provider-key");
+const PROVIDER_KEY_BYTES_MAX: usize = 4096;
 const X_API_KEY: HeaderName = HeaderName::from_static("x-api-key");
 
 /// A request let in: who is calling, and what they sent.
@@ -198,7 +202,24 @@ async fn caller(
         return Err(ApiError::RequestLoop);
     }
     let (principal, scope, request_id) = (who.principal, who.scope, request_id.clone());
-    Ok(Some(Caller { principal, scope, request_id, depth, keyed: None }))
+    let own_key = own_key(&parts.headers)?;
+    Ok(Some(Caller { principal, scope, request_id, depth, own_key, keyed: None }))
+}
+
+/// A key for the provider that is good for this request alone.
+fn own_key(headers: &HeaderMap) -> Result<Option<SecretValue>, ApiError> {
+    let mut keys = headers.get_all(PROVIDER_KEY).iter();
+    let Some(key) = keys.next() else { return Ok(None) };
+    let text = key.to_str().ok().filter(|text| !text.is_empty() && text.len() <= PROVIDER_KEY_BYTES_MAX);
+    match text {
+        Some(text) if keys.next().is_none() => Ok(Some(SecretValue::new(text))),
+        _ => Err(ApiError::invalid(
+            "Atelier-Provider-Key",
+            format!(
+                "must be the provider's key, once, {PROVIDER_KEY_BYTES_MAX} visible ASCII characters at most"
+            ),
+        )),
+    }
 }
 
 /// Whoever sends a key is known by it, whatever cookies come with it; else whoever is signed in.

@@ -38,6 +38,9 @@ const FILE: usize = 200 * MIB;
 /// Names, passwords and tokens.
 const CREDENTIALS: usize = 16 * KIB;
 
+/// As many secrets as a key may have, escaped.
+const PROVIDER_KEYS: usize = 512 * KIB;
+
 /// Who may use a route.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {

@@ -17,7 +17,7 @@ use http::StatusCode;
 use http::header::{HeaderMap, HeaderName, HeaderValue};
 
 use super::ApiError;
-use super::gate::{Call, Reply};
+use super::gate::{Call, PROVIDER_KEY, Reply};
 use super::idempotency::{Idempotency, payload};
 use super::route::{Media, Route};
 
@@ -39,7 +39,9 @@ pub(super) fn is_possible(route: &Route) -> bool {
 
 /// Whether a request is to be handled by [`answer`].
 pub(super) fn is_wanted(call: &Call) -> bool {
-    call.parts.headers.contains_key(ATELIER_SHARE) && is_possible(&call.route)
+    // What one key paid for is nobody else's, nor is what it is refused.
+    let is_own = call.parts.headers.contains_key(PROVIDER_KEY);
+    !is_own && call.parts.headers.contains_key(ATELIER_SHARE) && is_possible(&call.route)
 }
 
 /// Requests that are being answered for whoever asks the same.

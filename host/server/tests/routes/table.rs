@@ -51,7 +51,7 @@ fn every_route_of_an_api_has_its_version_in_the_path() {
 }
 
 /// Routes that change something, or cost nothing, and that may be repeated without a key.
-const HARMLESS: [&str; 35] = [
+const HARMLESS: [&str; 37] = [
     "/api/v1/auth/sign-in",
     "/api/v1/auth/sign-up",
     "/api/v1/auth/sign-up/resend",
@@ -75,6 +75,8 @@ const HARMLESS: [&str; 35] = [
     "/api/v1/links/{id}/revoke",
     "/api/v1/templates/clear",
     "/api/v1/templates/{id}/archive",
+    "/api/v1/provider-keys",
+    "/api/v1/provider-keys/{instance}/remove",
     "/api/v1/webhook-endpoints/{id}",
     "/api/v1/webhook-endpoints/{id}/remove",
     "/api/v1/keys/{id}/revoke",

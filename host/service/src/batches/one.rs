@@ -112,6 +112,7 @@ impl Inner {
             Err(error) => return one.runner.refused(error, request_id),
         };
         let caller = Caller {
+            own_key: None,
             principal: Arc::new(principal),
             scope: scope_of(batch.owner),
             request_id: request_id.into(),

@@ -189,8 +189,7 @@ impl Generations {
     fn fit<R: Asked>(&self, fallbacks: Vec<Target>, request: &R) -> impl Iterator<Item = Target> {
         let options = request.options();
         fallbacks.into_iter().filter(move |target| {
-            target.model.options().check(options).is_ok()
-                && self.ledger.price(target.model.id.as_str()).is_ok()
+            target.model.options().check(options).is_ok() && self.ledger.price_of(&target.model).is_ok()
         })
     }
 

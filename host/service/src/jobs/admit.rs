@@ -25,7 +25,7 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::concealed::Concealed;
 use crate::generation::context;
-use crate::registry::Target;
+use crate::registry::{Resolved, Target};
 use crate::templates::{Filled, PromptFault};
 
 /// The feature of a model that takes words of any length.
@@ -144,7 +144,7 @@ impl Jobs {
         place: Place,
     ) -> Result<Job, ServiceError> {
         let ledger = &self.inner.ports.ledger;
-        let price = ledger.price(&job.request.model)?;
+        let price = if job.bill.is_own_key { None } else { ledger.price(&job.request.model)? };
         // One that has no price, and needs one, does not step in.
         let fallbacks: Vec<_> =
             fallbacks.iter().filter_map(|model| Some((model.clone(), ledger.price(model).ok()?))).collect();
@@ -181,7 +181,7 @@ impl Jobs {
                 message: format!("{task} is not run as a job"),
             });
         }
-        let resolved = inner.ports.registry.resolve(&request.model, task, caller).await?;
+        let resolved = inner.resolve(caller, &request.model, task).await?;
         let long_words = resolved.model.info.features.iter().any(|feature| feature == LONG_WORDS);
         let checked = |param: &str, text: &Option<String>| match text {
             None => Ok(None),
@@ -197,7 +197,9 @@ impl Jobs {
             Err(_) if template.is_some() => return Err(ServiceError::Template(PromptFault::Misfit)),
             checked => checked?,
         }
-        let takes = |target: &&Target| target.model.options().check(&request.options).is_ok();
+        // Whoever brings a key of their own means its provider, and no other at another's cost.
+        let may = !resolved.model.is_own;
+        let takes = |target: &&Target| may && target.model.options().check(&request.options).is_ok();
         let fallbacks =
             resolved.fallbacks.iter().filter(takes).map(|target| target.model.id.as_str().to_owned());
         let fallbacks: Vec<String> = fallbacks.collect();
@@ -238,7 +240,9 @@ impl Jobs {
             Some(template) => Arc::new(Concealed::new(resolved.provider, Arc::new(template.hidden()))),
             None => resolved.provider,
         };
-        Ok((inner.job(caller, task, request), provider, fallbacks))
+        let mut job = inner.job(caller, task, request);
+        job.bill.is_own_key = resolved.model.is_own;
+        Ok((job, provider, fallbacks))
     }
 }
 
@@ -290,6 +294,20 @@ impl Inner {
         }
         self.due.notify_one();
         Ok(job)
+    }
+
+    /// The model that a job is for, under its caller's own key if they keep one.
+    pub(super) async fn resolve(
+        &self,
+        caller: &Caller,
+        model: &str,
+        task: Task,
+    ) -> Result<Resolved, ServiceError> {
+        if caller.own_key.is_some() {
+            return Err(ServiceError::OwnKeyNotKept);
+        }
+        let resolved = self.ports.registry.resolve(model, task, caller).await?;
+        self.ports.own_keys.apply(caller, resolved).await
     }
 
     /// A job that is due at once.

@@ -31,13 +31,21 @@ enum Address<'a> {
 }
 
 impl Inner {
-    /// Who does a job, if its instance is configured; it keeps to itself what a template hides.
-    pub(super) fn provider_of(&self, job: &Job) -> Option<Arc<dyn Provider>> {
-        let provider = self.ports.registry.provider(job.request.instance())?;
-        Some(match &job.request.template {
+    /// Who does a job, if its instance is configured; under its owner's key if it began with that. It keeps to itself what a template
+    /// hides.
+    ///
+    /// # Errors
+    /// Its owner's key is gone, or storage is failing or busy.
+    pub(super) async fn provider_of(&self, job: &Job) -> Result<Option<Arc<dyn Provider>>, ServiceError> {
+        let instance = job.request.instance();
+        let Some(mut provider) = self.ports.registry.provider(instance) else { return Ok(None) };
+        if job.bill.is_own_key {
+            provider = self.ports.own_keys.provider(job.owner, instance, &provider).await?;
+        }
+        Ok(Some(match &job.request.template {
             Some(template) => Arc::new(Concealed::new(provider, Arc::new(template.hidden()))),
             None => provider,
-        })
+        }))
     }
 
     pub(super) async fn media_request(&self, job: &Job) -> Result<MediaRequest, ServiceError> {
@@ -169,11 +177,14 @@ impl Inner {
                     None => error,
                 })
             }
-            Address::Guarded(url) => match self.provider_of(job) {
-                Some(provider) => provider.fetch(url, bytes_max).await,
-                None => Err(ProviderError::Unavailable {
+            Address::Guarded(url) => match self.provider_of(job).await {
+                Ok(Some(provider)) => provider.fetch(url, bytes_max).await,
+                missing => Err(ProviderError::Unavailable {
                     instance: instance.to_owned(),
-                    reason: "it is not configured any more".to_owned(),
+                    reason: match missing {
+                        Err(error) => error.to_string(),
+                        Ok(_) => "it is not configured any more".to_owned(),
+                    },
                     retry_after: None,
                 }),
             },

@@ -48,8 +48,15 @@ impl Inner {
                 "the server stopped while the request was under way; it is not sent twice".to_owned();
             return self.fail(&job, "outcome_unknown", message).await;
         }
-        let provider = self.provider_of(&job);
         let is_late = self.ports.clock.now() >= job.deadline;
+        let provider = match self.provider_of(&job).await {
+            Ok(provider) => provider,
+            Err(ServiceError::OwnKeyUnusable { .. }) if job.cancel_requested || is_late => None,
+            Err(error @ ServiceError::OwnKeyUnusable { .. }) => {
+                return self.fail(&job, "own_key_unusable", error.to_string()).await;
+            }
+            Err(error) => return Err(error),
+        };
         if job.cancel_requested || is_late {
             return self.stop(&job, provider, is_late && !job.cancel_requested).await;
         }

@@ -50,7 +50,7 @@ impl Jobs {
         }
         let place = self.place(caller).await?;
         let inner = &self.inner;
-        let resolved = inner.ports.registry.resolve(&new.model, Task::Training, caller).await?;
+        let resolved = inner.resolve(caller, &new.model, Task::Training).await?;
         let mut inputs = vec![inner.data_set(TRAINING, &new.training_file).await?];
         if let Some(file) = &new.validation_file {
             inputs.push(inner.data_set(VALIDATION, file).await?);
@@ -73,7 +73,9 @@ impl Jobs {
             training: Some(Box::new(training)),
             ..StoredRequest::new(resolved.model.id.as_str().to_owned(), Task::Training)
         };
-        self.create(caller, inner.job(caller, Task::Training, request), &*resolved.provider, &[], place).await
+        let mut job = inner.job(caller, Task::Training, request);
+        job.bill.is_own_key = resolved.model.is_own;
+        self.create(caller, job, &*resolved.provider, &[], place).await
     }
 
     /// The caller's trainings, newest first.

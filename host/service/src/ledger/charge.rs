@@ -72,7 +72,7 @@ impl Charge {
     /// Another model answers in place of the first: at its price, within what was set aside.
     pub(crate) fn retarget(&mut self, model: &Arc<ModelEntry>, expected: Expected) {
         // Its price was there when the call was admitted, and prices stay while the server runs.
-        let price = self.ledger.price(model.id.as_str()).ok().flatten();
+        let price = self.ledger.price_of(model).ok().flatten();
         self.price = price.map(|price| price.snapshot.clone());
         self.expected = expected.in_meters_of(self.price.as_deref());
         self.model = model.clone();

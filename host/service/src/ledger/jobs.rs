@@ -29,7 +29,7 @@ impl Ledger {
         let (user, key) = payer(caller);
         let told = bounded(&told);
         let estimate = if told.is_empty() { estimated(&job.request) } else { told };
-        job.bill = Bill { key: Some(key), estimate, ..Bill::default() };
+        job.bill = Bill { key: Some(key), estimate, is_own_key: job.bill.is_own_key, ..Bill::default() };
         let snapshot = |price: &ModelPrice| (*price.snapshot).clone();
         job.bill.price = price.map(snapshot);
         let fallback = |(model, price): &(String, Option<Arc<ModelPrice>>)| Fallback {

@@ -126,7 +126,7 @@ impl Ledger {
         if self.purses.unrecorded.is_failing() {
             return Err(ServiceError::StorageBusy);
         }
-        let price = self.price(model.id.as_str())?;
+        let price = self.price_of(model)?;
         let expected = expected.in_meters_of(price.as_ref().map(|price| &*price.snapshot));
         let charge = Charge {
             ledger: self.clone(),
@@ -140,7 +140,7 @@ impl Ledger {
         };
         let mut most = self.most_of(price.as_deref(), &expected)?;
         for (model, expected) in others {
-            let price = self.price(model.id.as_str())?;
+            let price = self.price_of(model)?;
             let expected = expected.in_meters_of(price.as_ref().map(|price| &*price.snapshot));
             most = most.max(self.most_of(price.as_deref(), &expected)?);
         }

@@ -19,13 +19,29 @@ pub struct ModelEntry {
     options: OnceLock<OptionsSchema>,
     source: Arc<dyn Meter>,
     meter: OnceLock<Arc<dyn ModelMeter>>,
+    /// Its provider is paid by the caller, with a key of their own.
+    pub is_own: bool,
 }
 
 impl ModelEntry {
     pub(super) fn new(instance: &str, info: ModelInfo, meter: &Arc<dyn Meter>) -> Self {
         let name: InstanceName = instance.parse().expect("an instance is configured by its parsed name");
         let id = ModelId::new(&name, &info.id);
-        Self { id, info, options: OnceLock::new(), source: meter.clone(), meter: OnceLock::new() }
+        let source = meter.clone();
+        Self { id, info, options: OnceLock::new(), source, meter: OnceLock::new(), is_own: false }
+    }
+
+    /// The same, called with a key of the caller's own.
+    pub(crate) fn own(&self) -> Self {
+        let (options, meter) = (OnceLock::new(), self.meter.clone());
+        Self {
+            id: self.id.clone(),
+            info: self.info.clone(),
+            options,
+            source: self.source.clone(),
+            meter,
+            is_own: true,
+        }
     }
 
     /// Its options' schema.

@@ -27,7 +27,7 @@ use tokio::sync::watch;
 use tokio::task::JoinHandle;
 
 use crate::disk::plenty;
-use crate::jobs::{caller, painting, stores};
+use crate::jobs::{caller, own_keys, painting, stores};
 use crate::money::{amount, rich};
 use crate::scripted::{Act, Scripted, Talk};
 
@@ -90,12 +90,15 @@ async fn desk(store: &Arc<Store>, blobs: &Arc<Blobs>, one: &Arc<Scripted>, two: 
         registry.put(&name.parse().expect("a name"), provider.clone()).await;
     }
     let ledger = Arc::new(Ledger::new(store.clone(), pool.clone(), clock.clone(), settings()));
-    let generations = Generations::new(registry.clone(), ledger.clone(), CallBudget::default());
+    let own_keys = own_keys(store.clone(), &registry, &clock);
+    let generations =
+        Generations::new(registry.clone(), own_keys.clone(), ledger.clone(), CallBudget::default());
     let ports = JobPorts {
         store: store.clone(),
         blobs: blobs.clone(),
         pool,
         registry: registry.clone(),
+        own_keys,
         fetcher: Arc::new(NoFetcher),
         clock,
         meter: Arc::new(NoMeter),

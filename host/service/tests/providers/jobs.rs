@@ -13,6 +13,8 @@ use atelier_domain::generation::media::MediaRequest;
 use atelier_domain::id::{KeyId, UserId};
 use atelier_domain::job::{Job, JobState, StoredOutput};
 use atelier_domain::model::Task;
+use atelier_domain::plugin::OwnKey;
+use atelier_domain::store::{ProviderKeyStore, StoreError};
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
@@ -21,6 +23,7 @@ use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
 use atelier_service::ledger::{Ledger, LedgerSettings};
 use atelier_service::limits::{Limiter, Rate};
 use atelier_service::meter::NoMeter;
+use atelier_service::own_keys::OwnKeys;
 use atelier_service::registry::Registry;
 use atelier_service::{ServiceError, StoragePool, StoragePoolLimits};
 use atelier_storage::{Blobs, LocalKeys, SealingKey, Store};
@@ -92,8 +95,9 @@ impl Engine {
         let ports = JobPorts {
             store: store.clone(),
             blobs: blobs.clone(),
-            pool,
+            pool: pool.clone(),
             registry: registry.clone(),
+            own_keys: own_keys(store.clone(), &registry, &clock),
             fetcher: Arc::new(NoFetcher),
             clock: clock.clone(),
             meter: Arc::new(NoMeter),
@@ -141,6 +145,31 @@ pub fn stores() -> (tempfile::TempDir, Arc<Store>, Arc<Blobs>) {
     (folder, Arc::new(store), Arc::new(blobs))
 }
 
+/// Where nobody brings a key of their own.
+pub struct NoOwnKeys;
+
+impl ProviderKeyStore for NoOwnKeys {
+    fn provider_keys(&self, _owner: UserId) -> Result<Vec<OwnKey>, StoreError> {
+        Ok(Vec::new())
+    }
+    fn put_provider_key(&self, _owner: UserId, _key: &OwnKey, _max: usize) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+    fn remove_provider_key(&self, _owner: UserId, _instance: &str) -> Result<bool, StoreError> {
+        Ok(false)
+    }
+}
+
+/// Callers' own keys over a store.
+pub fn own_keys(
+    store: Arc<dyn ProviderKeyStore>,
+    registry: &Arc<Registry>,
+    clock: &Arc<dyn Clock>,
+) -> Arc<OwnKeys> {
+    let pool = StoragePool::new(StoragePoolLimits::default());
+    Arc::new(OwnKeys::new(store, pool, registry.clone(), clock.clone(), true))
+}
+
 pub fn caller() -> Caller {
     let user = UserId::new();
     let principal = Principal {
@@ -152,7 +181,14 @@ pub fn caller() -> Caller {
         session: None,
     };
     let scope = scope_of(user);
-    Caller { principal: Arc::new(principal), scope, request_id: "test".into(), depth: 0, keyed: None }
+    Caller {
+        principal: Arc::new(principal),
+        scope,
+        request_id: "test".into(),
+        depth: 0,
+        own_key: None,
+        keyed: None,
+    }
 }
 
 pub fn painting() -> MediaRequest {

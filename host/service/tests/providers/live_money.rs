@@ -27,7 +27,7 @@ use futures::StreamExt;
 use tokio::sync::watch;
 
 use crate::failing::Failing;
-use crate::jobs::{caller, stores};
+use crate::jobs::{NoOwnKeys, caller, own_keys, stores};
 use crate::money::{amount, rich};
 use crate::scripted::{Scripted, Talk};
 
@@ -64,8 +64,9 @@ pub async fn desk<S: LedgerStore + AccountStore + 'static>(
     let pool = StoragePool::new(StoragePoolLimits::default());
     let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
     registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
+    let own_keys = own_keys(Arc::new(NoOwnKeys), &registry, &clock);
     let ledger = Arc::new(Ledger::new(store.clone(), pool, clock, settings));
-    let generations = Generations::new(registry, ledger.clone(), CallBudget::default());
+    let generations = Generations::new(registry, own_keys, ledger.clone(), CallBudget::default());
     Desk { generations, ledger }
 }
 

@@ -5,7 +5,7 @@ use std::time::Duration;
 use anyhow::{Context as _, bail};
 use atelier_domain::disk::DiskSpace as _;
 use atelier_domain::store::StoreError;
-use atelier_storage::{Blobs, Disk, Store};
+use atelier_storage::{Blobs, Disk, SealingKey, Store};
 use bytes::Bytes;
 use http_body_util::{BodyExt as _, Empty, Limited};
 use serde::Deserialize;
@@ -15,6 +15,7 @@ use crate::app::is_bad;
 use crate::backup::LastBackup;
 use crate::cli::reach::{self, Client};
 use crate::config::Config;
+use crate::key_file::KeyFile;
 
 const PATIENCE: Duration = Duration::from_secs(10);
 const ANSWER_BYTES_MAX: usize = 1 << 20;
@@ -161,6 +162,7 @@ fn stopped(config: &Config, findings: &mut Findings) {
             return;
         }
     }
+    sealing(config, &store, findings);
     plugins(config, &store, findings);
     match Blobs::open(config.storage.blobs()) {
         Ok(blobs) => {
@@ -169,6 +171,38 @@ fn stopped(config: &Config, findings: &mut Findings) {
             }
         }
         Err(error) => findings.problem(&format!("the blob store: {error}")),
+    }
+}
+
+/// Whether the key that seals secrets is here, and where.
+fn sealing(config: &Config, store: &Store, findings: &mut Findings) {
+    let data = &config.storage.path;
+    let beside = match KeyFile::Sealing.read(data) {
+        Ok(key) => key.map(SealingKey::new),
+        Err(error) => return findings.problem(&format!("the key that seals secrets: {error}")),
+    };
+    let sealed_by = match store.sealed_by() {
+        Ok(Some(name)) => name,
+        Ok(None) => return,
+        Err(error) => return findings.problem(&format!("what secrets are sealed with: {error}")),
+    };
+    let is = |key: &Option<SealingKey>| key.as_ref().is_some_and(|key| key.name() == sealed_by);
+    if is(&config.sealing.key) {
+        findings.good(&format!("secrets are sealed with key {sealed_by}, the one in [secrets]"));
+    } else if is(&beside) {
+        findings.note(&format!(
+            "secrets are sealed with key {sealed_by}, which lies beside them in {}: whoever copies the folder has both; [secrets] \
+             takes a key from elsewhere",
+            data.join(KeyFile::Sealing.name()).display()
+        ));
+    } else if is(&config.sealing.retired) {
+        findings
+            .note(&format!("secrets are sealed with the retired key {sealed_by} until the server starts"));
+    } else {
+        findings.problem(&format!(
+            "secrets are sealed with key {sealed_by}, which is not here: give it in [secrets], or bring sealing.key back; if it is \
+             lost, `atelier secrets forget` removes what it sealed"
+        ));
     }
 }
 

@@ -52,6 +52,8 @@ pub(super) fn told(error: &ServiceError) -> Told {
             Told::new(StatusCode::SERVICE_UNAVAILABLE, "provider_unavailable", text)
                 .retry(Some(Duration::from_secs(5)))
         }
+        ServiceError::OwnKeyUnusable { .. } => Told::new(StatusCode::BAD_REQUEST, "own_key_unusable", text),
+        ServiceError::OwnKeyNotKept => Told::new(StatusCode::BAD_REQUEST, "own_key_not_kept", text),
         ServiceError::Prompt { param, .. } => {
             Told::new(StatusCode::BAD_REQUEST, "invalid_prompt", text).at(param)
         }
@@ -184,6 +186,8 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::ModelUnknown { .. }
         | ServiceError::ModelCannot { .. }
         | ServiceError::ModelNotCallable { .. }
+        | ServiceError::OwnKeyUnusable { .. }
+        | ServiceError::OwnKeyNotKept
         | ServiceError::Prompt { .. }
         | ServiceError::Invalid { .. }
         | ServiceError::NotFound { .. }

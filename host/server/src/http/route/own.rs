@@ -4,12 +4,14 @@ use atelier_domain::account::Scope;
 use atelier_service::limits::Class;
 
 use super::entry::{Entry, delete, get, post};
-use super::{ADMIN, Access, CREDENTIALS, Media, OWN, PLUGIN, PLUGIN_ADMIN, TEMPLATES, WITH_MEDIA};
+use super::{
+    ADMIN, Access, CREDENTIALS, Media, OWN, PLUGIN, PLUGIN_ADMIN, PROVIDER_KEYS, TEMPLATES, WITH_MEDIA,
+};
 use crate::http::idempotency::Idempotency;
 use crate::http::openapi::Reference;
 use crate::http::{
     Dialect, audit, auth, backup, budgets, conversations, credits, events, favicon, generations, hooks, keys,
-    links, models, openapi, plugins, templates, usage, users, webhook_endpoints,
+    links, models, openapi, plugins, provider_keys, templates, usage, users, webhook_endpoints,
 };
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -120,6 +122,21 @@ pub(super) fn entries() -> Vec<Entry> {
         )
         .body(Media::None, 0)
         .described(webhook_endpoints::resend::describe),
+        post("/api/v1/provider-keys", Administration, Problem, provider_keys::put::handle)
+            .body(Media::Json, PROVIDER_KEYS)
+            .idempotency(Idempotency::Harmless)
+            .described(provider_keys::put::describe),
+        get("/api/v1/provider-keys", Administration, Problem, provider_keys::list::handle)
+            .described(provider_keys::list::describe),
+        post(
+            "/api/v1/provider-keys/{instance}/remove",
+            Administration,
+            Problem,
+            provider_keys::remove::handle,
+        )
+        .body(Media::None, 0)
+        .idempotency(Idempotency::Harmless)
+        .described(provider_keys::remove::describe),
         post("/api/v1/conversations", Status, Problem, conversations::create::handle)
             .described(conversations::create::describe),
         get("/api/v1/conversations", Status, Problem, conversations::list::handle)

@@ -1,0 +1,6 @@
+//! `/api/v1/provider-keys`: callers' own keys of providers.
+
+pub(super) mod list;
+pub(super) mod put;
+pub(super) mod remove;
+mod view;

@@ -34,6 +34,8 @@ mod left_calls;
 mod live_money;
 #[path = "providers/money.rs"]
 mod money;
+#[path = "providers/own_keys.rs"]
+mod own_keys;
 #[path = "providers/registry.rs"]
 mod registry;
 #[path = "providers/renditions.rs"]

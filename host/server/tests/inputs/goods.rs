@@ -221,6 +221,11 @@ fn own() -> Vec<Good> {
             200,
             json!({"url": "https://example.com/", "description": "x", "events": ["generation.failed"], "enabled": true}),
         ),
+        json_of(
+            "/api/v1/provider-keys",
+            200,
+            json!({"instance": "mock", "secrets": {"api-key": "the caller's own"}}),
+        ),
         json_of("/api/v1/webhook-endpoints/{id}/rotate", 200, json!({"overlap_hours": 1})),
     ]
 }

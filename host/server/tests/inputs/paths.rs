@@ -36,6 +36,7 @@ pub fn parts(path: &str) -> Vec<(&'static str, Part)> {
             &[("id", Theirs("endpoint")), ("delivery", Theirs("delivery"))],
         ),
         ("webhook-endpoints/", &[("id", Theirs("endpoint"))]),
+        ("provider-keys/", &[("instance", Everybodys("mock"))]),
         ("conversations/{id}/messages/", &[("id", Theirs("conversation")), ("message", Theirs("message"))]),
         ("conversations/", &[("id", Theirs("conversation"))]),
         ("auth/sessions/", &[("id", Theirs("session"))]),

@@ -5,7 +5,7 @@ mod act;
 #[path = "scripted/script.rs"]
 mod script;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -23,7 +23,9 @@ use atelier_domain::generation::moderation::{ModerationRequest, ModerationRespon
 use atelier_domain::generation::speech::{SpeechEvent, SpeechRequest};
 use atelier_domain::generation::transcription::{TranscriptionEvent, TranscriptionRequest};
 use atelier_domain::generation::usage::UsageLine;
+use atelier_domain::manifest::SecretSpec;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
+use atelier_domain::plugin::SecretValue;
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
 use futures::{StreamExt as _, stream};
 
@@ -50,8 +52,16 @@ pub struct Scripted {
     pub hears: Mutex<Option<Vec<TranscriptionEvent>>>,
     /// Whether `chat` goes on for ever.
     pub hangs: Mutex<bool>,
+    pub secrets: Vec<SecretSpec>,
+    /// What it is under a caller's own key, if it takes any.
+    pub own: Mutex<Option<Arc<Scripted>>>,
     /// What it says that a job uses at most.
     pub estimate: Mutex<Option<Vec<UsageLine>>>,
+}
+
+fn secret() -> SecretSpec {
+    let json = serde_json::json!({"name": "key", "required": true, "place": "bearer"});
+    serde_json::from_value(json).expect("a secret")
 }
 
 impl Scripted {
@@ -70,6 +80,8 @@ impl Scripted {
             chat: Mutex::new(None),
             hears: Mutex::new(None),
             hangs: Mutex::new(false),
+            secrets: vec![secret()],
+            own: Mutex::new(None),
             estimate: Mutex::new(None),
         })
     }
@@ -312,6 +324,14 @@ impl Provider for Scripted {
             }
             Some(true) => Err(CallbackRefusal::Forged),
         }
+    }
+    fn secrets(&self) -> &[SecretSpec] {
+        &self.secrets
+    }
+    /// A key that is `bad` does not fit.
+    fn with_secrets(&self, own: &BTreeMap<String, SecretValue>) -> Result<Arc<dyn Provider>, String> {
+        let known = self.own.lock().expect("no panic").clone().filter(|_| own["key"].reveal() != "bad");
+        known.map(|own| own as Arc<dyn Provider>).ok_or_else(|| "it does not fit".to_owned())
     }
     fn readiness(&self) -> Readiness {
         Readiness::Ready

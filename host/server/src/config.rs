@@ -18,6 +18,7 @@ mod secret;
 mod server;
 pub mod template;
 mod tls;
+mod traces;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -38,6 +39,7 @@ pub use reader::{Mistake, Section};
 pub use sandbox::Sandbox;
 pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
 pub use tls::Transport;
+pub use traces::Traces;
 
 use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
@@ -78,6 +80,8 @@ pub struct Config {
     pub local: Local,
     pub money: LedgerSettings,
     pub log: Log,
+    /// Absent where nothing is traced.
+    pub traces: Option<Traces>,
 }
 
 /// A secret that is configured and cannot be read.
@@ -179,6 +183,7 @@ impl Config {
         let prices = root.sections("price", Price::read);
         let money = money.with(prices, &mut root);
         let log = root.section("log", Log::read);
+        let traces = root.section("traces", |section| Traces::read(section, folder));
         plugins::check_names(&mut root, &mut instances, &local);
         let known = instances.iter().map(|instance| instance.name.as_str());
         let known: Vec<&str> =
@@ -213,6 +218,7 @@ impl Config {
             local,
             money,
             log,
+            traces,
         })
     }
 }

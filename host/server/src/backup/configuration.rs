@@ -29,13 +29,15 @@ fn walk(table: &mut dyn TableLike, name: &str, are_secrets: bool) {
     for (key, item) in table.iter_mut() {
         let key = key.get().to_owned();
         let is_value = |item: &Item| item.as_table_like().is_some_and(|source| source.contains_key("value"));
-        if are_secrets && is_value(item) {
+        if (are_secrets || (name == "mail" && key == "password")) && is_value(item) {
             let mut source = InlineTable::new();
             source.insert("env", variable(&name, &key).into());
             *item = Item::Value(Value::InlineTable(source));
             continue;
         }
-        descend(item, &name, key == "secrets");
+        // Sections are not named but by their key.
+        let name = if name.is_empty() { &key } else { &name };
+        descend(item, name, key == "secrets" || (name == "traces" && key == "headers"));
     }
 }
 
@@ -68,7 +70,9 @@ mod tests {
     const TEXT: &str = "# ours\n[storage]\npath = \"/srv/atelier\" # here\n\n[[instance]]\nname = \"my-ai\"\n\
          secrets = { api-key = { value = \"s3cret-1\" }, other = { env = \"OTHER\" } }\n\n\
          [[instance]]\nname = \"b\"\n[instance.secrets]\ntoken = { value = \"s3cret-2\" }\n\
-         [instance.settings]\nvalue = \"kept\"\n";
+         [instance.settings]\nvalue = \"kept\"\n\n\
+         [mail]\npassword = { value = \"s3cret-3\" }\n\n\
+         [traces]\nheaders = { x-key = { value = \"s3cret-4\" } }\n";
 
     #[test]
     fn secrets_stay_out_and_the_rest_stays() {
@@ -79,6 +83,8 @@ mod tests {
             "path = \"data\"",
             "env = \"MY_AI_API_KEY\"",
             "env = \"B_TOKEN\"",
+            "env = \"MAIL_PASSWORD\"",
+            "env = \"TRACES_X_KEY\"",
             "OTHER",
             "value = \"kept\"",
         ] {

@@ -98,6 +98,7 @@ impl Engine {
             clock: clock.clone(),
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),
+            tracer: None,
             ledger,
             room: plenty(),
         };
@@ -151,7 +152,14 @@ pub fn caller() -> Caller {
         session: None,
     };
     let scope = scope_of(user);
-    Caller { principal: Arc::new(principal), scope, request_id: "test".into(), depth: 0, keyed: None }
+    Caller {
+        principal: Arc::new(principal),
+        scope,
+        request_id: "test".into(),
+        depth: 0,
+        keyed: None,
+        trace: None,
+    }
 }
 
 pub fn painting() -> MediaRequest {

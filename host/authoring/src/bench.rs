@@ -327,6 +327,7 @@ impl Rig {
             journal: Some(Arc::clone(&self.charges) as _),
             previews: None,
             hidden: None,
+            trace: None,
         }
     }
 }

@@ -12,6 +12,7 @@ use crate::id::{FileId, JobId, TemplateId, UserId};
 use crate::model::Task;
 use crate::money::Bill;
 use crate::time::Timestamp;
+use crate::trace::TraceContext;
 
 /// Where a job stands. The last three are final.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -223,6 +224,9 @@ pub struct Job {
     /// The id of the caller's request that began it; absent where nobody noted it.
     #[serde(default)]
     pub request_id: Option<String>,
+    /// That request's span, where it was traced.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub trace: Option<TraceContext>,
     pub created: Timestamp,
     pub started: Option<Timestamp>,
     pub finished: Option<Timestamp>,

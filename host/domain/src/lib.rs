@@ -31,4 +31,5 @@ pub mod store;
 pub mod template;
 pub mod text;
 pub mod time;
+pub mod trace;
 pub mod webhook;

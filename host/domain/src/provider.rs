@@ -27,6 +27,7 @@ use crate::manifest::SecretSpec;
 use crate::model::{Description, ModelInfo, Page, Voice};
 use crate::plugin::SecretValue;
 use crate::store::StoreError;
+use crate::trace::Trace;
 
 /// Who is calling, for what, and until when.
 #[derive(Clone, Debug)]
@@ -51,6 +52,8 @@ pub struct CallContext {
     pub previews: Option<Arc<dyn PreviewSink>>,
     /// Texts in the request that nobody may read but the provider: no line of a log may repeat them.
     pub hidden: Option<Arc<HiddenTexts>>,
+    /// The span that asks, where it is traced: what the provider is asked on its way goes on from it.
+    pub trace: Option<Trace>,
 }
 
 impl CallContext {
@@ -68,6 +71,7 @@ impl CallContext {
             journal: None,
             previews: None,
             hidden: None,
+            trace: None,
         }
     }
 }

@@ -14,6 +14,7 @@ mod refusal;
 mod scrub;
 mod secrets;
 mod signers;
+mod traced;
 
 pub use address::is_special;
 pub use body::{OutgoingBody, Segment};

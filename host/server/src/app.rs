@@ -3,6 +3,7 @@
 mod checking;
 mod running;
 mod telling;
+mod traces;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +42,7 @@ use atelier_storage::{Blobs, Disk, Store};
 pub use running::Running;
 
 pub(crate) use checking::{Checking, is_bad};
+pub(crate) use traces::Tracing;
 
 use crate::backup::Backups;
 use crate::config::{Config, Local};
@@ -88,6 +90,8 @@ pub struct App {
     pub(crate) backups: Backups,
     /// What is known of what is stored.
     pub(crate) checking: Arc<Checking>,
+    /// Absent where nothing is traced.
+    pub(crate) tracing: Option<Tracing>,
     /// Of the disk.
     pub(crate) room: Room,
     /// This host's name in `via`, so that requests that come back are known.
@@ -103,6 +107,7 @@ impl App {
     pub async fn build(config: Config) -> anyhow::Result<Arc<Self>> {
         let clock: Arc<dyn Clock> = Arc::new(SystemClock::default());
         let metrics = Arc::new(Metrics::new(&route::table())?);
+        let tracing = Tracing::new(&config, &metrics)?;
         let store = open_store(&config).await?;
         let pool =
             StoragePool::new(StoragePoolLimits { running_max: config.storage.threads, ..Default::default() });
@@ -209,6 +214,7 @@ impl App {
             clock: clock.clone(),
             meter: metrics.clone(),
             callbacks: Some(addresses.clone()),
+            tracer: tracing.as_ref().map(|tracing| tracing.tracer.clone()),
             ledger: ledger.clone(),
             room: room.clone(),
         };
@@ -296,6 +302,7 @@ impl App {
             instances,
             backups,
             checking,
+            tracing,
             room,
             host_token: office.host_token,
             stopping: AtomicBool::new(false),

@@ -19,6 +19,7 @@ mod secret;
 mod server;
 pub mod template;
 mod tls;
+mod traces;
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -40,6 +41,7 @@ pub use sandbox::Sandbox;
 pub use sealing::Sealing;
 pub use server::{Admin, Local, Log, LogFormat, Server, Storage, Upstream};
 pub use tls::Transport;
+pub use traces::Traces;
 
 use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
@@ -81,6 +83,8 @@ pub struct Config {
     pub money: LedgerSettings,
     pub log: Log,
     pub sealing: Sealing,
+    /// Absent where nothing is traced.
+    pub traces: Option<Traces>,
 }
 
 /// A secret that is configured and cannot be read.
@@ -183,6 +187,7 @@ impl Config {
         let money = money.with(prices, &mut root);
         let log = root.section("log", Log::read);
         let sealing = root.section("secrets", |section| Sealing::read(section, folder));
+        let traces = root.section("traces", |section| Traces::read(section, folder));
         plugins::check_names(&mut root, &mut instances, &local);
         let known = instances.iter().map(|instance| instance.name.as_str());
         let known: Vec<&str> =
@@ -218,6 +223,7 @@ impl Config {
             money,
             log,
             sealing,
+            traces,
         })
     }
 }

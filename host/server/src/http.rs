@@ -49,6 +49,7 @@ pub mod sharing;
 mod sse;
 mod templates;
 mod text_or_parts;
+mod traced;
 mod turns;
 mod usage;
 mod users;

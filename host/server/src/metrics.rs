@@ -7,6 +7,7 @@ mod process;
 mod queue;
 mod storage;
 mod tls;
+mod traces;
 
 use std::path::PathBuf;
 use std::sync::Arc;

@@ -1,6 +1,7 @@
-//! Logging: lines are written by a thread of their own, in batches, so that no request waits for a disk.
+//! Logging: lines are written by a thread of their own, in batches, so that no request waits for a disk. Traces: [`traces`].
 
 mod lines;
+mod traces;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::format::FmtSpan;
@@ -8,6 +9,7 @@ use tracing_subscriber::fmt::format::FmtSpan;
 use crate::config::{Log, LogFormat};
 
 use lines::LineWriter;
+pub(crate) use traces::{Exporter, SpanCounts, SpanQueue};
 
 /// Begins logging to standard error. Dropping the guard writes what is left.
 ///

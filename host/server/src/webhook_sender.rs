@@ -64,6 +64,7 @@ impl WebhookSender for EgressSender {
             body: OutgoingBody::full(post.body.into()),
             request_id: None,
             depth: 0,
+            trace: None,
         };
         let sent = self.sandbox.egress().send(request, &grants, &Secrets::default()).await;
         let mut received = sent.map_err(|error| error.code())?;

@@ -15,3 +15,5 @@ mod metrics;
 mod shutdown;
 #[path = "edge/timing.rs"]
 mod timing;
+#[path = "edge/traces.rs"]
+mod traces;

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use atelier_domain::account::Principal;
 use atelier_domain::id::UserId;
 use atelier_domain::plugin::SecretValue;
+use atelier_domain::trace::Trace;
 
 use crate::idempotency::KeyedRequest;
 
@@ -22,6 +23,8 @@ pub struct Caller {
     pub own_key: Option<SecretValue>,
     /// Set for a request that came with an idempotency key.
     pub keyed: Option<Arc<KeyedRequest>>,
+    /// The request's span, where it is traced.
+    pub trace: Option<Trace>,
 }
 
 impl Caller {

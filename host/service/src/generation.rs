@@ -8,6 +8,7 @@ mod live;
 pub mod options;
 mod sound;
 mod token_count;
+pub(crate) mod traced;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -279,6 +280,7 @@ pub(crate) fn context(caller: &Caller, budget: Duration) -> CallContext {
         journal: keyed.map(|keyed| keyed.clone() as Arc<dyn ChargeJournal>),
         previews: None,
         hidden: None,
+        trace: caller.trace.clone(),
     }
 }
 

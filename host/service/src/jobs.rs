@@ -28,6 +28,7 @@ use atelier_domain::model::Task;
 use atelier_domain::provider::PreviewSink;
 use atelier_domain::store::JobStore;
 use atelier_domain::time::Clock;
+use atelier_domain::trace::Tracer;
 use tokio::sync::{Notify, OnceCell, Semaphore, mpsc};
 
 use crate::callbacks::CallbackAddresses;
@@ -97,6 +98,8 @@ pub struct JobPorts {
     pub room: Room,
     /// Absent: no provider is asked to call back.
     pub callbacks: Option<CallbackAddresses>,
+    /// Absent: no step is traced.
+    pub tracer: Option<Tracer>,
 }
 
 #[derive(Debug)]

@@ -144,6 +144,7 @@ pub fn job(owner: UserId) -> Job {
             ..StoredRequest::new("openai/gpt-image-1".to_owned(), Task::ImageGeneration)
         },
         request_id: None,
+        trace: None,
         created: Timestamp(10),
         started: Some(Timestamp(11)),
         finished: None,

@@ -238,6 +238,7 @@ mod tests {
             state: JobState::Queued,
             request,
             request_id: None,
+            trace: None,
             created: Timestamp(1),
             started: None,
             finished: None,

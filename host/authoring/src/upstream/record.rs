@@ -102,7 +102,7 @@ impl Provider {
         own.iter().for_each(|name| drop(headers.remove(name)));
         let method = Method::from_bytes(arrived.method.as_bytes()).map_err(|error| error.to_string())?;
         let body = OutgoingBody::full(arrived.body.clone());
-        Ok(OutgoingRequest { method, url, headers, body, request_id: None, depth: 0 })
+        Ok(OutgoingRequest { method, url, headers, body, request_id: None, depth: 0, trace: None })
     }
 
     fn without_placeholders(&self, text: &str) -> String {

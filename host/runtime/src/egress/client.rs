@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::trace::Trace;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT, VIA};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
@@ -18,6 +19,7 @@ use super::grants::{Grants, Reach};
 use super::incoming::IncomingBody;
 use super::scrub::Patterns;
 use super::secrets::Secrets;
+use super::traced;
 
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
@@ -94,6 +96,8 @@ pub struct OutgoingRequest {
     pub request_id: Option<HeaderValue>,
     /// How often this chain of calls has passed through this host already.
     pub depth: u32,
+    /// The span that it is a part of, where that is traced.
+    pub trace: Option<Trace>,
 }
 
 impl OutgoingRequest {
@@ -106,6 +110,7 @@ impl OutgoingRequest {
             body: self.body.copy(),
             request_id: self.request_id.clone(),
             depth: self.depth,
+            trace: self.trace.clone(),
         }
     }
 }
@@ -203,6 +208,19 @@ impl Egress {
 
     /// Sends a request that is complete; `patterns` are blanked out of its answer.
     pub(super) async fn dispatch(
+        &self,
+        mut request: OutgoingRequest,
+        reach: Reach,
+        patterns: Arc<Patterns>,
+    ) -> Result<Received, EgressError> {
+        let Some(trace) = request.trace.take() else { return self.exchange(request, reach, patterns).await };
+        let mut span = traced::begin(&trace, &mut request);
+        let outcome = self.exchange(request, reach, patterns).await;
+        traced::answered(&mut span, &outcome);
+        outcome.map(|received| Received { body: received.body.traced(span), ..received })
+    }
+
+    async fn exchange(
         &self,
         request: OutgoingRequest,
         reach: Reach,

@@ -37,6 +37,7 @@ impl Egress {
                 body: OutgoingBody::default(),
                 request_id: None,
                 depth: 0,
+                trace: None,
             };
             let mut received = self.send(request, grants, secrets).await?;
             if received.status.is_redirection() {

@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::trace::Span;
 use bytes::Bytes;
 use http_body_util::BodyExt as _;
 use hyper::body::Incoming;
@@ -22,6 +23,8 @@ pub struct IncomingBody {
     idle: Duration,
     /// Counts as open until the body is dropped.
     open: Option<OpenRequest>,
+    /// Ends with the body.
+    span: Option<Span>,
 }
 
 impl IncomingBody {
@@ -38,12 +41,19 @@ impl IncomingBody {
             content_type,
             idle,
             open: None,
+            span: None,
         }
     }
 
     /// Keeps a request open for as long as its body is held.
     pub fn keep(&mut self, open: OpenRequest) {
         self.open = Some(open);
+    }
+
+    /// Ends the request's span when the body has been read or is dropped.
+    pub(super) fn traced(mut self, span: Span) -> Self {
+        self.span = Some(span);
+        self
     }
 
     /// The answer's media type.
@@ -63,9 +73,9 @@ impl IncomingBody {
     pub async fn read(&mut self, max: usize) -> Result<Option<Bytes>, EgressError> {
         while self.ready.is_empty() {
             let Some(body) = &mut self.body else { return Ok(None) };
-            let frame = tokio::time::timeout(self.idle, body.frame())
-                .await
-                .map_err(|_| EgressError::Timeout { what: "the next byte", limit: self.idle })?;
+            let Ok(frame) = tokio::time::timeout(self.idle, body.frame()).await else {
+                return Err(self.broken(EgressError::Timeout { what: "the next byte", limit: self.idle }));
+            };
             match frame {
                 Some(Ok(frame)) => {
                     if let Ok(data) = frame.into_data() {
@@ -74,15 +84,23 @@ impl IncomingBody {
                 }
                 Some(Err(error)) => {
                     self.body = None;
-                    return Err(EgressError::Reset(deepest(&error)));
+                    return Err(self.broken(EgressError::Reset(deepest(&error))));
                 }
                 None => {
                     self.body = None;
+                    self.span = None;
                     self.ready = self.scrubber.finish();
                 }
             }
         }
         Ok(Some(self.ready.split_to(self.ready.len().min(max.max(1)))))
+    }
+
+    fn broken(&mut self, error: EgressError) -> EgressError {
+        if let Some(mut span) = self.span.take() {
+            span.failed(Some(error.code().into()));
+        }
+        error
     }
 }
 

@@ -150,6 +150,8 @@ async fn headers_that_are_the_hosts_cannot_be_set() {
         "cookie=a=b",
         "via=1.1 other",
         "accept-encoding=gzip",
+        "traceparent=00-4bf92f3577b34da6a3ce929d0e0e4736-00f067aa0ba902b7-01",
+        "TraceState=a=1",
         "x-fine=one\r\nhost: evil.example",
         "x-fine=one\nx-two: two",
         "x-fine: y\r\nhost=evil.example",

@@ -89,6 +89,7 @@ impl Exit {
             body: OutgoingBody::full(Bytes::from_static(b"{}")),
             request_id: None,
             depth: 0,
+            trace: None,
         };
         let mut received = self.egress.send(request, &self.grants, &self.secrets).await?;
         let mut body = Vec::new();

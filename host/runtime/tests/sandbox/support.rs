@@ -171,6 +171,7 @@ pub fn context(budget: Duration) -> CallContext {
         journal: None,
         previews: None,
         hidden: None,
+        trace: None,
     }
 }
 

@@ -10,6 +10,7 @@ use atelier_service::registry::Registry;
 use tokio::net::TcpListener;
 use tokio::sync::watch;
 use tokio::task::JoinHandle;
+use tokio::time::Instant;
 
 use super::{App, checking};
 use crate::config::{Config, Transport};
@@ -25,6 +26,8 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(60);
 /// Connections to the operators' listener.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const ADMIN_DRAIN_MAX: Duration = Duration::from_secs(1);
+/// For the last spans, where draining has taken all of its time.
+const LAST_SPANS: Duration = Duration::from_secs(1);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -40,6 +43,8 @@ pub struct Running {
     /// Ends after the others: their calls are recorded until then.
     accounting: JoinHandle<()>,
     checking: checking::Stop,
+    /// Ends last, and is told until when it may go on.
+    exporting: Option<(watch::Sender<Option<Instant>>, JoinHandle<()>)>,
 }
 
 impl Running {
@@ -135,12 +140,17 @@ impl Running {
         tasks.extend(reloading);
         let accounting = tokio::spawn(accounting);
         let checking = app.checking.start().context("no thread to check the store")?;
+        let exporting = app.tracing.as_ref().map(|tracing| {
+            let (end, ended) = watch::channel(None);
+            (end, tokio::spawn(tracing.exporter(app.instances.sandbox().egress()).run(ended)))
+        });
         tracing::info!(%address, %admin_address, "listening");
-        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting, checking })
+        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting, checking, exporting })
     }
 
     /// Stops accepting, and waits for what runs, within the configured deadline.
     pub async fn stop(self) {
+        let drained = Instant::now() + self.app.config.server.drain_max;
         self.app.stopping.store(true, Ordering::Relaxed);
         self.stop.send_replace(true);
         // Feeds end by themselves after minutes only; their readers go on elsewhere or later.
@@ -152,6 +162,10 @@ impl Running {
         ended(self.accounting).await;
         // It ends within a batch.
         ended(tokio::task::spawn_blocking(move || self.checking.stop())).await;
+        if let Some((end, exporting)) = self.exporting {
+            end.send_replace(Some(drained.max(Instant::now() + LAST_SPANS)));
+            ended(exporting).await;
+        }
     }
 }
 

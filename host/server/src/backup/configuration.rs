@@ -29,14 +29,15 @@ fn walk(table: &mut dyn TableLike, name: &str, are_secrets: bool) {
     for (key, item) in table.iter_mut() {
         let key = key.get().to_owned();
         let is_value = |item: &Item| item.as_table_like().is_some_and(|source| source.contains_key("value"));
-        if (are_secrets || key == "password") && is_value(item) {
+        if (are_secrets || (name == "mail" && key == "password")) && is_value(item) {
             let mut source = InlineTable::new();
             source.insert("env", variable(&name, &key).into());
             *item = Item::Value(Value::InlineTable(source));
             continue;
         }
-        // What no instance names is called after its section.
-        descend(item, if name.is_empty() { &key } else { &name }, key == "secrets");
+        // Sections are not named but by their key.
+        let name = if name.is_empty() { &key } else { &name };
+        descend(item, name, key == "secrets" || (name == "traces" && key == "headers"));
     }
 }
 
@@ -69,7 +70,10 @@ mod tests {
     const TEXT: &str = "# ours\n[storage]\npath = \"/srv/atelier\" # here\n\n[[instance]]\nname = \"my-ai\"\n\
          secrets = { api-key = { value = \"s3cret-1\" }, other = { env = \"OTHER\" } }\n\n\
          [[instance]]\nname = \"b\"\n[instance.secrets]\ntoken = { value = \"s3cret-2\" }\n\
-         [instance.settings]\nvalue = \"kept\"\n";
+         [instance.settings]\nvalue = \"kept\"\n\n\
+         [mail]\npassword = { value = \"s3cret-3\" }\n\n\
+         [secrets]\nkey = { value = \"s3cret-5\" }\n\n\
+         [traces]\nheaders = { x-key = { value = \"s3cret-4\" } }\n";
 
     #[test]
     fn secrets_stay_out_and_the_rest_stays() {
@@ -80,15 +84,14 @@ mod tests {
             "path = \"data\"",
             "env = \"MY_AI_API_KEY\"",
             "env = \"B_TOKEN\"",
+            "env = \"MAIL_PASSWORD\"",
+            "env = \"TRACES_X_KEY\"",
+            "env = \"SECRETS_KEY\"",
             "OTHER",
             "value = \"kept\"",
         ] {
             assert!(text.contains(kept), "{kept} in {text}");
         }
-        let others = "[mail]\npassword = { value = \"s3cret\" }\n[secrets]\nkey = { value = \"s3cret\" }\n";
-        let text = to_restore(others, false).expect("well-formed");
-        assert!(!text.contains("s3cret"), "{text}");
-        assert!(text.contains("env = \"MAIL_PASSWORD\"") && text.contains("env = \"SECRETS_KEY\""), "{text}");
         let inline = "instance = [{ name = \"c\", secrets = { key = { value = \"s3cret\" } } }]";
         assert!(!to_restore(inline, false).expect("well-formed").contains("s3cret"));
     }

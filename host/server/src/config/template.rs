@@ -65,6 +65,19 @@ format = "json"   # or "text"
 level = "info"
 # plugins = true   # also plugins' own lines, which may hold what callers sent
 
+# Traces, to a collector that speaks OTLP over HTTP. Without an endpoint nothing is traced.
+# [traces]
+# endpoint = "http://127.0.0.1:4318/v1/traces"
+# headers = { authorization = { env = "OTLP_AUTHORIZATION" } }   # over https alone, but for this machine
+# sample_ratio = 1.0       # the share of requests that are recorded
+# trust_callers = false    # true: a caller's traceparent is followed, and it decides what is recorded, whoever sends it
+# service_name = "atelier"
+# resource = { "deployment.environment.name" = "production" }   # what else the collector is told of this server
+# timeout_seconds = 10     # for one export
+# every_ms = 1000          # how long spans are gathered
+# batch_spans = 512        # of one export
+# queue_spans = 8192       # that wait; more are dropped and counted
+
 [local]
 enabled = true   # in-house models, as local/…; weights are fetched on first use
 

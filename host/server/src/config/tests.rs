@@ -49,6 +49,44 @@ fn a_missing_secret_stops_nothing_and_is_named() {
 }
 
 #[test]
+fn nothing_is_traced_without_an_endpoint_and_a_key_does_not_go_in_the_clear() {
+    let with = |traces: &str| load(&format!("{}\n[traces]\n{traces}\n", template::TEXT));
+    assert!(load(template::TEXT).expect("valid").traces.is_none());
+    assert!(with("sample_ratio = 0.5").expect("the endpoint may come from the environment").traces.is_none());
+    let all = "endpoint = \"https://otlp.example.com/v1/traces\"\nheaders = { x-key = { value = \"s3cret\" } }\nsample_ratio = 1";
+    let config = with(all).expect("valid");
+    let traces = config.traces.as_ref().expect("traced");
+    assert_eq!((traces.sample_ratio, traces.trust_callers, traces.queue_max), (1.0, false, 8_192));
+    assert!(!format!("{config:?}").contains("s3cret"));
+    let mistakes = |traces: &str| -> Vec<String> {
+        let error = with(traces).expect_err("a mistake");
+        error.mistakes.iter().map(|mistake| mistake.path.clone()).collect()
+    };
+    for endpoint in
+        ["otlp.example.com:4318", "http://127.0.0.1:4318", "ftp://x/v1/traces", "https://a:b@x/v1/traces"]
+    {
+        assert_eq!(mistakes(&format!("endpoint = \"{endpoint}\"")), ["traces.endpoint"], "{endpoint}");
+    }
+    let key = "headers = { x-key = { value = \"s3cret\" } }";
+    assert_eq!(
+        mistakes(&format!("endpoint = \"http://otlp.example.com/v1/traces\"\n{key}")),
+        ["traces.endpoint"]
+    );
+    with(&format!("endpoint = \"http://[::1]:4318/v1/traces\"\n{key}")).expect("it stays on this machine");
+    for ratio in ["1.1", "-0.1", "\"all\"", "nan"] {
+        assert_eq!(mistakes(&format!("sample_ratio = {ratio}")), ["traces.sample_ratio"], "{ratio}");
+    }
+    for header in ["content-type", "\"a b\""] {
+        let found = mistakes(&format!("headers = {{ {header} = {{ value = \"v\" }} }}"));
+        assert_eq!(found, [format!("traces.headers.{}", header.trim_matches('"'))]);
+    }
+    assert_eq!(
+        mistakes("service_name = \"\"\nqueue_spans = 0"),
+        ["traces.service_name", "traces.queue_spans"]
+    );
+}
+
+#[test]
 fn an_unknown_trust_word_is_strict() {
     let config = load(&template::TEXT.replace("trust = \"strict\"", "trust = \"lax\"")).expect("valid");
     assert_eq!(

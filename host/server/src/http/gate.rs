@@ -19,7 +19,7 @@ use super::audit;
 use super::body::Leftover;
 use super::observe::{Observation, ObservedBody};
 use super::route::{Access, Media, Route};
-use super::{ApiError, Dialect, browser, host, idempotency, sharing};
+use super::{ApiError, Dialect, browser, host, idempotency, sharing, traced};
 use crate::app::App;
 
 /// A request may come back to this host once: an instance may point at the host's own API.
@@ -85,11 +85,15 @@ where
     let leftover = is_read_on.then(|| Leftover::of(std::mem::take(&mut body), &parts.headers));
     let body = leftover.as_ref().map_or(body, Leftover::body);
     let request_id = request_id(&parts.headers);
-    let mut observation = Observation::begin(app.clone(), route.clone(), request_id.clone(), started);
+    let mut observation =
+        Observation::begin(app.clone(), route.clone(), &parts.headers, request_id.clone(), started);
     let mut decision = None;
     let outcome = match admit(&app, &route, &parts, &request_id, &mut decision).await {
-        Ok(caller) => {
+        Ok(mut caller) => {
             observation.caller = caller.as_ref().map(|caller| caller.principal.clone());
+            if let Some(caller) = &mut caller {
+                caller.trace = observation.trace();
+            }
             let deadline = Instant::now() + app.config.server.request_max;
             let call = Call {
                 app: app.clone(),
@@ -203,7 +207,7 @@ async fn caller(
     }
     let (principal, scope, request_id) = (who.principal, who.scope, request_id.clone());
     let own_key = own_key(&parts.headers)?;
-    Ok(Some(Caller { principal, scope, request_id, depth, own_key, keyed: None }))
+    Ok(Some(Caller { principal, scope, request_id, depth, own_key, keyed: None, trace: None }))
 }
 
 /// A key for the provider that is good for this request alone.
@@ -294,12 +298,16 @@ pub(super) fn refuse(app: &App, request: &Request, error: ApiError) -> Response 
     let error =
         host::check(request.version(), request.uri(), request.headers(), hosts).err().unwrap_or(error);
     let request_id = request_id(request.headers());
+    let span = traced::unrouted(app, request.method(), request.headers(), &request_id);
     let mut response = error.respond(dialect_of(request.uri()), &request_id);
     super::answer::common_headers(response.headers_mut(), &request_id);
     let timing = format!("total;dur={:.3}", started.elapsed().as_secs_f64() * 1e3);
     response.headers_mut().insert(HeaderName::from_static("server-timing"), ascii(&timing));
     app.metrics.unrouted(response.status());
     let (status, code) = (response.status().as_u16(), error.code());
+    if let Some(mut span) = span {
+        traced::answered(&mut span, Some(response.status()), Some(code), false);
+    }
     tracing::info!(request_id = &*request_id, status, code, "a request reached no route");
     response
 }

@@ -7,13 +7,15 @@ use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
 use atelier_domain::account::Principal;
+use atelier_domain::trace::{Span, Trace};
 use axum::body::Body;
 use bytes::Bytes;
-use http::{HeaderValue, StatusCode};
+use http::{HeaderMap, HeaderValue, StatusCode};
 use http_body::{Body as HttpBody, Frame, SizeHint};
 
 use super::ApiError;
 use super::route::Route;
+use super::traced;
 use crate::app::App;
 
 /// A request being answered. Dropped, it is logged and counted.
@@ -31,10 +33,18 @@ pub(super) struct Observation {
     to_head: Duration,
     code: Option<&'static str>,
     pub(super) caller: Option<Arc<Principal>>,
+    span: Option<Span>,
 }
 
 impl Observation {
-    pub(super) fn begin(app: Arc<App>, route: Arc<Route>, request_id: Arc<str>, started: Instant) -> Self {
+    pub(super) fn begin(
+        app: Arc<App>,
+        route: Arc<Route>,
+        headers: &HeaderMap,
+        request_id: Arc<str>,
+        started: Instant,
+    ) -> Self {
+        let span = traced::begin(&app, &route, headers, &request_id);
         Self {
             app,
             route,
@@ -47,7 +57,13 @@ impl Observation {
             to_head: Duration::ZERO,
             code: None,
             caller: None,
+            span,
         }
+    }
+
+    /// Where what the request causes goes on, if it is traced.
+    pub(super) fn trace(&self) -> Option<Trace> {
+        self.span.as_ref().map(|span| span.trace().clone())
     }
 
     /// Notes a refusal; what callers are not told is logged here, once.
@@ -97,9 +113,14 @@ impl Drop for Observation {
         // 499: the caller left before there was an answer.
         let status = if self.is_answered { self.status.as_u16() } else { 499 };
         let host = self.provider_time.map(|provider| self.to_head.saturating_sub(provider));
+        let trace_id = self.span.as_ref().map(|span| span.trace().context().trace);
+        if let Some(mut span) = self.span.take() {
+            traced::answered(&mut span, self.is_answered.then_some(self.status), self.code, self.is_broken);
+        }
         self.app.metrics.request(self.route.index, status, total, host);
         tracing::info!(
             request_id = &*self.request_id,
+            trace_id = trace_id.map(tracing::field::display),
             method = self.route.method.as_str(),
             route = self.route.path,
             status,

@@ -118,6 +118,7 @@ impl Inner {
             request_id: request_id.into(),
             depth: 0,
             keyed: Some(ticket.request()),
+            trace: None,
         };
         one.runner.run(caller, batch.endpoint, body).await
     }

@@ -17,7 +17,7 @@ use atelier_domain::provider::{CallContext, ChargeJournal, EventStream, Provider
 use futures::future::BoxFuture;
 
 use super::live::{Other, Relief};
-use super::{Answered, Generations, Live, LiveEvent, Pending, context, counted, expected};
+use super::{Answered, Generations, Live, LiveEvent, Pending, context, counted, expected, traced};
 use crate::ServiceError;
 use crate::caller::Caller;
 use crate::ledger::{Admission, Charge, Expected};
@@ -103,8 +103,8 @@ impl Generations {
         let expected = request.expected(&model);
         if fallbacks.is_empty() {
             let admission = self.ledger.admit(caller, &model, task, expected, sent)?;
-            return Ok(Live::new(caller, model, task, started, admission, move || {
-                ask(provider, first, request)
+            return Ok(Live::new(caller, model, task, started, admission, move |trace| {
+                ask(provider, CallContext { trace, ..first }, request)
             }));
         }
         let others: VecDeque<_> = self
@@ -114,12 +114,18 @@ impl Generations {
                 let journal: Arc<dyn ChargeJournal> = sent.clone();
                 let context = CallContext { journal: Some(journal), ..context(caller, budget) };
                 let expected = request.expected(&model);
-                Other { model, expected, begin: Box::new(move || ask(provider, context, request)) }
+                Other {
+                    model,
+                    expected,
+                    begin: Box::new(move |trace| ask(provider, CallContext { trace, ..context }, request)),
+                }
             })
             .collect();
         let costs: Vec<_> = others.iter().map(|other| (other.model.clone(), other.expected)).collect();
         let admission = self.ledger.admit_any(caller, &model, task, expected, sent.clone(), &costs)?;
-        let live = Live::new(caller, model, task, started, admission, move || ask(provider, first, request));
+        let live = Live::new(caller, model, task, started, admission, move |trace| {
+            ask(provider, CallContext { trace, ..first }, request)
+        });
         Ok(live.relieved_by(Relief { sent, others }))
     }
 
@@ -152,7 +158,9 @@ impl Generations {
             let Some(asked) = asked else {
                 return Err(ServiceError::Internal("a request was asked of more than may be".to_owned()));
             };
-            let asking = ask(&*target.provider, call.clone(), asked.to(&target.model));
+            let span = traced::call(caller, &target.model, task);
+            let traced_call = CallContext { trace: traced::within(span.as_ref()), ..call.clone() };
+            let asking = ask(&*target.provider, traced_call, asked.to(&target.model));
             let outcome = match tokio::time::timeout(self.budget.other, asking).await {
                 Ok(outcome) => outcome.map_err(ServiceError::Provider),
                 Err(_) => {
@@ -170,6 +178,7 @@ impl Generations {
             let record =
                 CallRecord { caller, model, task, outcome: word, duration, first: None, usage: lines };
             target.model.meter().ended(&record);
+            traced::ended(span, word, lines);
             if let Err(ServiceError::Provider(error)) = &outcome
                 && sent.lets_another_try(error)
                 && let Some((other, expected)) = others.pop_front()

@@ -7,16 +7,18 @@ use std::task::{Context, Poll, ready};
 use std::time::{Duration, Instant};
 
 use atelier_domain::failure::ProviderError;
-use atelier_domain::generation::chat::ChatEvent;
+use atelier_domain::generation::chat::{ChatEvent, FinishReason};
 use atelier_domain::generation::speech::SpeechEvent;
 use atelier_domain::generation::transcription::TranscriptionEvent;
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::Task;
 use atelier_domain::provider::EventStream;
+use atelier_domain::trace::{Span, Trace};
 use futures::future::BoxFuture;
 use futures::{FutureExt, Stream, StreamExt};
 
 use super::token_count::BYTES_PER_TOKEN;
+use super::traced;
 use crate::ServiceError;
 use crate::caller::Caller;
 use crate::ledger::{ABANDONED, Admission, Charge, Expected, Sent};
@@ -31,6 +33,14 @@ pub trait LiveEvent: Send + Unpin + 'static {
     fn is_last(&self) -> bool;
     /// Bytes of text or sound that it delivers.
     fn delivered_bytes(&self) -> usize;
+    /// The model that answers, as its provider names it.
+    fn model(&self) -> Option<&str> {
+        None
+    }
+    /// Why the answer ended.
+    fn finish(&self) -> Option<&FinishReason> {
+        None
+    }
 }
 
 impl LiveEvent for ChatEvent {
@@ -52,6 +62,12 @@ impl LiveEvent for ChatEvent {
             | ChatEvent::Usage(_)
             | ChatEvent::Other(_) => 0,
         }
+    }
+    fn model(&self) -> Option<&str> {
+        if let ChatEvent::Started { model, .. } = self { Some(model) } else { None }
+    }
+    fn finish(&self) -> Option<&FinishReason> {
+        if let ChatEvent::Finished(reason) = self { Some(reason) } else { None }
     }
 }
 impl LiveEvent for SpeechEvent {
@@ -95,6 +111,8 @@ pub struct Live<T: LiveEvent> {
     ahead: Option<Vec<T>>,
     /// Who may step in as long as nothing has come; absent where nobody may.
     relief: Option<Box<Relief<T>>>,
+    /// Of the model that is being asked, where the request is traced.
+    span: Option<Span>,
 }
 
 /// Who may step in for a model that fails.
@@ -111,8 +129,8 @@ pub(super) struct Other<T> {
     pub begin: Begin<T>,
 }
 
-/// Asks the provider.
-pub(super) type Begin<T> = Box<dyn FnOnce() -> EventStream<T> + Send>;
+/// Asks the provider, within a span.
+pub(super) type Begin<T> = Box<dyn FnOnce(Option<Trace>) -> EventStream<T> + Send>;
 
 /// Where a call stands.
 enum Call<T> {
@@ -137,11 +155,14 @@ impl<T: LiveEvent> Live<T> {
         task: Task,
         started: Instant,
         admission: Admission,
-        begin: impl FnOnce() -> EventStream<T> + Send + 'static,
+        begin: impl FnOnce(Option<Trace>) -> EventStream<T> + Send + 'static,
     ) -> Self {
-        let (call, charge) = match admission {
-            Admission::Now(charge) => (Call::Going(begin()), Some(charge)),
-            Admission::Later(charge) => (Call::Waiting(charge, Some(Box::new(begin))), None),
+        let (call, charge, span) = match admission {
+            Admission::Now(charge) => {
+                let span = traced::call(caller, &model, task);
+                (Call::Going(begin(traced::within(span.as_ref()))), Some(charge), span)
+            }
+            Admission::Later(charge) => (Call::Waiting(charge, Some(Box::new(begin))), None, None),
         };
         Self {
             model,
@@ -157,6 +178,7 @@ impl<T: LiveEvent> Live<T> {
             delivered_bytes: 0,
             ahead: None,
             relief: None,
+            span,
         }
     }
 
@@ -185,11 +207,19 @@ impl<T: LiveEvent> Live<T> {
         if let Some(charge) = &mut self.charge {
             charge.retarget(&other.model, other.expected);
         }
-        (self.model, self.call) = (other.model, Call::Going((other.begin)()));
+        self.model = other.model;
+        self.go(other.begin);
         true
     }
 
-    fn measure(&self, outcome: &'static str) {
+    /// Asks the model that it is about now.
+    fn go(&mut self, begin: Begin<T>) {
+        self.span = traced::call(&self.caller, &self.model, self.task);
+        self.call = Call::Going(begin(traced::within(self.span.as_ref())));
+    }
+
+    fn measure(&mut self, outcome: &'static str) {
+        traced::ended(self.span.take(), outcome, &self.usage);
         self.model.meter().ended(&CallRecord {
             caller: &self.caller,
             model: self.model.id.as_str(),
@@ -249,6 +279,16 @@ impl<T: LiveEvent> Live<T> {
             self.finished |= event.is_last();
             self.delivered_bytes += event.delivered_bytes() as u64;
         }
+        if let Some(span) = &mut self.span {
+            for event in batch {
+                if let Some(model) = event.model() {
+                    span.set_with("gen_ai.response.model", || model.to_owned());
+                }
+                if let Some(reason) = event.finish() {
+                    traced::finished(span, reason);
+                }
+            }
+        }
     }
 }
 
@@ -269,7 +309,7 @@ impl<T: LiveEvent> Stream for Live<T> {
                 Ok(charge) => {
                     this.charge = Some(charge);
                     let begin = begin.take().expect("it waits once");
-                    this.call = Call::Going(begin());
+                    this.go(begin);
                     return Pin::new(this).poll_next(cx);
                 }
                 Err(error) => {

@@ -17,6 +17,7 @@ use atelier_domain::money::{Bill, Hold};
 use atelier_domain::provider::Provider;
 use atelier_domain::store::NewJob;
 use atelier_domain::text::check_media_prompt;
+use atelier_domain::trace::Trace;
 use tokio::sync::mpsc;
 
 use super::schedule::Full;
@@ -319,6 +320,7 @@ impl Inner {
             state: JobState::Queued,
             request,
             request_id: Some((*caller.request_id).to_owned()),
+            trace: caller.trace.as_ref().map(Trace::context),
             created: now,
             started: None,
             finished: None,

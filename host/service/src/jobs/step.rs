@@ -8,6 +8,7 @@ use atelier_domain::generation::media::{Cancellation, Ticket, Wake};
 use atelier_domain::id::CallId;
 use atelier_domain::job::{Job, JobError, JobState};
 use atelier_domain::provider::{CallContext, ChargeJournal, PreviewSink, Provider};
+use atelier_domain::trace::Span;
 
 use super::charging::{Journal, answer_was_lost};
 use super::schedule::Turn;
@@ -15,6 +16,7 @@ use super::training::kind_of;
 use super::{Inner, Onlooker, backoff, lock};
 use crate::ServiceError;
 use crate::caller::scope_of;
+use crate::generation::traced;
 
 /// How soon a step is tried again that storage did not take.
 const STORE_PAUSE: Duration = Duration::from_secs(1);
@@ -79,6 +81,7 @@ impl Inner {
         provider: &dyn Provider,
         budget: Duration,
         journal: Option<Arc<Journal>>,
+        span: Option<&Span>,
     ) -> CallContext {
         let onlooker = lock(&self.watchers).get(&job.id).cloned();
         CallContext {
@@ -95,6 +98,7 @@ impl Inner {
             previews: onlooker.map(|sender| Arc::new(Onlooker(sender)) as Arc<dyn PreviewSink>),
             // Set by the provider's wrapper where a template hides something.
             hidden: None,
+            trace: traced::within(span),
         }
     }
 
@@ -124,9 +128,11 @@ impl Inner {
         };
         let journal = Journal::of(&self, &job);
         let budget = self.left(&job);
-        let context = self.context(&job, &*provider, budget, Some(journal.clone()));
-        let call = provider.submit(context, request);
-        match tokio::time::timeout(budget, call).await {
+        let span = traced::step(self.ports.tracer.as_ref(), &job, "submit");
+        let context = self.context(&job, &*provider, budget, Some(journal.clone()), span.as_ref());
+        let outcome = tokio::time::timeout(budget, provider.submit(context, request)).await;
+        traced::stepped(span, &outcome);
+        match outcome {
             Ok(Ok(step)) => self.record(&job, step).await,
             Ok(Err(error)) if !job.bill.fallbacks.is_empty() && journal.lets_another_try(&error) => {
                 tracing::info!(job = %job.id, model = job.request.model, error = error.kind(), "another model steps in");
@@ -151,9 +157,12 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let budget = self.left(&job);
         let journal = Journal::of(&self, &job);
-        let context = self.context(&job, &*provider, budget, Some(journal.clone()));
+        let span = traced::step(self.ports.tracer.as_ref(), &job, "resume");
+        let context = self.context(&job, &*provider, budget, Some(journal.clone()), span.as_ref());
         let call = provider.resume(context, kind_of(&job), ticket.state, wake);
-        match tokio::time::timeout(budget, call).await {
+        let outcome = tokio::time::timeout(budget, call).await;
+        traced::stepped(span, &outcome);
+        match outcome {
             Ok(Ok(step)) => self.record(&job, step).await,
             // Asking how a job stands may be repeated until its deadline.
             Ok(Err(error)) if journal.lets_try_again(&error) => {
@@ -195,9 +204,12 @@ impl Inner {
     ) -> Result<(), ServiceError> {
         let mut usage = Vec::new();
         if let (Some(ticket), Some(provider)) = (&job.ticket, provider) {
-            let context = self.context(job, &*provider, CANCEL_BUDGET, None);
+            let span = traced::step(self.ports.tracer.as_ref(), job, "cancel");
+            let context = self.context(job, &*provider, CANCEL_BUDGET, None, span.as_ref());
             let call = provider.cancel(context, kind_of(job), ticket.state.clone());
-            match tokio::time::timeout(CANCEL_BUDGET, call).await {
+            let outcome = tokio::time::timeout(CANCEL_BUDGET, call).await;
+            traced::stepped(span, &outcome);
+            match outcome {
                 Ok(Ok(Cancellation::Finished(outcome))) => return self.succeed(job, outcome).await,
                 Ok(Ok(Cancellation::Canceled(lines))) => usage = lines,
                 Ok(Ok(Cancellation::Unsupported)) => {}

@@ -103,6 +103,7 @@ async fn desk(store: &Arc<Store>, blobs: &Arc<Blobs>, one: &Arc<Scripted>, two: 
         clock,
         meter: Arc::new(NoMeter),
         callbacks: None,
+        tracer: None,
         ledger: ledger.clone(),
         room: plenty(),
     };

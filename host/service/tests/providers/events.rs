@@ -52,6 +52,7 @@ pub fn job(owner: UserId) -> Job {
         state: JobState::Queued,
         request,
         request_id: Some("req_of_test".to_owned()),
+        trace: None,
         created: now,
         started: None,
         finished: None,

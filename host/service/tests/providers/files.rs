@@ -80,6 +80,7 @@ fn job_with(owner: &Caller, blob: &Blob) -> Job {
             ..StoredRequest::new("scripted/painter".to_owned(), Task::ImageEdit)
         },
         request_id: None,
+        trace: None,
         created: Timestamp(0),
         started: None,
         finished: None,

@@ -102,6 +102,7 @@ impl Engine {
             clock: clock.clone(),
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),
+            tracer: None,
             ledger,
             room: plenty(),
         };
@@ -188,6 +189,7 @@ pub fn caller() -> Caller {
         depth: 0,
         own_key: None,
         keyed: None,
+        trace: None,
     }
 }
 

@@ -65,6 +65,7 @@ async fn desk(is_offered: bool) -> (Desk, tempfile::TempDir) {
         callbacks: None,
         ledger,
         room: plenty(),
+        tracer: None,
     };
     let jobs = Jobs::new(ports, JobLimits::default());
     (Desk { store, registry, own_keys, generations, jobs, operators, own }, folder)

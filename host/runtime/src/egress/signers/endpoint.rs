@@ -156,7 +156,15 @@ impl Endpoint {
             }
         };
         let (url, body) = (self.url.clone(), OutgoingBody::full(Bytes::from(form)));
-        Ok(OutgoingRequest { method: Method::POST, url, headers, body, request_id: None, depth: 0 })
+        Ok(OutgoingRequest {
+            method: Method::POST,
+            url,
+            headers,
+            body,
+            request_id: None,
+            depth: 0,
+            trace: None,
+        })
     }
 }
 

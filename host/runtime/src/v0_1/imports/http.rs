@@ -26,8 +26,8 @@ const URL_BYTES_MAX: usize = 8 * 1024;
 /// Bytes read from a connection at a time when the host reads for itself.
 const READ_BYTES: usize = 64 * 1024;
 
-/// Headers that decide how a message is framed, routed or decoded: the host's alone.
-const HOST_HEADERS: [&str; 20] = [
+/// Headers that decide how a message is framed, routed or decoded, and those that say what it is a part of: the host's alone.
+const HOST_HEADERS: [&str; 22] = [
     "host",
     "content-length",
     "transfer-encoding",
@@ -48,6 +48,8 @@ const HOST_HEADERS: [&str; 20] = [
     "x-real-ip",
     "accept-encoding",
     "cookie",
+    "traceparent",
+    "tracestate",
 ];
 
 fn invalid(message: impl Into<String>) -> HttpError {
@@ -223,7 +225,8 @@ impl CallState {
         }
         let body = self.body(request.body, &mut headers)?;
         let request_id = HeaderValue::from_str(&self.context.request_id).ok();
-        Ok(OutgoingRequest { method, url, headers, body, request_id, depth: self.context.depth })
+        let (depth, trace) = (self.context.depth, self.context.trace.clone());
+        Ok(OutgoingRequest { method, url, headers, body, request_id, depth, trace })
     }
 
     /// A request that cannot be signed does not leave, and so is not journaled as if it might have.

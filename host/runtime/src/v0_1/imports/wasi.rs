@@ -154,9 +154,17 @@ impl Door {
             .await
             .map_err(|_| Error::HttpRequestBodySize(Some(max as u64)))?
             .to_bytes();
-        for name in
-            ["host", "content-length", "transfer-encoding", "connection", "accept-encoding", "cookie", "via"]
-        {
+        for name in [
+            "host",
+            "content-length",
+            "transfer-encoding",
+            "connection",
+            "accept-encoding",
+            "cookie",
+            "via",
+            "traceparent",
+            "tracestate",
+        ] {
             head.headers.remove(name);
         }
         if let Some(name) = head.headers.keys().find(|name| self.shared.secrets.owns_header(name)) {
@@ -172,6 +180,7 @@ impl Door {
             body: OutgoingBody::full(body),
             request_id: HeaderValue::from_str(&self.context.request_id).ok(),
             depth: self.context.depth,
+            trace: self.context.trace.clone(),
         };
         let Some(egress) = &self.shared.egress else { return Err(Error::HttpRequestDenied) };
         let mut received = egress

@@ -15,6 +15,7 @@ fn job(owner: UserId, instance: &str, wake_at: u64) -> Job {
         state: JobState::Queued,
         request: StoredRequest::new(format!("{instance}/painter"), Task::ImageGeneration),
         request_id: None,
+        trace: None,
         created: Timestamp(0),
         started: None,
         finished: None,

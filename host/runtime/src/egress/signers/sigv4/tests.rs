@@ -31,6 +31,7 @@ fn request(method: &str, url: &str, headers: &[(&'static str, &str)], body: &str
         body: OutgoingBody::full(Bytes::from(body.to_owned())),
         request_id: None,
         depth: 0,
+        trace: None,
     }
 }
 

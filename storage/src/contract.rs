@@ -12,6 +12,7 @@ pub mod callbacks;
 pub mod claims;
 pub mod conversations;
 pub mod credentials;
+pub mod deletions;
 pub mod events;
 pub mod files;
 pub mod jobs;
@@ -55,6 +56,12 @@ macro_rules! store_contract {
             another_users_session_is_none
             a_user_has_so_many_sessions_and_the_oldest_goes
             sessions_whose_time_is_over_are_swept_so_many_at_a_time
+        );
+        $crate::contract_tests!($open, deletions:
+            a_deleted_user_is_an_id_and_their_name_is_free_at_once
+            nothing_new_is_a_deleted_users
+            an_erasure_leaves_nothing_that_can_be_found_and_touches_no_other
+            the_books_balance_and_what_was_left_goes_back_where_credits_come_from
         );
         $crate::contract_tests!($open, mail:
             mail_is_due_in_its_order_and_again_after_a_failure

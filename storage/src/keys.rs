@@ -69,6 +69,12 @@ pub(crate) fn claim(key: &ClaimKey) -> [u8; ID + DIGEST] {
     join(key.owner.as_bytes(), &key.digest)
 }
 
+/// The claim of a key made by [`claim`].
+pub(crate) fn parse_claim(key: &[u8]) -> Result<ClaimKey, StoreError> {
+    let (owner, digest) = split::<ID, DIGEST>(Table::Claims, key)?;
+    Ok(ClaimKey { owner: UserId::from_bytes(owner), digest })
+}
+
 /// Expiry, then claim: the first to expire lies first.
 pub(crate) fn claim_expiry(at: Timestamp, key: &ClaimKey) -> [u8; 8 + ID + DIGEST] {
     join(&at.0.to_be_bytes(), &claim(key))
@@ -77,8 +83,7 @@ pub(crate) fn claim_expiry(at: Timestamp, key: &ClaimKey) -> [u8; 8 + ID + DIGES
 /// Expiry and claim of a key made by [`claim_expiry`].
 pub(crate) fn parse_claim_expiry(key: &[u8]) -> Result<(Timestamp, ClaimKey), StoreError> {
     let (at, claim) = split::<8, { ID + DIGEST }>(Table::ClaimsByExpiry, key)?;
-    let (owner, digest) = split::<ID, DIGEST>(Table::ClaimsByExpiry, &claim)?;
-    Ok((Timestamp(u64::from_be_bytes(at)), ClaimKey { owner: UserId::from_bytes(owner), digest }))
+    Ok((Timestamp(u64::from_be_bytes(at)), parse_claim(&claim)?))
 }
 
 /// An error's code with its length before it, then job, inverted: jobs with one code lie together, newest first. A longer code

@@ -169,6 +169,10 @@ pub(crate) enum Table {
     MailTokensByAddress = 107,
     /// End, digest → nothing.
     MailTokensExpiring = 108,
+    /// User id → their deletion, and how far what they stored is removed.
+    Deletions = 110,
+    /// User id → nothing; deletions that are not finished.
+    DeletionsOpen = 111,
 }
 
 /// Groups of tables, each with sums of its own: see [`Table::group`].
@@ -198,7 +202,7 @@ impl Table {
         if Self::OPEN_WORK.contains(&self) { OPEN_WORK } else { usize::from(self as u8 / 10) % OPEN_WORK }
     }
 
-    pub(crate) const ALL: [Table; 78] = [
+    pub(crate) const ALL: [Table; 80] = [
         Table::Users,
         Table::UserNames,
         Table::Keys,
@@ -277,6 +281,8 @@ impl Table {
         Table::MailTokens,
         Table::MailTokensByAddress,
         Table::MailTokensExpiring,
+        Table::Deletions,
+        Table::DeletionsOpen,
     ];
 
     /// Its place in [`Self::ALL`].
@@ -373,6 +379,8 @@ impl Table {
             Table::MailTokens => "mail_tokens",
             Table::MailTokensByAddress => "mail_tokens_by_address",
             Table::MailTokensExpiring => "mail_tokens_expiring",
+            Table::Deletions => "deletions",
+            Table::DeletionsOpen => "deletions_open",
         }
     }
 }

@@ -9,6 +9,7 @@ mod check;
 mod claims;
 mod conversations;
 mod credentials;
+mod deletions;
 mod deliveries;
 mod events;
 mod files;

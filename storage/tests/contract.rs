@@ -2,7 +2,8 @@
 
 use std::ops::Deref;
 
-use atelier_storage::{Blobs, LocalKeys, SealingKey, Store};
+use atelier_storage::contract::sample::keeper;
+use atelier_storage::{Blobs, Store};
 use tempfile::TempDir;
 
 /// A store in a folder that goes with it.
@@ -21,7 +22,7 @@ impl<T> Deref for InFolder<T> {
 fn store() -> InFolder<Store> {
     let folder = tempfile::tempdir().expect("a folder");
     let opened = Store::open(folder.path()).expect("opened");
-    opened.unseal(&LocalKeys::new(SealingKey::new([7; 32]), Vec::new())).expect("unsealed");
+    opened.unseal(&keeper()).expect("unsealed");
     InFolder { opened, _folder: folder }
 }
 

@@ -29,7 +29,7 @@ pub enum Role {
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct User {
     pub id: UserId,
-    /// Unique, for people.
+    /// Unique, for people. Empty once they were deleted.
     pub name: String,
     pub role: Role,
     pub created: Timestamp,
@@ -38,6 +38,19 @@ pub struct User {
     /// When they showed that their name is an address at which they get mail.
     #[serde(default)]
     pub verified: Option<Timestamp>,
+}
+
+impl User {
+    /// Whether all that is left of them is their id.
+    pub fn is_deleted(&self) -> bool {
+        self.name.is_empty()
+    }
+
+    /// What stays of them when they are deleted.
+    pub fn tombstone(&self) -> Self {
+        let Self { id, created, .. } = *self;
+        Self { id, name: String::new(), role: Role::User, created, disabled: true, verified: None }
+    }
 }
 
 /// A kind of permission of a key.

@@ -289,6 +289,12 @@ impl Job {
         Self { request, ticket: None, outputs: Vec::new(), is_erased: true, ..self }
     }
 
+    /// What stays of it once its owner is deleted: the same, without what its provider said of it.
+    pub fn orphaned(self) -> Self {
+        let error = self.error.clone().map(|error| JobError { message: String::new(), ..error });
+        Self { error, request_id: None, ..self.erased() }
+    }
+
     /// The blobs that its row names.
     pub fn blobs(&self) -> BTreeSet<BlobId> {
         let inputs = self.request.inputs.iter().filter_map(|input| match &input.source {

@@ -9,6 +9,7 @@ pub mod audit;
 pub mod batch;
 pub mod blob;
 pub mod conversation;
+pub mod deletion;
 pub mod disk;
 pub mod event;
 pub mod failure;

@@ -19,6 +19,7 @@ use atelier_service::audit::{Audit, AuditLimits};
 use atelier_service::batches::{BatchPorts, Batches};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::conversations::{ConversationPorts, Conversations};
+use atelier_service::deletions::{DeletionPorts, Deletions};
 use atelier_service::disk::Room;
 use atelier_service::enrolment::{Enrolment, EnrolmentPorts};
 use atelier_service::events::{Events, Hub};
@@ -68,6 +69,7 @@ pub struct App {
     pub own_keys: Arc<OwnKeys>,
     pub generations: Arc<Generations>,
     pub conversations: Conversations,
+    pub deletions: Deletions,
     pub jobs: Jobs,
     pub idempotency: Idempotency,
     pub sharing: Arc<Sharing>,
@@ -259,6 +261,15 @@ impl App {
         };
         let conversations = Conversations::new(ports, config.conversations.0.clone());
         conversations.recover().await.context("marking interrupted answers")?;
+        let deletions = Deletions::new(DeletionPorts {
+            store: store.clone(),
+            accounts: accounts.clone(),
+            own_keys: own_keys.clone(),
+            jobs: jobs.clone(),
+            batches: batches.clone(),
+            pool: pool.clone(),
+            clock: clock.clone(),
+        });
         let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
         let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
         let templates = Templates::new(store.clone(), pool.clone(), clock.clone(), registry.clone());
@@ -280,6 +291,7 @@ impl App {
             limiter,
             generations,
             conversations,
+            deletions,
             jobs,
             idempotency,
             sharing: Arc::default(),

@@ -22,6 +22,8 @@ mod chat_completions;
 mod content;
 #[path = "routes/conversations.rs"]
 mod conversations;
+#[path = "routes/deletions.rs"]
+mod deletions;
 #[path = "routes/enrolment.rs"]
 mod enrolment;
 #[path = "routes/failed_generations.rs"]

@@ -1,5 +1,6 @@
 //! Users, their keys and sessions, and who a request comes from.
 
+mod deletion;
 mod guard;
 mod hasher;
 mod limits;
@@ -14,10 +15,10 @@ use atelier_domain::account::email::EmailAddress;
 use atelier_domain::account::token::TokenDigest;
 use atelier_domain::account::{ApiKey, KeyDigest, KeySecret, Principal, Role, Scope, User, browser_key};
 use atelier_domain::id::{KeyId, UserId};
-use atelier_domain::store::{AccountStore, CredentialStore, StoreError};
+use atelier_domain::store::{AccountStore, CredentialStore, DeletionStore, StoreError};
 use atelier_domain::time::{Clock, Timestamp};
 use moka::future::Cache;
-use tokio::sync::watch;
+use tokio::sync::{Mutex, watch};
 
 use guard::Guard;
 pub use guard::GuardLimits;
@@ -67,6 +68,9 @@ struct Known {
 pub struct Accounts {
     store: Arc<dyn AccountStore>,
     sign_ins: Arc<dyn CredentialStore>,
+    deletions: Arc<dyn DeletionStore>,
+    /// Held while somebody is deleted.
+    deleting: Mutex<()>,
     pool: StoragePool,
     clock: Arc<dyn Clock>,
     limits: AccountLimits,
@@ -91,7 +95,7 @@ pub struct NewKey {
 
 impl Accounts {
     /// Accounts over a store.
-    pub fn new<S: AccountStore + CredentialStore + 'static>(
+    pub fn new<S: AccountStore + CredentialStore + DeletionStore + 'static>(
         store: Arc<S>,
         pool: StoragePool,
         clock: Arc<dyn Clock>,
@@ -100,7 +104,9 @@ impl Accounts {
         let known_sessions = Cache::builder().max_capacity(GOOD_KEYS_MAX).time_to_live(GOOD_FOR).build();
         Self {
             store: store.clone(),
-            sign_ins: store,
+            sign_ins: store.clone(),
+            deletions: store,
+            deleting: Mutex::default(),
             pool,
             clock,
             hasher: Hasher::new(limits.hasher),
@@ -283,7 +289,7 @@ impl Accounts {
         };
         let (store, row) = (self.store.clone(), key.clone());
         self.pool
-            .run(move || match store.user(owner)? {
+            .run(move || match store.user(owner)?.filter(|user| !user.is_deleted()) {
                 Some(_) => Ok(store.create_key(&row)?),
                 None => Err(ServiceError::NotFound { what: "such user" }),
             })
@@ -339,7 +345,8 @@ impl Accounts {
         let changed = self
             .pool
             .run(move || {
-                let mut user = store.user(id)?.ok_or(ServiceError::NotFound { what: "such user" })?;
+                let found = store.user(id)?.filter(|user| !user.is_deleted());
+                let mut user = found.ok_or(ServiceError::NotFound { what: "such user" })?;
                 user.disabled = disabled;
                 store.update_user(&user)?;
                 if disabled {
@@ -349,8 +356,7 @@ impl Accounts {
                 Ok::<_, ServiceError>(user)
             })
             .await;
-        self.epoch.fetch_add(1, Ordering::AcqRel);
-        self.sessions_ended();
+        self.access_taken();
         changed
     }
 
@@ -363,6 +369,12 @@ impl Accounts {
     /// How passwords are hashed.
     pub fn hasher(&self) -> &Hasher {
         &self.hasher
+    }
+
+    /// Whatever is cached of keys and sessions is void.
+    fn access_taken(&self) {
+        self.epoch.fetch_add(1, Ordering::AcqRel);
+        self.sessions_ended();
     }
 
     /// Whatever is cached of sessions is void.

@@ -17,7 +17,7 @@ use async_trait::async_trait;
 use atelier_domain::batch::{Batch, BatchEndpoint, BatchState, Counts, Moments, WINDOW_HOURS};
 use atelier_domain::blob::BlobStore;
 use atelier_domain::file::{Purpose, StoredFile};
-use atelier_domain::id::BatchId;
+use atelier_domain::id::{BatchId, UserId};
 use atelier_domain::store::{BatchStore, FileStore};
 use atelier_domain::time::Clock;
 use bytes::Bytes;
@@ -196,9 +196,7 @@ impl Batches {
     /// # Errors
     /// They have none such.
     pub async fn get(&self, caller: &Caller, id: BatchId) -> Result<Batch, ServiceError> {
-        let (store, owner) = (self.inner.ports.store.clone(), caller.user());
-        let found = self.inner.ports.pool.run(move || store.batch_of(owner, id)).await?;
-        found.ok_or(NO_BATCH)
+        self.inner.of(caller.user(), id).await
     }
 
     /// The caller's batches, newest first.
@@ -221,7 +219,12 @@ impl Batches {
     /// # Errors
     /// They have no such batch.
     pub async fn cancel(&self, caller: &Caller, id: BatchId) -> Result<Batch, ServiceError> {
-        self.get(caller, id).await?;
+        self.cancel_of(caller.user(), id).await
+    }
+
+    /// The same, of a user's batch.
+    pub(crate) async fn cancel_of(&self, owner: UserId, id: BatchId) -> Result<Batch, ServiceError> {
+        self.inner.of(owner, id).await?;
         let now = self.inner.ports.clock.now();
         let changed = self
             .inner
@@ -246,6 +249,12 @@ impl Inner {
     /// The set stays consistent whatever panics beside it, so that a poisoned lock is still good.
     fn driven(&self) -> MutexGuard<'_, HashMap<BatchId, watch::Sender<bool>>> {
         self.driven.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn of(&self, owner: UserId, id: BatchId) -> Result<Batch, ServiceError> {
+        let store = self.ports.store.clone();
+        let found = self.ports.pool.run(move || store.batch_of(owner, id)).await?;
+        found.ok_or(NO_BATCH)
     }
 
     async fn change(

@@ -24,6 +24,8 @@ pub enum ServiceError {
     KeyRevoked,
     #[error("the user of this API key is disabled")]
     UserDisabled,
+    #[error("this is the last administrator: make another one before you delete them")]
+    LastAdministrator,
     #[error("this needs the scope {0}: of the API key, and of its user's role")]
     ScopeMissing(Scope),
     /// Whatever it was that is wrong.

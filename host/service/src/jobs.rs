@@ -229,7 +229,12 @@ impl Jobs {
     /// # Errors
     /// They have no such job.
     pub async fn cancel(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
-        self.get(caller, id).await?;
+        self.cancel_of(caller.user(), id).await
+    }
+
+    /// The same, of a user's job.
+    pub(crate) async fn cancel_of(&self, owner: UserId, id: JobId) -> Result<Job, ServiceError> {
+        self.inner.of(owner, id).await?;
         self.inner.load().await?;
         let now = self.inner.ports.clock.now();
         let changed = self

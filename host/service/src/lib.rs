@@ -10,6 +10,7 @@ pub mod callbacks;
 pub mod caller;
 mod concealed;
 pub mod conversations;
+pub mod deletions;
 pub mod disk;
 pub mod enrolment;
 pub mod error;

@@ -8,7 +8,7 @@ use atelier_domain::id::{BatchId, FileId, KeyId, UserId};
 use atelier_domain::store::{BatchStore, FileStore, StoreError};
 use atelier_domain::time::Timestamp;
 
-fn batch(owner: UserId) -> Batch {
+pub(in crate::contract) fn batch(owner: UserId) -> Batch {
     let id = BatchId::new();
     Batch {
         id,

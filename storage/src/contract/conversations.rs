@@ -1,6 +1,6 @@
 //! The contract of [`ConversationStore`].
 
-mod steps;
+pub(in crate::contract) mod steps;
 
 use atelier_domain::blob::BlobId;
 use atelier_domain::conversation::{

@@ -5,7 +5,7 @@ use atelier_domain::plugin::{OwnKey, SecretValue};
 use atelier_domain::store::ProviderKeyStore;
 use atelier_domain::time::Timestamp;
 
-fn key(instance: &str, secret: &str) -> OwnKey {
+pub fn key(instance: &str, secret: &str) -> OwnKey {
     let secrets = [("api-key".to_owned(), SecretValue::new(secret))].into();
     OwnKey { instance: instance.parse().expect("a name"), secrets, set: Timestamp(7) }
 }

@@ -26,6 +26,8 @@ use atelier_domain::template::{Audience, FileKind, Settings, Template, Variable,
 use atelier_domain::time::Timestamp;
 use atelier_domain::webhook::{EndpointSecret, SigningSecret, WebhookEndpoint};
 
+use crate::sealing::{LocalKeys, SealingKey};
+
 /// A user of that name.
 pub fn user(name: &str) -> User {
     User {
@@ -71,6 +73,11 @@ pub fn key(owner: UserId) -> ApiKey {
 }
 
 /// A webhook endpoint of that user.
+/// What unseals the stores of tests.
+pub fn keeper() -> LocalKeys {
+    LocalKeys::new(SealingKey::new([7; 32]), Vec::new())
+}
+
 pub fn endpoint(owner: UserId) -> WebhookEndpoint {
     let secret = |expires| EndpointSecret { secret: SigningSecret::generate().expect("randomness"), expires };
     WebhookEndpoint {

@@ -6,6 +6,7 @@ use atelier_domain::store::{AccountStore, StoreError};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
+use super::deletions::{is_deleted, refuse_deleted};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
@@ -45,6 +46,9 @@ impl AccountStore for Store {
         let row = encode(Table::Users, user)?;
         self.engine().write(|txn| {
             let Some(old) = txn.get(Table::Users, id)? else { return Ok(false) };
+            if is_deleted(txn, user.id)? {
+                return Ok(false);
+            }
             if decode::<User>(Table::Users, id, &old)?.name != user.name {
                 let what = format!("the name of user {}, which must stay,", user.id);
                 return Err(StoreError::Conflict { what }.into());
@@ -76,6 +80,7 @@ impl AccountStore for Store {
                     StoreError::Conflict { what: format!("user {}, who does not exist,", key.user) }.into()
                 );
             }
+            refuse_deleted(txn, key.user)?;
             if txn.contains(Table::Keys, digest)? || txn.contains(Table::KeysByOwner, &owned)? {
                 return Err(StoreError::Exists { what: format!("key {}", key.id) }.into());
             }
@@ -105,8 +110,7 @@ impl AccountStore for Store {
         let owned = keys::owned_key(owner, id);
         let Some(digest) = self.engine().get(Table::KeysByOwner, &owned)? else { return Ok(None) };
         let row = self.engine().get(Table::Keys, &digest)?;
-        let row = row.ok_or_else(|| damaged(Table::KeysByOwner, &owned, "its key is gone"))?;
-        decode(Table::Keys, &digest, &row).map(Some)
+        row.map(|row| decode(Table::Keys, &digest, &row)).transpose()
     }
 
     fn keys(&self, owner: UserId, after: Option<KeyId>, limit: usize) -> Result<Vec<ApiKey>, StoreError> {
@@ -117,11 +121,10 @@ impl AccountStore for Store {
         let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
         let mut found = Vec::new();
         for owned in self.engine().keys(Table::KeysByOwner, (first, last), limit)? {
-            let gone =
-                || damaged(Table::KeysByOwner, &owned, "its key is gone, though keys are never removed");
-            let digest = self.engine().get(Table::KeysByOwner, &owned)?.ok_or_else(gone)?;
-            let row = self.engine().get(Table::Keys, &digest)?.ok_or_else(gone)?;
-            found.push(decode(Table::Keys, &digest, &row)?);
+            // Keys go with their user alone: one that is gone since its key was read is left out.
+            let Some(digest) = self.engine().get(Table::KeysByOwner, &owned)? else { continue };
+            let row = self.engine().get(Table::Keys, &digest)?;
+            found.extend(row.map(|row| decode(Table::Keys, &digest, &row)).transpose()?);
         }
         Ok(found)
     }

@@ -4,6 +4,7 @@ use atelier_domain::batch::{Batch, EndedLine};
 use atelier_domain::id::{BatchId, UserId};
 use atelier_domain::store::{BatchStore, StoreError};
 
+use super::deletions::refuse_deleted;
 use super::rows::{read, write};
 use super::{Store, blob_names};
 use crate::codec::{damaged, decode};
@@ -18,6 +19,7 @@ impl BatchStore for Store {
             if txn.contains(Table::Batches, batch.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("batch {}", batch.id) }.into());
             }
+            refuse_deleted(txn, batch.owner)?;
             write(txn, Table::Batches, batch.id.as_bytes(), batch)?;
             txn.put_key(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id))?;
             index(txn, batch)
@@ -43,11 +45,9 @@ impl BatchStore for Store {
         };
         let last = Bound::Included([*owner.as_bytes(), [0xff; 16]].concat());
         let keys = self.engine().keys(Table::BatchesByOwner, (first, last), limit)?;
-        let found = keys.iter().map(|key| {
-            let batch = self.batch_of(owner, keys::batch_of_owned(key)?)?;
-            batch.ok_or_else(|| damaged(Table::BatchesByOwner, key, "its batch is gone"))
-        });
-        found.collect()
+        let found = keys.iter().map(|key| self.batch_of(owner, keys::batch_of_owned(key)?));
+        // Batches go with their owner alone: one that is gone since its key was read is left out.
+        found.filter_map(Result::transpose).collect()
     }
 
     fn open_batches(&self, limit: usize) -> Result<Vec<Batch>, StoreError> {
@@ -90,6 +90,7 @@ impl BatchStore for Store {
             let batch = read::<Batch>(txn, Table::Batches, id.as_bytes())?;
             let mut batch =
                 batch.ok_or_else(|| StoreError::Conflict { what: format!("batch {id}, which is gone,") })?;
+            refuse_deleted(txn, batch.owner)?;
             let counts = &mut batch.counts;
             *(if line.is_success() { &mut counts.completed } else { &mut counts.failed }) += 1;
             write(txn, Table::Batches, id.as_bytes(), &batch)?;
@@ -125,6 +126,14 @@ impl BatchStore for Store {
         self.engine().make_durable()?;
         Ok(keys.len())
     }
+}
+
+/// Removes a batch whose owner is deleted, and whose lines are gone.
+pub(super) fn erase(txn: &Txn<'_>, batch: &Batch) -> Result<(), TxnError> {
+    blob_names::remove(txn, &batch.input, Namer::Batch(batch.id))?;
+    txn.remove(Table::BatchesOpen, batch.id.as_bytes())?;
+    txn.remove(Table::BatchesByOwner, &keys::owned(batch.owner, batch.id))?;
+    txn.remove(Table::Batches, batch.id.as_bytes()).map(drop)
 }
 
 /// The keys of a batch's lines behind one of them.

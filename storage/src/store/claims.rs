@@ -6,6 +6,7 @@ use atelier_domain::store::{StoreError, SweepPage, SweepPlace, Swept};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
+use super::deletions::{is_deleted, refuse_deleted};
 use crate::codec::{damaged, decode, encode};
 use crate::engine::{Txn, TxnError};
 use crate::keys;
@@ -29,6 +30,10 @@ impl ClaimStore for Store {
         owner_bytes_max: u64,
     ) -> Result<(), StoreError> {
         self.engine().write(|txn| {
+            if is_deleted(txn, key.owner)? {
+                // Nobody can ask for the answer any more.
+                return Ok(());
+            }
             remove(txn, key)?;
             let before = owner_bytes(txn, key.owner)?;
             let kept = body.filter(|body| before.saturating_add(body.len() as u64) <= owner_bytes_max);
@@ -89,6 +94,7 @@ pub(super) fn claim_for_job(
     claim: &Claim,
     now: Timestamp,
 ) -> Result<(), TxnError> {
+    refuse_deleted(txn, key.owner)?;
     let is_anothers = |found: &Claim| {
         let is_its_own = found.state == ClaimState::Begun && found.payload == claim.payload;
         found.expires > now && !is_its_own
@@ -122,6 +128,11 @@ fn remove(txn: &Txn<'_>, key: &ClaimKey) -> Result<Option<Claim>, TxnError> {
     txn.remove(Table::ClaimsByExpiry, &keys::claim_expiry(claim.expires, key))?;
     txn.remove(Table::Claims, &row_key)?;
     Ok(Some(claim))
+}
+
+/// Removes the claim of a key among all claims; `false` if there is none.
+pub(super) fn erase(txn: &Txn<'_>, key: &[u8]) -> Result<bool, TxnError> {
+    Ok(remove(txn, &keys::parse_claim(key)?)?.is_some())
 }
 
 fn owner_bytes(txn: &Txn<'_>, owner: UserId) -> Result<u64, TxnError> {

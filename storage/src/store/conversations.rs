@@ -17,6 +17,7 @@ use atelier_domain::time::Timestamp;
 use serde::{Deserialize, Serialize};
 
 use super::Store;
+use super::deletions::refuse_deleted;
 use super::rows::{read, write};
 use crate::codec::damaged;
 use crate::engine::{Txn, TxnError};
@@ -86,6 +87,7 @@ impl ConversationStore for Store {
                 let what = format!("conversation {}", conversation.id);
                 return Err(StoreError::Exists { what }.into());
             }
+            refuse_deleted(txn, conversation.owner)?;
             let mut shelf = Shelf::read(txn, conversation.owner)?;
             if shelf.conversations >= max {
                 return Ok(false);

@@ -8,6 +8,7 @@ use atelier_domain::store::{AccountStore as _, CredentialStore, StoreError};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
+use super::deletions::is_deleted;
 use super::rows::{read, write};
 use crate::codec::damaged;
 use crate::engine::{Txn, TxnError};
@@ -28,7 +29,7 @@ impl CredentialStore for Store {
         held: Option<u64>,
     ) -> Result<Option<u64>, StoreError> {
         self.engine().write(|txn| {
-            if !txn.contains(Table::Users, user.as_bytes())? {
+            if !txn.contains(Table::Users, user.as_bytes())? || is_deleted(txn, user)? {
                 return Ok(None);
             }
             let found: Option<Credentials> = read(txn, Table::Credentials, user.as_bytes())?;
@@ -63,7 +64,8 @@ impl CredentialStore for Store {
         self.engine().write(|txn| {
             let version = read::<Credentials>(txn, Table::Credentials, session.user.as_bytes())?;
             let is_held = version.unwrap_or_default().version == session.version;
-            if !is_held || !txn.contains(Table::Users, session.user.as_bytes())? {
+            let is_there = txn.contains(Table::Users, session.user.as_bytes())?;
+            if !is_held || !is_there || is_deleted(txn, session.user)? {
                 return Err(over(session.user));
             }
             if txn.contains(Table::Sessions, &session.digest.0)?
@@ -118,7 +120,11 @@ impl CredentialStore for Store {
     }
 
     fn end_sessions(&self, user: UserId) -> Result<(), StoreError> {
-        self.engine().write(|txn| change(txn, user, |credentials| credentials.version += 1))
+        self.engine().write(|txn| match is_deleted(txn, user)? {
+            // They ended with their user.
+            true => Ok(()),
+            false => change(txn, user, |credentials| credentials.version += 1),
+        })
     }
 
     fn sweep_sessions(&self, now: Timestamp, limit: usize) -> Result<usize, StoreError> {
@@ -154,7 +160,7 @@ fn change(txn: &Txn<'_>, user: UserId, change: impl Fn(&mut Credentials)) -> Res
 }
 
 /// Removes a session by its key among its owner's; `false` if there is none.
-fn remove(txn: &Txn<'_>, owned: &[u8]) -> Result<bool, TxnError> {
+pub(super) fn remove(txn: &Txn<'_>, owned: &[u8]) -> Result<bool, TxnError> {
     let Some(digest) = txn.get(Table::SessionsByOwner, owned)? else { return Ok(false) };
     let session: Option<Session> = read(txn, Table::Sessions, &digest)?;
     let session = session.ok_or_else(|| damaged(Table::SessionsByOwner, owned, "its session is gone"))?;

@@ -251,8 +251,8 @@ impl Store {
         let mut readable = Vec::with_capacity(old.len());
         for id in old {
             // Before the transaction, which one that cannot be read would end for all.
-            match self.try_delivery(*id) {
-                Ok(()) => readable.push(*id),
+            match self.find_delivery(*id) {
+                Ok(_) => readable.push(*id),
                 Err(StoreError::Damaged(why)) => swept.unreadable.push(why),
                 Err(error) => return Err(error),
             }
@@ -262,15 +262,17 @@ impl Store {
         Ok(())
     }
 
-    /// Whether a delivery can be read, if it is there.
-    fn try_delivery(&self, id: DeliveryId) -> Result<(), StoreError> {
-        let Some(row) = self.engine().get(Table::DeliveriesById, id.as_bytes())? else { return Ok(()) };
-        self.delivery(place_of(id, &row)?).map(drop)
+    /// A delivery by its id alone.
+    pub(super) fn find_delivery(&self, id: DeliveryId) -> Result<Option<Delivery>, StoreError> {
+        match self.engine().get(Table::DeliveriesById, id.as_bytes())? {
+            Some(row) => self.row(Table::Deliveries, &keys::delivery(place_of(id, &row)?)),
+            None => Ok(None),
+        }
     }
 }
 
 /// Removes a delivery and whatever leads to it.
-fn remove(txn: &Txn<'_>, id: DeliveryId) -> Result<(), TxnError> {
+pub(super) fn remove(txn: &Txn<'_>, id: DeliveryId) -> Result<(), TxnError> {
     let Some(endpoint) = txn.get(Table::DeliveriesById, id.as_bytes())? else { return Ok(()) };
     let key = place_of(id, &endpoint)?;
     let row = keys::delivery(key);
@@ -290,7 +292,7 @@ fn place_of(id: DeliveryId, row: &[u8]) -> Result<DeliveryKey, StoreError> {
     Ok(DeliveryKey { endpoint: EndpointId::from_bytes(*row.as_array().ok_or_else(no_id)?), id })
 }
 
-fn delivery_id(table: Table, key: &[u8]) -> Result<DeliveryId, StoreError> {
+pub(super) fn delivery_id(table: Table, key: &[u8]) -> Result<DeliveryId, StoreError> {
     let id = key.as_array().ok_or_else(|| damaged(table, key, "it is no delivery's id"))?;
     Ok(DeliveryId::from_bytes(*id))
 }

@@ -175,6 +175,23 @@ impl EventStore for Store {
 }
 
 impl Store {
+    /// Removes some of the events of an owner who is deleted, and their numbers at last; gives how many.
+    pub(super) fn forget_events_of(&self, owner: UserId, limit: usize) -> Result<usize, StoreError> {
+        let none = EventRetention { since: Timestamp(u64::MAX), per_owner_max: 0 };
+        let removed = self.sweep_owner(owner, &none, limit)?;
+        if removed > 0 {
+            return Ok(removed);
+        }
+        self.engine().write_soon(|txn| {
+            let head: Option<Head> = read(txn, Table::EventHeads, owner.as_bytes())?;
+            // A job that ends now has an event still.
+            match head.filter(|head| head.oldest == head.next) {
+                Some(_) => txn.remove(Table::EventHeads, owner.as_bytes()).map(usize::from),
+                None => Ok(0),
+            }
+        })
+    }
+
     /// Removes some of an owner's oldest events, if they need not be kept.
     fn sweep_owner(&self, owner: UserId, keep: &EventRetention, limit: usize) -> Result<usize, StoreError> {
         let Some(head) = self.row::<Head>(Table::EventHeads, owner.as_bytes())? else { return Ok(0) };

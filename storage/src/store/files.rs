@@ -7,6 +7,7 @@ use atelier_domain::rendition::{Rendition, RenditionKind};
 use atelier_domain::store::{FileStore, Overdue, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
+use super::deletions::refuse_deleted;
 use super::rows::{read, write};
 use super::{Store, blob_names};
 use crate::codec::{damaged, decode, encode};
@@ -21,6 +22,7 @@ impl FileStore for Store {
             if txn.contains(Table::Files, file.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("file {}", file.id) }.into());
             }
+            refuse_deleted(txn, file.owner)?;
             let used = use_of(txn, file.owner)?;
             let after = with_another(&used, file.size, quota)?;
             set_use_of(txn, file.owner, &after)?;
@@ -80,11 +82,7 @@ impl FileStore for Store {
             set_use_of(txn, owner, &after)?;
             let leaving = LeavingFile { id, owner, blob: file.blob, size: file.size, removed: now };
             write(txn, Table::FilesLeaving, &keys::ending(now, id.as_bytes()), &leaving)?;
-            txn.remove(Table::Files, id.as_bytes())?;
-            for (table, key) in index(&file) {
-                txn.remove(table, &key)?;
-            }
-            blob_names::remove(txn, &file.blob, Namer::File(id))?;
+            unlist(txn, &file)?;
             Ok(true)
         })
     }
@@ -149,6 +147,26 @@ impl Store {
         let key = id.as_bytes();
         self.engine().get(Table::Files, key)?.map(|row| decode(Table::Files, key, &row)).transpose()
     }
+}
+
+/// Removes the file of an owner who is deleted: nothing counts it any more. `false` if they have none such.
+pub(super) fn erase(txn: &Txn<'_>, owner: UserId, id: FileId) -> Result<bool, TxnError> {
+    let found: Option<StoredFile> = read(txn, Table::Files, id.as_bytes())?;
+    let Some(file) = found.filter(|file| file.owner == owner) else { return Ok(false) };
+    let used = use_of(txn, owner)?;
+    let (bytes, files) = (used.bytes.saturating_sub(file.size), used.files.saturating_sub(1));
+    set_use_of(txn, owner, &FileUse { bytes, files, ..used })?;
+    unlist(txn, &file)?;
+    Ok(true)
+}
+
+/// Removes a file's row and whatever leads to it. Its content is named by it no more.
+fn unlist(txn: &Txn<'_>, file: &StoredFile) -> Result<(), TxnError> {
+    txn.remove(Table::Files, file.id.as_bytes())?;
+    for (table, key) in index(file) {
+        txn.remove(table, &key)?;
+    }
+    blob_names::remove(txn, &file.blob, Namer::File(file.id))
 }
 
 /// The keys that lead to a file, beside its own.

@@ -9,6 +9,7 @@ use atelier_domain::job::{Erasure, Job, JobPage};
 use atelier_domain::store::{JobStore, NewJob, StoreError};
 use atelier_domain::time::Timestamp;
 
+use super::deletions::refuse_deleted;
 use super::events::Told;
 use super::{Store, blob_names, claims, events, ledger};
 use crate::codec::{damaged, decode};
@@ -27,6 +28,7 @@ impl JobStore for Store {
             if txn.contains(Table::Jobs, job.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("job {}", job.id) }.into());
             }
+            refuse_deleted(txn, job.owner)?;
             if let Some((key, claim)) = new.claim {
                 claims::claim_for_job(txn, key, claim, job.created)?;
             }
@@ -85,13 +87,7 @@ impl JobStore for Store {
                 Some(row) if !row.job.state.is_final() => return Ok(Erasure::Open),
                 Some(row) => (row.job, row.told),
             };
-            let (listed, new) = (keys::owned_job(owner, id), old.clone().erased());
-            row::write(txn, &new, &told)?;
-            txn.remove(Table::JobsByOwner, &listed)?;
-            if let Some(table) = list_of(&old) {
-                txn.remove(table, &listed)?;
-            }
-            blob_names::follow(txn, Some(&old), &new)?;
+            erase(txn, &old, &old.clone().erased(), &told)?;
             Ok(Erasure::Erased)
         })
     }
@@ -191,6 +187,25 @@ impl Store {
         self.engine().settle()?;
         Ok(jobs)
     }
+}
+
+/// Leaves what stays of a final job whose owner is deleted; `false` if it is open, or they have none such.
+pub(super) fn orphan(txn: &Txn<'_>, owner: UserId, id: JobId) -> Result<bool, TxnError> {
+    let row = JobRow::read(txn, id)?.filter(|row| row.job.owner == owner && row.job.state.is_final());
+    let Some(JobRow { job: old, told }) = row else { return Ok(false) };
+    erase(txn, &old, &old.clone().orphaned(), &told)?;
+    Ok(true)
+}
+
+/// Writes what stays of a job, which is listed no more and names nothing.
+fn erase(txn: &Txn<'_>, old: &Job, new: &Job, told: &Told) -> Result<(), TxnError> {
+    let listed = keys::owned_job(old.owner, old.id);
+    row::write(txn, new, told)?;
+    txn.remove(Table::JobsByOwner, &listed)?;
+    if let Some(table) = list_of(old) {
+        txn.remove(table, &listed)?;
+    }
+    blob_names::follow(txn, Some(old), new)
 }
 
 /// Makes an open job due at `now`, and gives it as it then is. When it is looked at is nothing that anybody is told.

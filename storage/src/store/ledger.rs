@@ -2,6 +2,7 @@
 
 mod audit;
 mod books;
+mod closure;
 mod jobs;
 mod live;
 mod refunds;
@@ -22,12 +23,14 @@ use atelier_domain::time::Timestamp;
 use serde::de::DeserializeOwned;
 
 use super::Store;
+use super::deletions::refuse_deleted;
 use super::jobs::open;
 use crate::codec::{damaged, decode};
 use crate::engine::TxnError;
 use crate::keys;
 use crate::schema::Table;
 
+pub(super) use closure::close_account;
 pub(super) use jobs::{Closing, close, place_hold};
 pub(super) use live::journal_place;
 
@@ -49,6 +52,7 @@ impl LedgerStore for Store {
                 let what = format!("user {}, who does not exist,", grant.user);
                 return Err(StoreError::Conflict { what }.into());
             }
+            refuse_deleted(txn, grant.user)?;
             books::post_once(txn, &entry)
         })?;
         self.balance(grant.user)

@@ -6,7 +6,10 @@ use atelier_domain::store::{LinkStore, Overdue, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
+use super::deletions::refuse_deleted;
+use super::rows::read;
 use crate::codec::{decode, encode};
+use crate::engine::{Txn, TxnError};
 use crate::keys::files as keys;
 use crate::schema::Table;
 
@@ -17,6 +20,7 @@ impl LinkStore for Store {
             if txn.contains(Table::Links, link.id.as_bytes())? {
                 return Err(StoreError::Exists { what: format!("link {}", link.id) }.into());
             }
+            refuse_deleted(txn, link.owner)?;
             txn.put(Table::Links, link.id.as_bytes(), &row)?;
             index(link).iter().try_for_each(|(table, key)| txn.put_key(*table, key))
         })
@@ -46,18 +50,7 @@ impl LinkStore for Store {
     }
 
     fn remove_link(&self, owner: UserId, id: LinkId) -> Result<bool, StoreError> {
-        self.engine().write(|txn| {
-            let Some(row) = txn.get(Table::Links, id.as_bytes())? else { return Ok(false) };
-            let link: Link = decode(Table::Links, id.as_bytes(), &row)?;
-            if link.owner != owner {
-                return Ok(false);
-            }
-            txn.remove(Table::Links, id.as_bytes())?;
-            for (table, key) in index(&link) {
-                txn.remove(table, &key)?;
-            }
-            Ok(true)
-        })
+        self.engine().write(|txn| remove(txn, owner, id))
     }
 
     fn expired_links(&self, now: Timestamp, page: &SweepPage) -> Result<Overdue<Link>, StoreError> {
@@ -65,6 +58,16 @@ impl LinkStore for Store {
             self.link(LinkId::from_bytes(keys::id_of_ending(Table::LinksExpiring, key)?))
         })
     }
+}
+
+/// Removes the owner's link; `false` if they have none such.
+pub(super) fn remove(txn: &Txn<'_>, owner: UserId, id: LinkId) -> Result<bool, TxnError> {
+    let link: Option<Link> = read(txn, Table::Links, id.as_bytes())?;
+    let Some(link) = link.filter(|link| link.owner == owner) else { return Ok(false) };
+    for (table, key) in index(&link) {
+        txn.remove(table, &key)?;
+    }
+    txn.remove(Table::Links, id.as_bytes())
 }
 
 /// The keys that lead to a link, beside its own.

@@ -51,11 +51,7 @@ impl MailStore for Store {
     }
 
     fn remove_mail(&self, id: MailId) -> Result<(), StoreError> {
-        self.engine().write(|txn| {
-            let Some(mail) = read::<QueuedMail>(txn, Table::Mails, id.as_bytes())? else { return Ok(()) };
-            txn.remove(Table::MailsDue, &ending(mail.due, id.as_bytes()))?;
-            txn.remove(Table::Mails, id.as_bytes()).map(|_| ())
-        })
+        self.engine().write(|txn| forget(txn, id))
     }
 
     fn put_mail_token(&self, token: &MailToken) -> Result<(), StoreError> {
@@ -148,6 +144,21 @@ impl MailStore for Store {
             self.engine().write_soon(|txn| remove(txn, digest))?;
         }
         Ok(over.len())
+    }
+}
+
+/// Removes a mail, if it is there.
+pub(super) fn forget(txn: &Txn<'_>, id: MailId) -> Result<(), TxnError> {
+    let Some(mail) = read::<QueuedMail>(txn, Table::Mails, id.as_bytes())? else { return Ok(()) };
+    txn.remove(Table::MailsDue, &ending(mail.due, id.as_bytes()))?;
+    txn.remove(Table::Mails, id.as_bytes()).map(|_| ())
+}
+
+/// Removes the token of an address, if there is one.
+pub(super) fn forget_token(txn: &Txn<'_>, address: &EmailAddress, purpose: TokenUse) -> Result<(), TxnError> {
+    match txn.get(Table::MailTokensByAddress, &mail_token_of(address, purpose))? {
+        Some(digest) => remove(txn, &digest),
+        None => Ok(()),
     }
 }
 

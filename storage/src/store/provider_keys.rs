@@ -3,6 +3,7 @@ use atelier_domain::plugin::OwnKey;
 use atelier_domain::store::{ProviderKeyStore, StoreError};
 
 use super::Store;
+use super::deletions::refuse_deleted;
 use super::sealed::{read_sealed, write_sealed};
 use crate::engine::{Txn, TxnError};
 use crate::schema::Table;
@@ -21,6 +22,7 @@ impl ProviderKeyStore for Store {
         per_owner_max: usize,
     ) -> Result<bool, StoreError> {
         self.engine().write(|txn| {
+            refuse_deleted(txn, owner)?;
             let mut keys = of(txn, owner)?;
             match keys.binary_search_by(|known| known.instance.cmp(&key.instance)) {
                 Ok(place) => keys[place] = key.clone(),

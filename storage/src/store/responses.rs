@@ -4,6 +4,7 @@ use atelier_domain::store::{Overdue, ResponseStore, StoreError, SweepPage};
 use atelier_domain::time::Timestamp;
 
 use super::Store;
+use super::deletions::refuse_deleted;
 use super::rows::{read, write};
 use crate::codec::damaged;
 use crate::engine::{Txn, TxnError};
@@ -17,6 +18,7 @@ impl ResponseStore for Store {
             if txn.contains(Table::Responses, key)? {
                 return Err(StoreError::Exists { what: format!("response {}", response.id) }.into());
             }
+            refuse_deleted(txn, response.owner)?;
             take_bytes(txn, response.owner, response.bytes(), quota_bytes)?;
             write(txn, Table::Responses, key, response)?;
             txn.put_key(Table::ResponsesExpiring, &keys::ending(response.expires, key))

@@ -3,6 +3,7 @@ use atelier_domain::store::{EndpointStore, StoreError};
 use atelier_domain::webhook::{EndpointQueue, WebhookEndpoint};
 
 use super::Store;
+use super::deletions::refuse_deleted;
 use super::rows::write;
 use super::sealed::{read_sealed, write_sealed};
 use crate::engine::{Txn, TxnError};
@@ -11,6 +12,7 @@ use crate::schema::Table;
 impl EndpointStore for Store {
     fn create_endpoint(&self, endpoint: &WebhookEndpoint, per_owner_max: usize) -> Result<bool, StoreError> {
         self.engine().write(|txn| {
+            refuse_deleted(txn, endpoint.owner)?;
             let mut endpoints = of(txn, endpoint.owner)?;
             if endpoints.iter().any(|known| known.id == endpoint.id) {
                 return Err(StoreError::Exists { what: format!("webhook endpoint {}", endpoint.id) }.into());

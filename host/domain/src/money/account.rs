@@ -95,6 +95,8 @@ pub enum EntryKind {
     Return,
     /// Live calls were charged.
     Spend,
+    /// A user was deleted, and what was left of their credits went back to where credits come from.
+    Closure,
 }
 
 impl EntryKind {
@@ -109,6 +111,7 @@ impl EntryKind {
             EntryKind::Allowance => "allowance",
             EntryKind::Return => "return",
             EntryKind::Spend => "spend",
+            EntryKind::Closure => "closure",
         }
     }
 }

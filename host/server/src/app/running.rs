@@ -114,6 +114,7 @@ impl Running {
         let (audit, auditing) = (app.audit.clone(), stop.subscribe());
         let (accounts, ending_sessions) = (app.accounts.clone(), stop.subscribe());
         let (enrolment, mailing) = (app.enrolment.clone(), stop.subscribe());
+        let (deletions, erasing) = (app.deletions.clone(), stop.subscribe());
         let (usage, pruning) = (app.ledger.clone(), stop.subscribe());
         let ledger = app.ledger.clone();
         let accounting = async move { ledger.run(settled).await };
@@ -136,6 +137,7 @@ impl Running {
             tokio::spawn(async move { usage.run_sweeps(pruning).await }),
             tokio::spawn(async move { accounts.run(ending_sessions).await }),
             tokio::spawn(async move { enrolment.run(mailing).await }),
+            tokio::spawn(async move { deletions.run(erasing).await }),
         ];
         tasks.extend(reloading);
         let accounting = tokio::spawn(accounting);

@@ -33,6 +33,14 @@ pub(super) struct UserRow {
     pub disabled: bool,
 }
 
+/// When what a deleted user stored is removed.
+pub(super) enum Removal {
+    /// From now on, by the running server.
+    Begun,
+    /// By the server, once it runs.
+    AtNextStart,
+}
+
 #[derive(Debug, Deserialize)]
 pub(super) struct KeyRow {
     pub id: String,
@@ -101,6 +109,21 @@ impl Desk {
                 Ok(())
             }
             Self::Server(server) => server.set_disabled(name, disabled).await,
+        }
+    }
+
+    pub(super) async fn delete_user(&self, name: &str) -> anyhow::Result<Removal> {
+        match self {
+            Self::Store(store) => {
+                let accounts = &store.0;
+                let user = accounts.user_by_name(name).await?;
+                accounts.delete_user(user.id).await?;
+                Ok(Removal::AtNextStart)
+            }
+            Self::Server(server) => {
+                server.delete_user(name).await?;
+                Ok(Removal::Begun)
+            }
         }
     }
 

@@ -14,6 +14,7 @@ use atelier_storage::Store;
 
 use crate::app::PluginOffice;
 use crate::config::Config;
+use crate::sealing;
 
 /// Opens a configuration's store, and what is built on it.
 pub(super) struct Office;
@@ -39,7 +40,13 @@ impl Office {
         let opened =
             tokio::task::spawn_blocking(move || Store::open(folder)).await.context("opening the store")?;
         let store = match opened {
-            Ok(store) => store,
+            Ok(store) => {
+                // Most verbs need none of its secrets; those that do say so.
+                if let Err(error) = sealing::unseal(config, &store) {
+                    eprintln!("atelier: secrets stay sealed: {error:#}");
+                }
+                store
+            }
             Err(StoreError::Unavailable(reason)) => bail!(
                 "the store in {shown} cannot be opened: {reason}. If the server runs, set ATELIER_KEY to an \
                  administrator's key so that this command asks the server, or stop it first"

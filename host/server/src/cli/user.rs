@@ -8,7 +8,7 @@ use anyhow::Context as _;
 use atelier_domain::account::Role;
 
 use super::Configured;
-use super::desk::Desk;
+use super::desk::{Desk, Removal};
 
 /// While the server runs, set ATELIER_KEY to an administrator's key.
 #[derive(Debug, clap::Subcommand)]
@@ -46,6 +46,12 @@ pub(super) enum User {
         #[command(flatten)]
         configured: Configured,
     },
+    /// Delete a user with all that they stored; it cannot be undone
+    Delete {
+        name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
     /// Give a disabled user's keys their access back
     Enable {
         name: String,
@@ -64,7 +70,11 @@ impl User {
             }
             Self::List { configured } => {
                 for user in Desk::open(&configured).await?.users().await? {
-                    let state = if user.disabled { "disabled" } else { "active" };
+                    let state = match (user.name.is_empty(), user.disabled) {
+                        (true, _) => "deleted",
+                        (false, true) => "disabled",
+                        (false, false) => "active",
+                    };
                     println!("{}  {:<13}  {state:<8}  {}", user.id, user.role, user.name);
                 }
             }
@@ -80,6 +90,14 @@ impl User {
             Self::SignOut { name, configured } => {
                 Desk::open(&configured).await?.sign_out(&name).await?;
                 println!("all sessions of {name} are over");
+            }
+            Self::Delete { name, configured } => {
+                match Desk::open(&configured).await?.delete_user(&name).await? {
+                    Removal::Begun => println!("{name} is deleted; what they stored is being removed"),
+                    Removal::AtNextStart => {
+                        println!("{name} is deleted; what they stored is removed once the server runs");
+                    }
+                }
             }
             Self::Enable { name, configured } => {
                 Desk::open(&configured).await?.set_disabled(&name, false).await?;

@@ -17,7 +17,8 @@ use crate::app::App;
 /// Where whoever has a key makes and revokes keys.
 const KEYS: &str = "/api/v1/keys";
 /// Where people change how they get in themselves.
-const WAYS_IN: [&str; 2] = ["/api/v1/auth/password", "/api/v1/auth/sign-out-everywhere"];
+const WAYS_IN: [&str; 3] =
+    ["/api/v1/auth/password", "/api/v1/auth/sign-out-everywhere", "/api/v1/account/delete"];
 
 /// Whether requests to a route are administration: what changes something under an administrator's scope, keys and other ways in, and
 /// copies of everything.

@@ -2,5 +2,7 @@
 
 pub(super) mod access;
 pub(super) mod create;
+pub(super) mod delete;
+pub(super) mod get;
 pub(super) mod list;
 mod view;

@@ -284,6 +284,8 @@ fn administration() -> Vec<Good> {
         json_of("/api/v1/auth/password/forgot", 403, json!({"email": "ada@atelier.dev"}))
             .refused("not_offered"),
         json_of("/api/v1/auth/password/reset", 400, mailed).refused("token_over"),
+        // With the right one, whoever asks would be gone.
+        json_of("/api/v1/account/delete", 401, json!({"password": ""})).refused("sign_in_failed"),
         json_of(
             "/api/v1/auth/password",
             200,

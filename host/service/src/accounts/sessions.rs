@@ -232,7 +232,7 @@ impl Accounts {
     /// There is no such user.
     pub async fn sign_out_everywhere(&self, user: UserId) -> Result<(), ServiceError> {
         let (users, store) = (self.store.clone(), self.sign_ins.clone());
-        let ended = self.pool.run(move || match users.user(user)? {
+        let ended = self.pool.run(move || match users.user(user)?.filter(|user| !user.is_deleted()) {
             Some(_) => Ok(store.end_sessions(user)?),
             None => Err(ServiceError::NotFound { what: "such user" }),
         });

@@ -15,6 +15,7 @@ use crate::keys::conversations as keys;
 use crate::keys::files::Namer;
 use crate::schema::Table;
 use crate::store::blob_names;
+use crate::store::deletions::refuse_deleted;
 use crate::store::rows::{read, write};
 
 /// Why a transaction's body writes nothing.
@@ -41,6 +42,7 @@ pub(super) fn store(engine: &Engine, new: &NewExchange) -> Result<Result<Exchang
 
 fn place(txn: &Txn<'_>, new: &NewExchange, words: Option<&Text>) -> Result<Exchanged, Stop> {
     let id = new.answer.conversation;
+    refuse_deleted(txn, new.owner)?;
     let Some(old) = owned(txn, new.owner, id)? else { return Err(Stop::Unfit(Unfit::NoConversation)) };
     let (bounds, mut answer, mut conversation) = (&new.bounds, new.answer.clone(), old.clone());
     let question = match &new.question {

@@ -16,6 +16,7 @@ use crate::codec::{decode, encode};
 use crate::engine::{Engine, Txn, TxnError};
 use crate::journal::{Batch, Journal, Place};
 use crate::schema::Table;
+use crate::store::deletions::refuse_deleted;
 
 const PLACE: &[u8] = b"place";
 
@@ -27,6 +28,7 @@ pub(in crate::store) fn journal_place(engine: &Engine) -> Result<Option<Place>, 
 /// Sets aside as much as is wanted and there, but the least that is needed, or nothing.
 pub(super) fn take(txn: &Txn<'_>, wanted: &AllowanceWanted) -> Result<MicroCredits, TxnError> {
     let AllowanceWanted { id, user, key, least, is_debited, at, .. } = *wanted;
+    refuse_deleted(txn, user)?;
     let now = Periods::at(at);
     let subjects = [Subject::User(user), Subject::Key(key)];
     let mut amount = wanted.most.max(least);

@@ -199,13 +199,20 @@ impl Server {
         self.change_user(name, "sign-out", None).await
     }
 
+    pub(super) async fn delete_user(&self, name: &str) -> anyhow::Result<()> {
+        let user = self.user(name).await?;
+        self.ask(Method::DELETE, &format!("/api/v1/users/{}", user.id), None).await.map(|_| ())
+    }
+
     async fn change_user(&self, name: &str, verb: &str, body: Option<Value>) -> anyhow::Result<()> {
-        let users = self.users().await?;
-        let user = users
-            .iter()
-            .find(|user| user.name == name)
-            .with_context(|| format!("there is no user {name:?}"))?;
+        let user = self.user(name).await?;
         self.ask(Method::POST, &format!("/api/v1/users/{}/{verb}", user.id), body).await.map(|_| ())
+    }
+
+    async fn user(&self, name: &str) -> anyhow::Result<UserRow> {
+        let users = self.users().await?;
+        let mut named = users.into_iter().filter(|user| !name.is_empty() && user.name == name);
+        named.next().with_context(|| format!("there is no user {name:?}"))
     }
 
     pub(super) async fn create_key(

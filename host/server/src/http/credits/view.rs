@@ -58,7 +58,7 @@ pub(super) struct EntryView<'a> {
 }
 
 words! {
-    KindWord: "grant" | "hold" | "settle" | "release" | "refund" | "allowance" | "return" | "spend";
+    KindWord: "grant" | "hold" | "settle" | "release" | "refund" | "allowance" | "return" | "spend" | "closure";
 }
 
 /// An entry, for the reference.

@@ -16,6 +16,7 @@ pub(super) fn told(error: &ServiceError) -> Told {
         ServiceError::KeyExpired => Told::new(StatusCode::UNAUTHORIZED, "expired_api_key", text),
         ServiceError::KeyRevoked => Told::new(StatusCode::UNAUTHORIZED, "revoked_api_key", text),
         ServiceError::UserDisabled => Told::new(StatusCode::UNAUTHORIZED, "user_disabled", text),
+        ServiceError::LastAdministrator => Told::new(StatusCode::CONFLICT, "last_administrator", text),
         ServiceError::SignInFailed => Told::new(StatusCode::UNAUTHORIZED, "sign_in_failed", text),
         ServiceError::SessionOver => Told::new(StatusCode::UNAUTHORIZED, "session_over", text),
         ServiceError::TooManyFailures { after } => {
@@ -174,6 +175,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::KeyExpired
         | ServiceError::KeyRevoked
         | ServiceError::UserDisabled
+        | ServiceError::LastAdministrator
         | ServiceError::SignInFailed
         | ServiceError::SessionOver
         | ServiceError::TooManyFailures { .. }

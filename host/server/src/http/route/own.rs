@@ -219,6 +219,17 @@ pub(super) fn entries() -> Vec<Entry> {
         get("/api/v1/users", Administration, Problem, users::list::handle)
             .access(ADMIN)
             .described(users::list::describe),
+        get("/api/v1/users/{id}", Administration, Problem, users::get::handle)
+            .access(ADMIN)
+            .described(users::get::describe),
+        delete("/api/v1/users/{id}", Administration, Problem, users::delete::handle)
+            .access(ADMIN)
+            .described(users::delete::describe),
+        post("/api/v1/account/delete", Administration, Problem, users::delete::own)
+            .body(Media::Json, CREDENTIALS)
+            .access(OWN)
+            .idempotency(Idempotency::Harmless)
+            .described(users::delete::describe_own),
         post("/api/v1/users/{id}/disable", Administration, Problem, users::access::disable)
             .body(Media::None, 0)
             .access(ADMIN)

@@ -28,7 +28,11 @@ pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let has_more = users.len() > PAGE;
     users.truncate(PAGE);
     let next = has_more.then(|| users.last().map(|user| user.id.to_string())).flatten();
-    answer::json(&Page { data: users.iter().map(UserView::from).collect(), next })
+    let mut data = Vec::with_capacity(users.len());
+    for user in &users {
+        data.push(UserView::of(user, call.app.accounts.deletion_of(user).await?));
+    }
+    answer::json(&Page { data, next })
 }
 
 /// What the reference says of it.

@@ -68,6 +68,7 @@ async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
     );
     let atelier = traced(&upstream, &collector, &more);
     atelier.warm().await;
+    let mut told = Vec::new();
     for (id, stream) in [("whole-1", false), ("stream-1", true)] {
         upstream.reset();
         let before = collector.exports().len();
@@ -77,7 +78,14 @@ async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
         let is_this = |span: &Span| {
             attributes(&span.attributes).get("atelier.request.id").is_some_and(|found| found == id)
         };
-        let spans = collector.spans(|spans| spans.iter().any(is_this)).await;
+        // Parts may be exported before the whole and after it.
+        let is_whole = |spans: &[Span]| {
+            let server = spans.iter().find(|span| is_this(span));
+            server.is_some_and(|server| {
+                spans.iter().filter(|span| span.trace_id == server.trace_id).count() == 3
+            })
+        };
+        let spans = collector.spans(is_whole).await;
         assert!(collector.exports().len() > before);
         let server = spans.iter().find(|span| is_this(span)).expect("it was waited for");
         let own: Vec<_> = spans.iter().filter(|span| span.trace_id == server.trace_id).collect();
@@ -130,10 +138,7 @@ async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
         let arrived = upstream.requests();
         assert_eq!(arrived.len(), 1);
         assert_eq!(arrived[0].header("traceparent"), Some(traceparent(request, 1).as_str()));
-
-        let log = atelier.log_lines();
-        let line = log.iter().find(|line| line.contains(id) && line.contains("\"message\":\"request\""));
-        assert!(line.is_some_and(|line| line.contains(&hex(&server.trace_id))), "{line:?}");
+        told.push((id, hex(&server.trace_id)));
     }
     let exports = collector.exports();
     for export in &exports {
@@ -151,6 +156,12 @@ async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
         );
     }
     assert!(lost(&atelier).await["exported"] >= 6.0);
+    atelier.terminate();
+    let (_, log) = atelier.ended(Duration::from_secs(60));
+    for (id, trace) in told {
+        let line = log.iter().find(|line| line.contains(id) && line.contains("\"message\":\"request\""));
+        assert!(line.is_some_and(|line| line.contains(&trace)), "{trace} in {line:?}");
+    }
 }
 
 #[tokio::test]
@@ -275,7 +286,10 @@ async fn a_job_s_steps_are_traces_linked_to_the_request_that_began_it() {
 async fn a_collector_that_never_answers_delays_nobody_and_what_is_lost_is_counted() {
     let (upstream, collector) = (provider().await, Collector::start(Manner::NeverAnswers).await);
     let bounds = "every_ms = 10\ntimeout_seconds = 300\nqueue_spans = 4\nbatch_spans = 2";
-    let atelier = traced(&upstream, &collector, bounds);
+    let traces = format!("\n[traces]\nendpoint = \"{}\"\n{bounds}\n", collector.endpoint);
+    let atelier = Binary::start(&upstream, |text| {
+        text.replace("# drain_seconds = 30 ", "drain_seconds = 1 ") + &traces
+    });
     atelier.warm().await;
     collector.exports_when(|exports| !exports.is_empty()).await;
     // The export is held for longer than this test may take; nobody waits for it.
@@ -289,6 +303,7 @@ async fn a_collector_that_never_answers_delays_nobody_and_what_is_lost_is_counte
     atelier.terminate();
     let (status, log) = atelier.ended(Duration::from_secs(60));
     assert_eq!(status.code(), Some(0), "{log:?}");
+    assert!(log.iter().any(|line| line.contains("spans were not sent before the end")), "{log:#?}");
 }
 
 #[tokio::test]

@@ -96,12 +96,6 @@ impl Binary {
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
     }
 
-    /// What it has said so far.
-    #[allow(dead_code, reason = "not every test binary reads the log while it runs")]
-    pub fn log_lines(&self) -> Vec<String> {
-        self.log.lock().expect("no reader panics").clone()
-    }
-
     /// SIGTERM, as a service manager sends it.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");

@@ -349,3 +349,93 @@ async fn a_blob_that_is_gone_is_a_typed_error_and_named_by_doctor() {
         "the rest is served"
     );
 }
+
+/// A secret that the store must be able to read again.
+async fn made_endpoint(server: &Serving) -> String {
+    let body = json!({"url": "https://example.com/told"});
+    let request = server.client.post(format!("{}/api/v1/webhook-endpoints", server.base));
+    let answer = request.bearer_auth(&server.key).json(&body).send().await.expect("answered");
+    let answer: Value = answer.json().await.expect("JSON");
+    answer["secret"].as_str().unwrap_or_else(|| panic!("{answer}")).to_owned()
+}
+
+async fn endpoints(server: &Serving) -> usize {
+    let answer = server.get("/api/v1/webhook-endpoints", &server.key).await;
+    assert_eq!(answer.status(), 200);
+    let listed: Value = answer.json().await.expect("JSON");
+    listed["data"].as_array().expect("a list").len()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn secrets_are_sealed_and_without_their_key_the_server_says_what_to_do() {
+    let installed = Installed::new();
+    let key = installed.path("host/data/sealing.key");
+    let run = |arguments: &[&str]| atelier(&installed.config()).args(arguments).output().expect("it runs");
+    let server = installed.serve();
+    let secret = made_endpoint(&server).await;
+    drop(server);
+    let database = fs::read(installed.path("host/data/store/db/db")).expect("the database's file");
+    let plain = secret.strip_prefix("whsec_").expect("its form").as_bytes();
+    assert!(!database.windows(plain.len()).any(|window| window == plain), "it lies there plain");
+    assert_eq!(fs::metadata(&key).expect("a key").permissions().mode() & 0o777, 0o600);
+    let told = text(&run(&["doctor"]));
+    assert!(told.contains("sealing.key") && told.contains("beside them"), "{told}");
+
+    let file = installed.path("backup.tar");
+    let made = run(&["backup", file.to_str().expect("text")]);
+    assert!(made.status.success(), "{}", text(&made));
+    let held = fs::read(&file).expect("read");
+    assert!(
+        !held.windows(11).any(|window| window == b"sealing.key"),
+        "no backup without secrets holds the key"
+    );
+
+    fs::rename(&key, installed.path("aside")).expect("moved");
+    let refused = run(&["serve"]);
+    let told = text(&refused);
+    assert!(
+        !refused.status.success() && told.contains("secrets forget") && told.contains("[secrets]"),
+        "{told}"
+    );
+    assert!(!key.exists(), "no other is made in its place");
+    assert!(text(&run(&["doctor"])).contains("PROBLEM  secrets are sealed"));
+    assert!(!run(&["secrets", "forget"]).status.success(), "not without a word");
+    fs::rename(installed.path("aside"), &key).expect("back");
+    assert_eq!(endpoints(&installed.serve()).await, 1);
+    fs::remove_file(&key).expect("lost");
+    let forgotten = run(&["secrets", "forget", "--yes"]);
+    assert!(forgotten.status.success(), "{}", text(&forgotten));
+    let server = installed.serve();
+    assert_eq!(endpoints(&server).await, 0);
+    made_endpoint(&server).await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_key_seals_everything_anew_and_the_old_one_is_not_needed_then() {
+    let installed = Installed::new();
+    let config = fs::read_to_string(installed.config()).expect("read");
+    let new_key = || {
+        let made = atelier(&installed.config()).args(["secrets", "key"]).output().expect("it runs");
+        text(&made).trim().to_owned()
+    };
+    let with = |keys: &str| {
+        fs::write(installed.config(), format!("{config}\n[secrets]\n{keys}\n")).expect("written")
+    };
+    let server = installed.serve();
+    made_endpoint(&server).await;
+    drop(server);
+    let [first, second] = [new_key(), new_key()];
+    with(&format!("key = {{ value = \"{first}\" }}"));
+    assert_eq!(endpoints(&installed.serve()).await, 1, "the one in the data folder opened them");
+    fs::remove_file(installed.path("host/data/sealing.key")).expect("not needed any more");
+    with(&format!("key = {{ value = \"{second}\" }}\nretired_key = {{ value = \"{first}\" }}"));
+    assert_eq!(endpoints(&installed.serve()).await, 1);
+    with(&format!("key = {{ value = \"{second}\" }}"));
+    assert_eq!(endpoints(&installed.serve()).await, 1);
+    with(&format!("key = {{ value = \"{first}\" }}"));
+    let refused = atelier(&installed.config()).arg("serve").output().expect("it runs");
+    assert!(!refused.status.success() && text(&refused).contains("sealed with key"), "{}", text(&refused));
+    with("key = { value = \"too short\" }");
+    let refused = atelier(&installed.config()).arg("serve").output().expect("it runs");
+    assert_eq!(refused.status.code(), Some(64), "{}", text(&refused));
+}

@@ -20,7 +20,7 @@ pub struct Caller {
     /// How often the request has already passed through a host like this one.
     pub depth: u32,
     /// A key of their own for the provider, sent with this request alone.
-    pub own_key: Option<SecretValue>,
+    pub own_key: Option<Arc<SecretValue>>,
     /// Set for a request that came with an idempotency key.
     pub keyed: Option<Arc<KeyedRequest>>,
     /// The request's span, where it is traced.

@@ -176,12 +176,12 @@ impl OwnKeys {
         if shelf.keys.is_empty() {
             return Ok(resolved);
         }
-        if let Some((provider, model)) = shelf.own(&resolved.provider, &resolved.model)? {
+        if let Some(Target { provider, model }) = shelf.own(&resolved.provider, &resolved.model)? {
             (resolved.provider, resolved.model) = (provider, model);
         }
         for target in &mut resolved.fallbacks {
-            if let Some((provider, model)) = shelf.own(&target.provider, &target.model)? {
-                *target = Target { provider, model };
+            if let Some(own) = shelf.own(&target.provider, &target.model)? {
+                *target = own;
             }
         }
         Ok(resolved)

@@ -211,12 +211,12 @@ async fn caller(
 }
 
 /// A key for the provider that is good for this request alone.
-fn own_key(headers: &HeaderMap) -> Result<Option<SecretValue>, ApiError> {
+fn own_key(headers: &HeaderMap) -> Result<Option<Arc<SecretValue>>, ApiError> {
     let mut keys = headers.get_all(PROVIDER_KEY).iter();
     let Some(key) = keys.next() else { return Ok(None) };
     let text = key.to_str().ok().filter(|text| !text.is_empty() && text.len() <= PROVIDER_KEY_BYTES_MAX);
     match text {
-        Some(text) if keys.next().is_none() => Ok(Some(SecretValue::new(text))),
+        Some(text) if keys.next().is_none() => Ok(Some(Arc::new(SecretValue::new(text)))),
         _ => Err(ApiError::invalid(
             "Atelier-Provider-Key",
             format!(

@@ -8,7 +8,7 @@ use atelier_domain::plugin::OwnKey;
 use atelier_domain::provider::Provider;
 
 use crate::ServiceError;
-use crate::registry::ModelEntry;
+use crate::registry::{ModelEntry, Target};
 
 /// Models under own keys that are kept ready for one instance.
 const MODELS_MAX: usize = 64;
@@ -52,8 +52,9 @@ impl Shelf {
         &self,
         base: &Arc<dyn Provider>,
         model: &Arc<ModelEntry>,
-    ) -> Result<Option<(Arc<dyn Provider>, Arc<ModelEntry>)>, ServiceError> {
-        self.with(model.id.instance(), base, |made| (made.own.clone(), made.model(model)))
+    ) -> Result<Option<Target>, ServiceError> {
+        let target = |made: &mut Made| Target { provider: made.own.clone(), model: made.model(model) };
+        self.with(model.id.instance(), base, target)
     }
 
     fn with<T>(

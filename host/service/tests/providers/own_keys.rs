@@ -116,7 +116,7 @@ async fn a_call_under_a_caller_s_own_key_costs_nothing_here_and_is_recorded() {
 async fn a_key_that_came_with_its_request_is_for_that_request_and_for_no_job() {
     let (desk, _folder) = desk(true).await;
     let plain = caller();
-    let sent = |key: &str| Caller { own_key: Some(SecretValue::new(key)), ..plain.clone() };
+    let sent = |key: &str| Caller { own_key: Some(Arc::new(SecretValue::new(key))), ..plain.clone() };
     *desk.own.chat.lock().expect("no panic") = answer(Some([7, 3]));
     desk.ask(&sent("mine")).await.expect("under the key");
     assert!(matches!(desk.ask(&plain).await, Err(ServiceError::NotPriced { .. })), "and no other");
@@ -187,6 +187,6 @@ async fn where_the_operator_offers_none_no_key_is_taken() {
     let one = caller();
     let refused = desk.own_keys.put(&one, "scripted", secrets("mine")).await.expect_err("refused");
     assert!(matches!(refused, ServiceError::NotOffered), "{refused}");
-    let sent = Caller { own_key: Some(SecretValue::new("mine")), ..one };
+    let sent = Caller { own_key: Some(Arc::new(SecretValue::new("mine"))), ..one };
     assert!(matches!(desk.ask(&sent).await, Err(ServiceError::NotOffered)));
 }

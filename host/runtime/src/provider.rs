@@ -252,9 +252,9 @@ impl SandboxedProvider {
     ) -> Result<T, ProviderError> {
         self.admit()?;
         let plugin = self.loaded().await?;
-        let result =
-            call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, Some(&self.stock), body)
-                .await;
+        // Instances in stock are for callers who share one.
+        let stock = self.callbacks.as_ref().map(|_| &self.stock);
+        let result = call::run(&self.sandbox, plugin, Arc::clone(&self.shared), context, stock, body).await;
         self.record(&result);
         result
     }

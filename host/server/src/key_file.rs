@@ -50,7 +50,12 @@ impl KeyFile {
                 let shown = file.display();
                 io::Error::new(
                     io::ErrorKind::InvalidData,
-                    format!("{shown} must have 32 bytes; remove it to have a new one made"),
+                    match self {
+                        Self::Sealing => {
+                            format!("{shown} must have 32 bytes: bring back the copy that you kept of it")
+                        }
+                        _ => format!("{shown} must have 32 bytes; remove it to have a new one made"),
+                    },
                 )
             }),
             Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
@@ -80,6 +85,8 @@ impl KeyFile {
         made.write_all(&key)?;
         made.sync_all()?;
         fs::rename(&aside, file)?;
+        // What is sealed with it must not outlive it.
+        fs::File::open(data)?.sync_all()?;
         Ok(key)
     }
 }

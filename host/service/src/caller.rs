@@ -7,6 +7,7 @@ use atelier_domain::id::UserId;
 use atelier_domain::plugin::SecretValue;
 use atelier_domain::trace::Trace;
 
+use crate::ServiceError;
 use crate::idempotency::KeyedRequest;
 
 /// An authenticated caller with the request they make.
@@ -28,6 +29,14 @@ pub struct Caller {
 }
 
 impl Caller {
+    /// Refuses a key of their own where none is used.
+    ///
+    /// # Errors
+    /// [`ServiceError::OwnKeyNotTaken`].
+    pub fn without_own_key(&self) -> Result<(), ServiceError> {
+        if self.own_key.is_none() { Ok(()) } else { Err(ServiceError::OwnKeyNotTaken) }
+    }
+
     /// Who owns what this caller makes.
     pub fn user(&self) -> UserId {
         self.principal.user

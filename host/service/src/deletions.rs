@@ -10,6 +10,7 @@ use atelier_domain::id::UserId;
 use atelier_domain::store::DeletionStore;
 use atelier_domain::time::Clock;
 use tokio::sync::{Notify, watch};
+use tokio::task::JoinError;
 
 use crate::accounts::Accounts;
 use crate::batches::Batches;
@@ -20,12 +21,12 @@ use crate::{ServiceError, StoragePool};
 /// Rows removed in one step, and jobs and batches ended in one.
 const STEP: usize = 64;
 /// Deletions taken up in one round.
-const OPEN_MAX: usize = 16;
+const OPEN_MAX: usize = 1024;
 /// Between two steps, in which others have their turn at the store.
 const BETWEEN_STEPS: Duration = Duration::from_millis(10);
 /// From one round to the next, where something waits for a job's end or for money to come back; and where nothing is open.
 const BETWEEN_ROUNDS: Duration = Duration::from_secs(2);
-const REST: Duration = Duration::from_secs(600);
+const REST: Duration = Duration::from_secs(60);
 
 /// What deletions need.
 #[derive(Debug)]
@@ -46,6 +47,18 @@ struct Inner {
     begun: Notify,
 }
 
+impl Inner {
+    /// What follows at once.
+    async fn followed(&self, user: UserId) {
+        self.ports.own_keys.forget(user).await;
+        self.begun.notify_one();
+    }
+}
+
+fn stopped(error: JoinError) -> ServiceError {
+    ServiceError::Internal(format!("a deletion stopped: {error}"))
+}
+
 /// Deletions of users.
 #[derive(Clone, Debug)]
 pub struct Deletions {
@@ -63,10 +76,14 @@ impl Deletions {
     /// # Errors
     /// As [`Accounts::delete_user`].
     pub async fn delete(&self, user: UserId) -> Result<Deletion, ServiceError> {
-        let deletion = self.inner.ports.accounts.delete_user(user).await?;
-        self.inner.ports.own_keys.forget(user).await;
-        self.inner.begun.notify_one();
-        Ok(deletion)
+        let inner = self.inner.clone();
+        // On its own, to its end: what was done in the store is known everywhere, whether or not its caller stays.
+        let work = tokio::spawn(async move {
+            let deletion = inner.ports.accounts.delete_user(user).await;
+            inner.followed(user).await;
+            deletion
+        });
+        work.await.map_err(stopped)?
     }
 
     /// Deletes a user who says so with their password.
@@ -79,10 +96,13 @@ impl Deletions {
         password: &str,
         from: IpAddr,
     ) -> Result<Deletion, ServiceError> {
-        let deletion = self.inner.ports.accounts.delete_own(user, password, from).await?;
-        self.inner.ports.own_keys.forget(user).await;
-        self.inner.begun.notify_one();
-        Ok(deletion)
+        let (inner, password) = (self.inner.clone(), password.to_owned());
+        let work = tokio::spawn(async move {
+            let deletion = inner.ports.accounts.delete_own(user, &password, from).await;
+            inner.followed(user).await;
+            deletion
+        });
+        work.await.map_err(stopped)?
     }
 
     /// Removes what deleted users stored, until told to stop. It begins with what was left by an earlier process.

@@ -59,6 +59,9 @@ pub enum ServiceError {
     /// The key is missing, was refused, or does not fit the plugin any more.
     #[error("your own key for {instance} cannot be used: {why}")]
     OwnKeyUnusable { instance: String, why: String },
+    /// For a template's prompt, which its user must not read, or for many requests at once.
+    #[error("this is not asked with a key of your own: leave Atelier-Provider-Key out")]
+    OwnKeyNotTaken,
     /// One that was sent with a request which outlives it.
     #[error("a job outlives its request: keep your key with POST /api/v1/provider-keys instead")]
     OwnKeyNotKept,

@@ -89,6 +89,20 @@ impl Generations {
         self.own_keys.apply(caller, resolved).await
     }
 
+    /// The same under the operator's keys alone: what is hidden from the caller must not come into an account of theirs.
+    ///
+    /// # Errors
+    /// As [`Registry::resolve`]; the caller sent a key of their own.
+    pub async fn resolve_hidden(
+        &self,
+        caller: &Caller,
+        model: &str,
+        task: Task,
+    ) -> Result<Resolved, ServiceError> {
+        caller.without_own_key()?;
+        self.registry.resolve(model, task, caller).await
+    }
+
     /// Answers a conversation.
     ///
     /// # Errors

@@ -23,15 +23,17 @@ use crate::{ServiceError, StoragePool};
 use shelf::Shelf;
 
 /// Instances for which one user keeps a key.
-const PER_USER_MAX: usize = 64;
+const PER_USER_MAX: usize = 16;
 /// Secrets of one key, as of a manifest.
 const SECRETS_MAX: usize = 16;
 /// Bytes of one secret: a service account's file fits.
 const SECRET_BYTES_MAX: usize = 16 * 1024;
 /// Users whose keys are in memory.
-const USERS_MAX: u64 = 100_000;
+const USERS_MAX: u64 = 10_000;
 /// Sandboxed providers are many kilobytes: those of users who are gone are let go.
 const IDLE_MAX: Duration = Duration::from_secs(600);
+/// And in any case what is in memory is read again.
+const KEPT_MAX: Duration = Duration::from_secs(3600);
 /// How long a provider is asked whether a key is good.
 const CHECK_BUDGET: Duration = Duration::from_secs(10);
 
@@ -70,7 +72,7 @@ pub struct OwnKeys {
     is_offered: bool,
     shelves: Cache<UserId, Arc<Shelf>>,
     /// Written while a row changes, so that no older one is read into memory after it.
-    changing: RwLock<()>,
+    changing: Arc<RwLock<()>>,
 }
 
 impl fmt::Debug for OwnKeys {
@@ -88,8 +90,9 @@ impl OwnKeys {
         clock: Arc<dyn Clock>,
         is_offered: bool,
     ) -> Self {
-        let shelves = Cache::builder().max_capacity(USERS_MAX).time_to_idle(IDLE_MAX).build();
-        Self { store, pool, registry, clock, is_offered, shelves, changing: RwLock::default() }
+        let shelves =
+            Cache::builder().max_capacity(USERS_MAX).time_to_idle(IDLE_MAX).time_to_live(KEPT_MAX).build();
+        Self { store, pool, registry, clock, is_offered, shelves, changing: Arc::default() }
     }
 
     /// The caller's keys, by instance.
@@ -112,10 +115,9 @@ impl OwnKeys {
         secrets: BTreeMap<String, SecretValue>,
     ) -> Result<(KeptKey, Checked), ServiceError> {
         self.offered()?;
+        let name: InstanceName = instance.parse().map_err(|why| wrong("instance", format!("{why}")))?;
         let base = self.registry.provider(instance);
-        let (Some(base), Ok(name)) = (base, instance.parse::<InstanceName>()) else {
-            return Err(ServiceError::NotFound { what: "such instance" });
-        };
+        let base = base.ok_or(ServiceError::NotFound { what: "such instance" })?;
         check_sizes(&secrets)?;
         let provider = base.with_secrets(&secrets).map_err(|message| wrong("secrets", message))?;
         let context = CallContext {
@@ -184,6 +186,10 @@ impl OwnKeys {
                 *target = own;
             }
         }
+        if resolved.model.is_own {
+            // Whoever brings a key of their own means that no other's is used, and paid for.
+            resolved.fallbacks.retain(|target| target.model.is_own);
+        }
         Ok(resolved)
     }
 
@@ -248,11 +254,16 @@ impl OwnKeys {
         owner: UserId,
         change: impl FnOnce() -> Result<bool, atelier_domain::store::StoreError> + Send + 'static,
     ) -> Result<bool, ServiceError> {
-        let _changing = self.changing.write().await;
-        let changed = self.pool.run(change).await;
-        // Also after a failure: what is in the store then is not known.
-        self.shelves.invalidate(&owner).await;
-        changed
+        let (changing, pool, shelves) = (self.changing.clone(), self.pool.clone(), self.shelves.clone());
+        // On its own: what was begun in the store is done whether or not its caller stays.
+        let work = tokio::spawn(async move {
+            let _changing = changing.write().await;
+            let changed = pool.run(change).await;
+            // Also after a failure: what is in the store then is not known.
+            shelves.invalidate(&owner).await;
+            changed
+        });
+        work.await.map_err(|error| ServiceError::Internal(format!("changing an own key stopped: {error}")))?
     }
 }
 

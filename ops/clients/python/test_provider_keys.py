@@ -149,3 +149,28 @@ def test_a_job_is_done_under_its_owner_s_key_to_its_end(somebody, upstream):
         if "/predictions" in request["path"]
     ]
     assert seen and set(seen) == {"Bearer r8-mine"}, seen
+
+
+def test_a_template_s_hidden_prompt_never_comes_into_its_user_s_account(somebody, raw, upstream):
+    one = somebody()
+    assert keep(one, "mock", "sk-mine").status_code == 200
+    template = {
+        "name": f"letter-{uuid.uuid4().hex[:8]}",
+        "description": "",
+        "task": "chat",
+        "model": "mock/mock-chat",
+        "variables": [],
+        "prompt": "Be terse.",
+        "audience": "everyone",
+    }
+    made = raw.post("/api/v1/templates", json=template)
+    assert made.status_code == 201, made.text
+    upstream.reset()
+    path = f"/api/v1/templates/{made.json()['id']}/generate"
+    answered = api(one, "POST", path, json={"variables": {}})
+    assert answered.status_code == 200, answered.text
+    assert keys_seen(upstream) == [f"Bearer {OPERATORS}"]
+    with httpx2.Client(base_url=one.root, timeout=targets.TIMEOUT_S, trust_env=False) as client:
+        headers = {"authorization": f"Bearer {one.key}", "atelier-provider-key": "sk-mine"}
+        refused = client.post(path, json={"variables": {}}, headers=headers)
+    assert (refused.status_code, refused.json()["code"]) == (400, "own_key_not_taken"), refused.text

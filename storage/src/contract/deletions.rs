@@ -54,7 +54,6 @@ pub fn a_deleted_user_is_an_id_and_their_name_is_free_at_once<S: Ports>(store: &
     assert!(store.sessions_of(user).expect("read").is_empty());
     assert_eq!(store.credentials(user).expect("read").password, None);
     assert!(store.endpoints(user).expect("read").is_empty());
-    assert!(store.provider_keys(user).expect("read").is_empty());
     assert_eq!(store.due_mail(Timestamp(u64::MAX - 2), 9).expect("read"), [], "no mail waits");
     assert!(!store.update_user(&User { disabled: false, ..left }).expect("asked"), "they do not come back");
 }

@@ -59,7 +59,6 @@ impl DeletionStore for Store {
                 txn.remove(Table::WebhookQueues, endpoint.id.as_bytes())?;
             }
             txn.remove(Table::WebhookEndpoints, key)?;
-            txn.remove(Table::ProviderKeys, key)?;
             for mail in &waiting {
                 mail::forget(txn, mail.id)?;
             }
@@ -154,7 +153,15 @@ impl Store {
             if !ledger::close_account(txn, user, entry, now)? {
                 return Ok(Advance::Waiting);
             }
-            for table in [Table::FileBytes, Table::FileUses, Table::ClaimBytes, Table::Credentials] {
+            // Keys of providers among them, with which jobs were stopped until now.
+            let theirs = [
+                Table::FileBytes,
+                Table::FileUses,
+                Table::ClaimBytes,
+                Table::Credentials,
+                Table::ProviderKeys,
+            ];
+            for table in theirs {
                 txn.remove(table, user.as_bytes())?;
             }
             let mut row = row_of(txn, user)?;

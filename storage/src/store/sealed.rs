@@ -72,6 +72,11 @@ impl Store {
     /// - [`StoreError::Damaged`] when a key or a row was changed since it was sealed.
     pub fn unseal(&self, keeper: &dyn KeyKeeper) -> Result<Unsealing, StoreError> {
         let kept: Option<SealingKeys> = self.row(Table::SealingKeys, ONE)?;
+        let kept = match kept {
+            // Nothing is lost with a key that has sealed nothing.
+            Some(keys) if !self.has_secrets()? => keys.newest.unwrap(keeper).is_ok().then_some(keys),
+            kept => kept,
+        };
         let (newest, older, is_settled) = match kept {
             None => (self.renew(keeper, None)?, None, false),
             Some(SealingKeys { newest, older, is_settled }) => {
@@ -98,13 +103,25 @@ impl Store {
         Ok(outcome)
     }
 
-    /// Whether secrets were ever sealed here, and by which key of their keeper's.
+    /// By which key of their keeper's the secrets here are sealed, if there are any.
     ///
     /// # Errors
     /// The store is failing.
     pub fn sealed_by(&self) -> Result<Option<String>, StoreError> {
+        if !self.has_secrets()? {
+            return Ok(None);
+        }
         let kept: Option<SealingKeys> = self.row(Table::SealingKeys, ONE)?;
         Ok(kept.map(|keys| keys.newest.by))
+    }
+
+    fn has_secrets(&self) -> Result<bool, StoreError> {
+        for table in Table::SEALED {
+            if !self.engine().keys(table, (Bound::Unbounded, Bound::Unbounded), 1)?.is_empty() {
+                return Ok(true);
+            }
+        }
+        Ok(false)
     }
 
     /// Forgets every secret and the keys that sealed them, for those who have lost the key of their keeper: webhook endpoints, and users'
@@ -364,6 +381,19 @@ mod tests {
         }
         let settled: SealingKeys = store.row(Table::SealingKeys, ONE).expect("read").expect("there");
         assert!(settled.is_settled && settled.older.is_none());
+    }
+
+    #[test]
+    fn a_key_that_has_sealed_nothing_is_not_missed() {
+        let folder = tempfile::tempdir().expect("a folder");
+        let store = opened(&folder);
+        store.unseal(&LocalKeys::new(key(1), Vec::new())).expect("unsealed");
+        assert_eq!(store.sealed_by().expect("read"), None);
+        drop(store);
+        let store = opened(&folder);
+        store.unseal(&LocalKeys::new(key(2), Vec::new())).expect("another will do");
+        store.put_provider_key(UserId::new(), &own_key(), 9).expect("kept");
+        assert_eq!(store.sealed_by().expect("read").as_deref(), Some(key(2).name()));
     }
 
     #[test]

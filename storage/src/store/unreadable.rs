@@ -22,6 +22,7 @@ const ALL: usize = 100;
 fn store() -> (tempfile::TempDir, Store) {
     let folder = tempfile::tempdir().expect("a folder");
     let store = Store::open(folder.path().join("store")).expect("a store");
+    store.unseal(&crate::contract::sample::keeper()).expect("unsealed");
     (folder, store)
 }
 

@@ -19,6 +19,8 @@ const KEYS: &str = "/api/v1/keys";
 /// Where people change how they get in themselves.
 const WAYS_IN: [&str; 3] =
     ["/api/v1/auth/password", "/api/v1/auth/sign-out-everywhere", "/api/v1/account/delete"];
+/// Where they change in whose account they are served.
+const PROVIDER_KEYS: [&str; 2] = ["/api/v1/provider-keys", "/api/v1/provider-keys/{instance}/remove"];
 
 /// Whether requests to a route are administration: what changes something under an administrator's scope, keys and other ways in, and
 /// copies of everything.
@@ -27,7 +29,9 @@ pub(super) fn is_administration(route: &Route) -> bool {
     let is_administrators = matches!(route.access, Access::Key(Scope::Admin | Scope::PluginAdmin));
     let is_key =
         route.path == KEYS || route.path.strip_prefix(KEYS).is_some_and(|rest| rest.starts_with('/'));
-    (changes && (is_administrators || is_key || WAYS_IN.contains(&route.path))) || route.path == backup::PATH
+    let is_own_key = PROVIDER_KEYS.contains(&route.path);
+    (changes && (is_administrators || is_key || is_own_key || WAYS_IN.contains(&route.path)))
+        || route.path == backup::PATH
 }
 
 /// Handles a request that administers something: it is noted before it is done, and how it ended. Where its client leaves
@@ -124,7 +128,7 @@ mod tests {
             assert!(!is_administrators || route.method == Method::GET, "{} {}", route.method, route.path);
         }
         let is_noted = |path: &str| noted.iter().any(|route| route.path == path);
-        assert!(WAYS_IN.iter().all(|path| is_noted(path)));
+        assert!(WAYS_IN.iter().chain(&PROVIDER_KEYS).all(|path| is_noted(path)));
         for path in [KEYS, "/api/v1/keys/{id}/revoke", backup::PATH, "/api/v1/plugins", "/api/v1/credits"] {
             assert!(is_noted(path), "{path}");
         }

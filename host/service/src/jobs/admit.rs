@@ -182,7 +182,14 @@ impl Jobs {
                 message: format!("{task} is not run as a job"),
             });
         }
-        let resolved = inner.resolve(caller, &request.model, task).await?;
+        let resolved = match &template {
+            // Its prompt is hidden from the caller, and must not come into an account of theirs.
+            Some(_) => {
+                caller.without_own_key()?;
+                inner.ports.registry.resolve(&request.model, task, caller).await?
+            }
+            None => inner.resolve(caller, &request.model, task).await?,
+        };
         let long_words = resolved.model.info.features.iter().any(|feature| feature == LONG_WORDS);
         let checked = |param: &str, text: &Option<String>| match text {
             None => Ok(None),
@@ -198,9 +205,11 @@ impl Jobs {
             Err(_) if template.is_some() => return Err(ServiceError::Template(PromptFault::Misfit)),
             checked => checked?,
         }
-        // Whoever brings a key of their own means its provider, and no other at another's cost.
-        let may = !resolved.model.is_own;
-        let takes = |target: &&Target| may && target.model.options().check(&request.options).is_ok();
+        // Nobody steps in at another's cost than the first's.
+        let is_own = resolved.model.is_own;
+        let takes = |target: &&Target| {
+            !is_own && !target.model.is_own && target.model.options().check(&request.options).is_ok()
+        };
         let fallbacks =
             resolved.fallbacks.iter().filter(takes).map(|target| target.model.id.as_str().to_owned());
         let fallbacks: Vec<String> = fallbacks.collect();

@@ -11,8 +11,9 @@ use atelier_domain::generation::media::MediaRequest;
 use atelier_domain::job::{Job, JobState};
 use atelier_domain::model::Task;
 use atelier_domain::money::{ModelPrice, PriceBook, PriceLine, PriceSnapshot};
-use atelier_domain::store::LedgerStore as _;
-use atelier_domain::time::{Clock, SystemClock};
+use atelier_domain::plugin::{OwnKey, SecretValue};
+use atelier_domain::store::{LedgerStore as _, ProviderKeyStore as _};
+use atelier_domain::time::{Clock, SystemClock, Timestamp};
 use atelier_service::caller::Caller;
 use atelier_service::fetcher::NoFetcher;
 use atelier_service::generation::answer::ChatAnswer;
@@ -276,4 +277,26 @@ async fn a_job_is_done_by_no_other_once_its_request_may_have_been_taken() {
     assert_eq!((ended.state, ended.request.model.as_str()), (JobState::Failed, "one/painter"));
     assert_eq!(two.seen.lock().expect("no panic").submissions, 0);
     assert_eq!(store.balance(alice.user()).expect("read").available, amount(1_000));
+}
+
+#[tokio::test]
+async fn under_a_caller_s_own_key_nobody_steps_in_at_another_s_cost() {
+    let (_folder, store, blobs) = stores();
+    let (one, two) = (Scripted::talking([]), Scripted::talking([]));
+    let own = Scripted::talking([Talk::saying("theirs"), Talk::failing(FailureCode::RateLimited)]);
+    *one.own.lock().expect("no panic") = Some(own.clone());
+    let desk = desk(&store, &blobs, &one, &two).await;
+    // Without a credit: what another may cost is not set aside.
+    let poor = caller();
+    let secrets = [("key".to_owned(), SecretValue::new("mine"))].into();
+    let key = OwnKey { instance: ONE.parse().expect("a name"), secrets, set: Timestamp(1) };
+    assert!(store.put_provider_key(poor.user(), &key, 9).expect("kept"));
+    for is_good in [true, false] {
+        let resolved = desk.resolve(&poor, "chat").await.expect("found");
+        let live = desk.generations.chat(&poor, resolved, question()).expect("let in");
+        assert_eq!(ChatAnswer::read(live).await.is_ok(), is_good);
+    }
+    for other in [&one, &two] {
+        assert!(other.seen.lock().expect("no panic").talks.is_empty());
+    }
 }

@@ -61,6 +61,7 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let output_expires_after = body.output_expires_after.map(expiry).transpose()?;
     let (app, caller) = (&call.app, call.caller()?);
     let id = prefix::read(prefix::FILE, &body.input_file_id, "such file")?;
+    caller.without_own_key()?;
     let input = app.files.get(caller, id).await?;
     let metadata = body.metadata.unwrap_or_default().into_iter().collect();
     let new = NewBatch { input, endpoint, metadata, output_expires_after };

@@ -54,6 +54,7 @@ pub(super) fn told(error: &ServiceError) -> Told {
                 .retry(Some(Duration::from_secs(5)))
         }
         ServiceError::OwnKeyUnusable { .. } => Told::new(StatusCode::BAD_REQUEST, "own_key_unusable", text),
+        ServiceError::OwnKeyNotTaken => Told::new(StatusCode::BAD_REQUEST, "own_key_not_taken", text),
         ServiceError::OwnKeyNotKept => Told::new(StatusCode::BAD_REQUEST, "own_key_not_kept", text),
         ServiceError::Prompt { param, .. } => {
             Told::new(StatusCode::BAD_REQUEST, "invalid_prompt", text).at(param)
@@ -190,6 +191,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::ModelNotCallable { .. }
         | ServiceError::OwnKeyUnusable { .. }
         | ServiceError::OwnKeyNotKept
+        | ServiceError::OwnKeyNotTaken
         | ServiceError::Prompt { .. }
         | ServiceError::Invalid { .. }
         | ServiceError::NotFound { .. }

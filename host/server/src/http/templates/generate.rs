@@ -70,7 +70,7 @@ async fn chat(
     files: Vec<(FilledFile, Media)>,
     is_streamed: bool,
 ) -> Result<Reply, ApiError> {
-    let resolved = app.generations.resolve(caller, &filled.model, Task::Chat).await?;
+    let resolved = app.generations.resolve_hidden(caller, &filled.model, Task::Chat).await?;
     let files = files.into_iter().map(|(file, media)| message_part(file.kind, media)).collect();
     let live = app.generations.chat_filled(caller, resolved, filled, files, is_streamed)?;
     if is_streamed {

@@ -18,7 +18,7 @@ use moka::future::Cache;
 use tokio::sync::RwLock;
 
 use crate::caller::Caller;
-use crate::registry::{Registry, Resolved, Target};
+use crate::registry::{ModelEntry, Registry, Resolved, Target};
 use crate::{ServiceError, StoragePool};
 use shelf::Shelf;
 
@@ -126,12 +126,7 @@ impl OwnKeys {
         };
         let checked = match tokio::time::timeout(CHECK_BUDGET, provider.check(context)).await {
             Ok(Ok(())) => Checked::Good,
-            Ok(Err(ProviderError::Reported { failure, .. }))
-                if matches!(failure.code, FailureCode::Unauthenticated | FailureCode::Forbidden) =>
-            {
-                let why = "its provider does not take it".to_owned();
-                return Err(ServiceError::OwnKeyUnusable { instance: instance.to_owned(), why });
-            }
+            Ok(Err(error)) if is_refused(&error) => return Err(refused(instance)),
             Ok(Err(error)) => Checked::Unknown(error.kind().to_owned()),
             Err(_) => Checked::Unknown("it did not answer in time".to_owned()),
         };
@@ -265,6 +260,21 @@ impl OwnKeys {
         });
         work.await.map_err(|error| ServiceError::Internal(format!("changing an own key stopped: {error}")))?
     }
+}
+
+/// Why a call of a model failed. What would be the operator's matter under their key is the caller's under their own.
+pub(crate) fn failed(error: ProviderError, model: &ModelEntry) -> ServiceError {
+    if model.is_own && is_refused(&error) { refused(model.id.instance()) } else { error.into() }
+}
+
+fn is_refused(error: &ProviderError) -> bool {
+    let ProviderError::Reported { failure, .. } = error else { return false };
+    matches!(failure.code, FailureCode::Unauthenticated | FailureCode::Forbidden)
+}
+
+fn refused(instance: &str) -> ServiceError {
+    let why = "its provider does not take it".to_owned();
+    ServiceError::OwnKeyUnusable { instance: instance.to_owned(), why }
 }
 
 fn wrong(param: &str, message: String) -> ServiceError {

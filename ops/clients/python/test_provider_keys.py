@@ -111,8 +111,9 @@ def test_a_key_sent_with_a_request_is_used_for_that_request_alone(somebody, upst
     assert ask(one, extra_headers={"atelier-provider-key": "sk-once"}).choices
     assert ask(one).choices
     assert keys_seen(upstream) == ["Bearer sk-once", f"Bearer {OPERATORS}"]
-    with pytest.raises(library.AuthenticationError):
+    with pytest.raises(library.BadRequestError) as raised:
         ask(one, extra_headers={"atelier-provider-key": "sk-bad-once"})
+    assert raised.value.code == "own_key_unusable", "it is the caller's matter, and not the operator's"
     with one.openai() as client, pytest.raises(library.BadRequestError) as raised:
         headers = {"atelier-provider-key": "r8-once"}
         client.images.generate(model=PICTURES, prompt="A grey square", extra_headers=headers)

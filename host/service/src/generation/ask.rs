@@ -22,6 +22,7 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::ledger::{Admission, Charge, Expected};
 use crate::meter::CallRecord;
+use crate::own_keys;
 use crate::registry::{ModelEntry, Resolved, Target};
 
 /// A request that any of several models may be asked.
@@ -190,7 +191,11 @@ impl Generations {
                 continue;
             }
             pending.record(word, lines);
-            return outcome.map(|value| Answered { model: target.model, value, provider_time: duration });
+            return match outcome {
+                Ok(value) => Ok(Answered { model: target.model, value, provider_time: duration }),
+                Err(ServiceError::Provider(error)) => Err(own_keys::failed(error, &target.model)),
+                Err(error) => Err(error),
+            };
         }
     }
 

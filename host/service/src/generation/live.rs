@@ -23,6 +23,7 @@ use crate::ServiceError;
 use crate::caller::Caller;
 use crate::ledger::{ABANDONED, Admission, Charge, Expected, Sent};
 use crate::meter::CallRecord;
+use crate::own_keys;
 use crate::registry::ModelEntry;
 
 /// What measurement needs to know of an event.
@@ -327,7 +328,7 @@ impl<T: LiveEvent> Stream for Live<T> {
             Some(Err(error)) => {
                 this.outcome = Some(error.kind());
                 this.record();
-                Poll::Ready(Some(Err(error.into())))
+                Poll::Ready(Some(Err(own_keys::failed(error, &this.model))))
             }
             None if this.finished => {
                 this.outcome = Some("ok");

@@ -11,6 +11,7 @@ use atelier_domain::generation::{Media, MediaSource};
 use super::{Generations, context};
 use crate::ServiceError;
 use crate::caller::Caller;
+use crate::own_keys;
 use crate::registry::Resolved;
 
 pub(super) const BYTES_PER_TOKEN: u64 = 4;
@@ -36,7 +37,7 @@ impl Generations {
         match counted.await {
             Ok(tokens) => Ok(tokens),
             Err(ProviderError::Unsupported { .. }) => Ok(estimated),
-            Err(error) => Err(error.into()),
+            Err(error) => Err(own_keys::failed(error, &resolved.model)),
         }
     }
 }

@@ -9,7 +9,7 @@ use serde_json::json;
 use utoipa::ToSchema;
 
 use super::view::{KeyView, sample};
-use crate::http::openapi::{Operation, Tag};
+use crate::http::openapi::{Operation, Tag, words};
 use crate::http::{ApiError, Call, Reply, answer, body};
 
 #[derive(Deserialize, ToSchema)]
@@ -24,13 +24,9 @@ struct Body {
     secrets: BTreeMap<String, SecretValue>,
 }
 
-#[derive(Serialize, ToSchema)]
-#[serde(rename_all = "snake_case")]
-enum Verdict {
-    /// The provider takes the key.
-    Good,
-    /// The provider could not be asked.
-    Unknown,
+words! {
+    /// Whether the provider takes the key, or could not be asked.
+    VerdictWord: "good" | "unknown";
 }
 
 #[derive(Serialize, ToSchema)]
@@ -38,9 +34,9 @@ enum Verdict {
 struct View<'a> {
     #[serde(flatten)]
     key: KeyView<'a>,
-    /// What the provider said of it.
-    #[schema(inline)]
-    check: Verdict,
+    /// Whether the provider takes it, or could not be asked.
+    #[schema(inline, value_type = VerdictWord)]
+    check: &'static str,
     /// Why the provider could not be asked.
     #[serde(skip_serializing_if = "Option::is_none")]
     problem: Option<String>,
@@ -52,8 +48,8 @@ pub(in crate::http) async fn handle(mut call: Call) -> Result<Reply, ApiError> {
     let Body { instance, secrets } = body::parse(&bytes)?;
     let (key, checked) = call.app.own_keys.put(call.caller()?, &instance, secrets).await?;
     let (check, problem) = match checked {
-        Checked::Good => (Verdict::Good, None),
-        Checked::Unknown(problem) => (Verdict::Unknown, Some(problem)),
+        Checked::Good => ("good", None),
+        Checked::Unknown(problem) => ("unknown", Some(problem)),
     };
     answer::json(&View { key: KeyView::from(&key), check, problem })
 }

@@ -24,7 +24,7 @@ use crate::sandbox::{LoadedPlugin, Sandbox};
 use crate::session::Session;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::{QuotaReport, QuotaWindow};
-use callbacks::Callbacks;
+pub use callbacks::Callbacks;
 
 /// An instance as configured, with the file of its plugin.
 #[derive(Clone, Debug)]

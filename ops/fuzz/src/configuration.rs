@@ -3,16 +3,19 @@
 use std::path::Path;
 
 use atelier_server::config::Config;
+use atelier_server::fuzzing::configuration_in_backup;
 use toml::{Table, Value};
 
 /// Where the configuration seems to lie: nothing is there, so that no file that it names is.
 const PATH: &str = "/nonexistent/atelier.toml";
 const PLANTED: &str = "planted-where-a-secret-stands";
 
-/// Any text is a configuration or has mistakes, and what is told of either has no secret.
+/// Any text is a configuration or has mistakes, and neither what is told of it nor its copy in a backup has a secret.
 pub fn configuration(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     told(text);
+    // However it ends, it ends.
+    let _ = configuration_in_backup(text, true);
     if text.contains(PLANTED) {
         return;
     }
@@ -22,6 +25,7 @@ pub fn configuration(bytes: &[u8]) {
                 && let Ok(text) = toml::to_string(&table)
             {
                 tells_nothing(&text);
+                is_backed_up_without(&text);
             }
         }
         // Where it cannot be read, a value is one by its looks.
@@ -48,6 +52,15 @@ fn told(text: &str) -> String {
 fn tells_nothing(text: &str) {
     let told = told(text);
     assert!(!told.contains(PLANTED), "a secret is told: {told}");
+}
+
+/// Of a configuration that a server can have. Where it lies changes, so that files are others.
+fn is_backed_up_without(text: &str) {
+    if Config::parse(text, Path::new(PATH)).is_ok() {
+        let copy = configuration_in_backup(text, false).expect("a table of settings");
+        assert!(!copy.contains(PLANTED), "a secret is backed up: {copy}");
+        assert!(Config::parse(&copy, Path::new(PATH)).is_ok_and(|config| config.storage.path.ends_with("data")), "{copy}");
+    }
 }
 
 /// Puts [`PLANTED`] wherever a secret stands, or something in its place. Whether there was any.

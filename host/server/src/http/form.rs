@@ -1,6 +1,6 @@
 //! Multipart forms (RFC 7578) with files, read under the route's bound.
 
-pub(super) mod fuzzing;
+pub(crate) mod fuzzing;
 mod intake;
 #[cfg(test)]
 mod tests;

@@ -1,7 +1,7 @@
 //! A line of a batch, handled by the very handler of its endpoint.
 
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use async_trait::async_trait;
 use atelier_domain::batch::BatchEndpoint;
@@ -54,7 +54,8 @@ impl Runner {
         let (parts, ()) = request.into_parts();
         let request_id = caller.request_id.clone();
         let (app, caller, body) = (self.app.clone(), Some(caller), Body::from(body));
-        let call = Call { app, caller, route, request_id, parts, body };
+        let deadline = Instant::now() + self.app.config.server.request_max;
+        let call = Call { app, caller, route, request_id, parts, body, deadline };
         let handling = match endpoint {
             BatchEndpoint::ChatCompletions => chat_completions::create(call).boxed(),
             BatchEndpoint::Responses => responses::create(call).boxed(),
@@ -62,7 +63,7 @@ impl Runner {
             BatchEndpoint::Moderations => moderations::create(call).boxed(),
             BatchEndpoint::Images => images::generations::create(call).boxed(),
         };
-        let handled = tokio::time::timeout(self.app.config.server.request_max, handling).await;
+        let handled = tokio::time::timeout_at(deadline.into(), handling).await;
         let Reply { response, is_stream, .. } = handled.map_err(|_| ApiError::TimedOut)??;
         match is_stream {
             false => Ok(response),

@@ -5,8 +5,8 @@
 
 mod address;
 mod body;
-mod client;
-mod connector;
+pub(crate) mod client;
+pub(crate) mod connector;
 mod download;
 mod grants;
 mod incoming;

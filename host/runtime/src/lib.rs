@@ -11,6 +11,8 @@ mod call;
 pub mod egress;
 mod engine;
 mod fresh;
+#[doc(hidden)]
+pub mod fuzzing;
 mod host_state;
 mod lane;
 mod limits;

@@ -25,7 +25,7 @@ use crate::sandbox::{LoadedPlugin, Sandbox};
 use crate::session::Session;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::{QuotaReport, QuotaWindow};
-use callbacks::Callbacks;
+pub use callbacks::Callbacks;
 
 /// What a plugin may keep for one caller with secrets of their own.
 const OWN_CACHE_BYTES: u64 = 256 << 10;

@@ -1,6 +1,6 @@
 //! What a backup of this installation is made of, and the making of one while the server runs.
 
-mod configuration;
+pub(crate) mod configuration;
 mod last;
 
 use std::io::{self, Write};

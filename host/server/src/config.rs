@@ -142,7 +142,15 @@ impl Config {
     /// # Errors
     /// The shipped configuration has a mistake: one of ours.
     pub fn shipped() -> Result<Self, BadConfiguration> {
-        Self::merged(&Figment::from(Toml::string(template::TEXT)), Path::new("(shipped)"))
+        Self::parse(template::TEXT, Path::new("(shipped)"))
+    }
+
+    /// Reads a configuration's text alone, as if it lay at `path`: files that it names are looked for from there.
+    ///
+    /// # Errors
+    /// Every mistake at once.
+    pub fn parse(text: &str, path: &Path) -> Result<Self, BadConfiguration> {
+        Self::merged(&Figment::from(Toml::string(text)), path)
     }
 
     fn merged(values: &Figment, path: &Path) -> Result<Self, BadConfiguration> {

@@ -59,4 +59,5 @@ mod webhook_endpoints;
 pub(crate) use answer::guarded;
 pub use error::{ApiError, Dialect};
 pub(crate) use events::message::body as message;
+pub(crate) use form::fuzzing as form_fuzzing;
 pub use gate::{Call, Reply};

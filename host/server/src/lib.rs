@@ -5,6 +5,8 @@ pub mod app;
 pub(crate) mod backup;
 pub mod cli;
 pub mod config;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod http;
 mod key_file;
 mod listener;

@@ -23,35 +23,38 @@ impl EgressSender {
         let private = private_hosts.iter().filter_map(|host| HostPattern::parse(host)).collect();
         Self { sandbox, private }
     }
+}
 
-    /// A URL, and the leave to reach it and nothing else. What a name resolves to is held against the same rules when it is dialed.
-    fn granted(&self, text: &str) -> Result<(Url, Grants), String> {
-        let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
-        if url.fragment().is_some() {
-            return Err("may not have a fragment".to_owned());
-        }
-        let host = url.host_str().ok_or("has no host")?;
-        let port = url.port_or_known_default().ok_or("must begin with https://")?;
-        let pattern =
-            HostPattern::parse(&format!("{host}:{port}")).ok_or("has no host that can be reached")?;
-        let grants = Grants::new(vec![pattern], self.private.clone());
-        match grants.check(&url) {
-            Ok(_) => Ok((url, grants)),
-            Err(_) if url.scheme() != "https" => Err("must begin with https://".to_owned()),
-            Err(why) => Err(why),
-        }
+/// A webhook's URL, and the leave to reach it and nothing else; `private` may be reached although private or plain HTTP. What a name
+/// resolves to is held against the same rules when it is dialed.
+///
+/// # Errors
+/// What is wrong with it, in words for its owner.
+pub fn granted(text: &str, private: &[HostPattern]) -> Result<(Url, Grants), String> {
+    let url = Url::parse(text).map_err(|error| format!("is not a URL: {error}"))?;
+    if url.fragment().is_some() {
+        return Err("may not have a fragment".to_owned());
+    }
+    let host = url.host_str().ok_or("has no host")?;
+    let port = url.port_or_known_default().ok_or("must begin with https://")?;
+    let pattern = HostPattern::parse(&format!("{host}:{port}")).ok_or("has no host that can be reached")?;
+    let grants = Grants::new(vec![pattern], private.to_vec());
+    match grants.check(&url) {
+        Ok(_) => Ok((url, grants)),
+        Err(_) if url.scheme() != "https" => Err("must begin with https://".to_owned()),
+        Err(why) => Err(why),
     }
 }
 
 #[async_trait]
 impl WebhookSender for EgressSender {
     fn check(&self, url: &str) -> Result<(), String> {
-        self.granted(url).map(|_| ())
+        granted(url, &self.private).map(|_| ())
     }
 
     async fn post(&self, post: Post<'_>, body_max: usize) -> Result<Answer, &'static str> {
         // What was let in when the endpoint was made may be let out no more.
-        let (url, grants) = self.granted(post.url).map_err(|_| "denied")?;
+        let (url, grants) = granted(post.url, &self.private).map_err(|_| "denied")?;
         let mut headers = HeaderMap::with_capacity(post.headers.len());
         for (name, value) in post.headers {
             let value = HeaderValue::try_from(value).map_err(|_| "invalid")?;

@@ -4,6 +4,7 @@ mod bench;
 mod contract;
 mod demo;
 mod dev_key;
+mod fuzz;
 mod host;
 mod mock;
 mod node_packages;
@@ -47,6 +48,7 @@ enum Verb {
     Contract(contract::Options),
     Secrets(secrets::Options),
     Torture(torture::Options),
+    Fuzz(fuzz::Options),
 }
 
 fn main() -> ExitCode {
@@ -72,5 +74,6 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
         Verb::Contract(options) => contract::run(&workspace, &options),
         Verb::Secrets(options) => secrets::run(&workspace, &cache, &options),
         Verb::Torture(options) => torture::run(&workspace, &cache, &options),
+        Verb::Fuzz(options) => fuzz::run(&workspace, &options),
     }
 }

@@ -16,13 +16,25 @@ const POLL: Duration = Duration::from_millis(50);
 /// The cargo that runs this command, so that the toolchain the user chose is the one used throughout.
 pub fn cargo() -> Command {
     let mut command = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| OsString::from("cargo")));
+    without_own_variables(&mut command);
+    command
+}
+
+/// The cargo of another toolchain of rustup's.
+pub fn cargo_of(toolchain: &str) -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", toolchain, "cargo"]);
+    without_own_variables(&mut command);
+    command
+}
+
+fn without_own_variables(command: &mut Command) {
     // Set by `cargo run` for this process alone; inherited, they would reach build scripts as if they were the user's.
     for (name, _) in std::env::vars_os() {
         if name.to_string_lossy().starts_with("CARGO_PKG_") || name == "CARGO_MANIFEST_DIR" {
             command.env_remove(name);
         }
     }
-    command
 }
 
 /// The compiler that [`cargo`] would call.

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use atelier_domain::trace::Trace;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT, VIA};
-use http::{HeaderMap, HeaderValue, Method, Request, StatusCode};
+use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
 use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder};
 use hyper_util::client::legacy::{Client, Error as ClientError};
 use hyper_util::rt::{TokioExecutor, TokioTimer};
@@ -264,14 +264,17 @@ impl Egress {
 }
 
 fn into_http(request: OutgoingRequest) -> Result<Request<OutgoingBody>, EgressError> {
-    let uri: http::Uri = String::from(request.url)
-        .parse()
-        .map_err(|_| EgressError::Invalid("its URL cannot be sent".to_owned()))?;
+    let uri = uri_of(request.url)?;
     let mut http = Request::new(request.body);
     *http.method_mut() = request.method;
     *http.uri_mut() = uri;
     *http.headers_mut() = request.headers;
     Ok(http)
+}
+
+/// A URL as the client takes it.
+pub(crate) fn uri_of(url: Url) -> Result<Uri, EgressError> {
+    String::from(url).parse().map_err(|_| EgressError::Invalid("its URL cannot be sent".to_owned()))
 }
 
 /// An encoded answer could hide an echoed secret from the scrubber. None was asked for, so none should come.

@@ -35,8 +35,7 @@ pub struct Connector {
 
 impl Connector {
     async fn dial(self, uri: Uri) -> Result<TcpStream, ConnectError> {
-        let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
-        let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+        let (host, port) = destination(&uri);
         let timeout = self.timeout;
         let attempt = async {
             let addresses = resolve(&host, port).await?;
@@ -59,6 +58,13 @@ impl Connector {
             .await
             .unwrap_or_else(|_| Err(ConnectError::Timeout { host: host.clone(), seconds: timeout.as_secs() }))
     }
+}
+
+/// The host and port that are dialed for a request.
+pub(crate) fn destination(uri: &Uri) -> (String, u16) {
+    let host = uri.host().unwrap_or_default().trim_matches(['[', ']']).to_owned();
+    let port = uri.port_u16().unwrap_or(if uri.scheme_str() == Some("https") { 443 } else { 80 });
+    (host, port)
 }
 
 async fn resolve(host: &str, port: u16) -> Result<Vec<SocketAddr>, ConnectError> {

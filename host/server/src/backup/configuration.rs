@@ -11,7 +11,7 @@ use super::DATA;
 ///
 /// # Errors
 /// It is no TOML.
-pub(super) fn to_restore(text: &str, with_secrets: bool) -> io::Result<String> {
+pub fn to_restore(text: &str, with_secrets: bool) -> io::Result<String> {
     let mut document: DocumentMut =
         text.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
     document["storage"]["path"] = value(DATA);

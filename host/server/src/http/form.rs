@@ -1,5 +1,6 @@
 //! Multipart forms (RFC 7578) with files, read under the route's bound.
 
+pub(crate) mod fuzzing;
 mod intake;
 #[cfg(test)]
 mod tests;
@@ -78,13 +79,7 @@ impl Form {
     pub(super) fn open(call: &mut Call) -> Result<Self, ApiError> {
         let total = call.route.body_max;
         let header = |name| call.parts.headers.get(name).and_then(|value| value.to_str().ok());
-        let boundary = match multer::parse_boundary(header(CONTENT_TYPE).unwrap_or("")) {
-            Ok(boundary) => boundary,
-            Err(multer::Error::NoBoundary) => {
-                return Err(ApiError::invalid("(form)", "the content type lacks the form's boundary"));
-            }
-            Err(_) => return Err(ApiError::ContentType { wanted: "multipart/form-data" }),
-        };
+        let boundary = boundary_of(header(CONTENT_TYPE).unwrap_or(""))?;
         let told = header(CONTENT_LENGTH).and_then(|text| text.parse::<u64>().ok());
         if told.is_some_and(|told| told > total as u64) {
             return Err(ApiError::BodyTooLarge { max: total });
@@ -158,6 +153,16 @@ impl Form {
         let Part { name, file_name, .. } = part;
         Ok(Field { name, file_name, bytes: whole.freeze() })
     }
+}
+
+/// What stands between a form's fields, as its content type says.
+fn boundary_of(content_type: &str) -> Result<String, ApiError> {
+    multer::parse_boundary(content_type).map_err(|error| match error {
+        multer::Error::NoBoundary => {
+            ApiError::invalid("(form)", "the content type lacks the form's boundary")
+        }
+        _ => ApiError::ContentType { wanted: "multipart/form-data" },
+    })
 }
 
 /// A file's name within its bounds. What it ends with says what the file is, and stays.

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use futures::{StreamExt, stream};
 use proptest::prelude::*;
 
+use super::fuzzing::{Fields, read};
 use super::*;
 
 const BOUNDARY: &str = "BOUNDARY";
@@ -16,17 +17,6 @@ fn form(body: Vec<Bytes>) -> Form {
         Ok(piece)
     });
     Form::over(pieces, BOUNDARY.to_owned(), 64 << 20, IDLE_MAX)
-}
-
-/// What is in a form's fields: names, names of files, content.
-type Fields = Vec<(String, Option<String>, Bytes)>;
-
-async fn read(mut form: Form) -> Result<Fields, ApiError> {
-    let mut fields = Vec::new();
-    while let Some(field) = form.next(&["file"]).await? {
-        fields.push((field.name, field.file_name, field.bytes));
-    }
-    Ok(fields)
 }
 
 fn run<T>(reading: impl Future<Output = T>) -> T {

@@ -51,6 +51,10 @@ pub enum PackageError {
         "the component has no manifest section {MANIFEST_SECTION:?}; build it with `atelier plugin build`"
     )]
     NoManifest,
+    #[error(
+        "the component has more than one manifest section {MANIFEST_SECTION:?}: which counts would be ambiguous"
+    )]
+    SecondManifest,
     #[error(transparent)]
     Manifest(#[from] ManifestError),
     #[error(
@@ -186,7 +190,9 @@ fn outline(bytes: &[u8]) -> Result<Outline, PackageError> {
                 if data.len() > MANIFEST_BYTES_MAX {
                     return Err(ManifestError::TooLarge(data.len()).into());
                 }
-                outline.manifest = Some(data.to_vec());
+                if outline.manifest.replace(data.to_vec()).is_some() {
+                    return Err(PackageError::SecondManifest);
+                }
             }
             _ => {}
         }
@@ -260,6 +266,9 @@ mod tests {
         assert!(matches!(Package::read(module), Err(PackageError::CoreModule)));
         assert!(matches!(Package::read(component), Err(PackageError::NoManifest)));
         assert!(matches!(Package::read(&component[..6]), Err(PackageError::Corrupt(_))));
+        let section = b"\0\x13\x10atelier:manifest{}";
+        let twice = [component.as_slice(), section, section].concat();
+        assert!(matches!(Package::read(&twice), Err(PackageError::SecondManifest)));
     }
 
     #[test]

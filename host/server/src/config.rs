@@ -27,6 +27,7 @@ use std::path::{Path, PathBuf};
 use figment::Figment;
 use figment::providers::{Env, Format, Toml};
 use figment::value::Dict;
+use toml_edit::DocumentMut;
 
 pub use accounts::Accounts;
 pub use conversations::Conversations;
@@ -128,7 +129,7 @@ impl Config {
             one("(file)", format!("{error}; make one with `atelier init DIR`, or name it with --config"))
         })?;
         let environment = Env::prefixed("ATELIER_").filter(|key| key.as_str().contains("__")).split("__");
-        let config = Self::merged(&Figment::from(Toml::string(&text)).merge(environment), path)?;
+        let config = Self::merged(&values_of(&text, path)?.merge(environment), path)?;
         Ok(Self { file: Some(path.to_owned()), ..config })
     }
 
@@ -150,7 +151,7 @@ impl Config {
     /// # Errors
     /// Every mistake at once.
     pub fn parse(text: &str, path: &Path) -> Result<Self, BadConfiguration> {
-        Self::merged(&Figment::from(Toml::string(text)), path)
+        Self::merged(&values_of(text, path)?, path)
     }
 
     fn merged(values: &Figment, path: &Path) -> Result<Self, BadConfiguration> {
@@ -234,6 +235,18 @@ impl Config {
             traces,
         })
     }
+}
+
+/// What a file says. Of a mistake in its form only what and where is told: the line, as the parser would show it, may hold a secret.
+fn values_of(text: &str, path: &Path) -> Result<Figment, BadConfiguration> {
+    if let Err(error) = text.parse::<DocumentMut>() {
+        let before = error.span().and_then(|span| text.get(..span.start)).unwrap_or("");
+        let line = before.matches('\n').count() + 1;
+        let what = format!("line {line}: {}", error.message().replace('\n', ", "));
+        let mistakes = vec![Mistake { path: "(file)".to_owned(), what }];
+        return Err(BadConfiguration { path: path.to_owned(), mistakes });
+    }
+    Ok(Figment::from(Toml::string(text)))
 }
 
 #[cfg(test)]

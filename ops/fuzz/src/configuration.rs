@@ -54,12 +54,15 @@ fn tells_nothing(text: &str) {
     assert!(!told.contains(PLANTED), "a secret is told: {told}");
 }
 
-/// Of a configuration that a server can have. Where it lies changes, so that files are others.
+/// A configuration that a server can have is one after a restore, too.
 fn is_backed_up_without(text: &str) {
     if Config::parse(text, Path::new(PATH)).is_ok() {
         let copy = configuration_in_backup(text, false).expect("a table of settings");
         assert!(!copy.contains(PLANTED), "a secret is backed up: {copy}");
-        assert!(Config::parse(&copy, Path::new(PATH)).is_ok_and(|config| config.storage.path.ends_with("data")), "{copy}");
+        assert!(
+            Config::parse(&copy, Path::new(PATH)).is_ok_and(|config| config.storage.path.ends_with("data")),
+            "{copy}"
+        );
     }
 }
 

@@ -66,7 +66,10 @@ fn goes_where_it_says(url: &Url, reach: Reach) {
             // A resolver takes numbers for addresses (inet_aton), which nobody would have looked at.
             let last = name.rsplit('.').next().unwrap_or_default();
             let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
-            assert!(!is_number && !last.starts_with("0x") && host.parse::<IpAddr>().is_err(), "{url}");
+            let hexadecimal = last.strip_prefix("0x");
+            let is_number = is_number
+                || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            assert!(!is_number && host.parse::<IpAddr>().is_err(), "{url}");
         }
     }
 }

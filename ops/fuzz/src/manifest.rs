@@ -7,6 +7,9 @@ use semver::Version;
 
 use crate::memory::measured;
 
+/// What is reserved for the entries that a section claims to have, a million at most of each kind, before they are read (wasmparser).
+const CLAIMED_BYTES_MAX: u64 = 256 << 20;
+
 /// A manifest that is taken is written and read again as the same; whatever an author writes is packed into one, or refused.
 pub fn manifest(bytes: &[u8]) {
     if let Ok(manifest) = Manifest::parse(bytes) {
@@ -28,11 +31,10 @@ fn same_when_read_again(manifest: &Manifest) {
     assert_eq!(&Manifest::parse(&written).expect("what was taken is taken again"), manifest);
 }
 
-/// A file that is taken for a plugin has one manifest, which its author's tools read too, and looking at it takes memory in proportion
-/// to it.
+/// A file that is taken for a plugin has one manifest, which its author's tools read too, and looking at it takes bounded memory.
 pub fn plugin_file(bytes: &[u8]) {
     let (examined, held) = measured(|| examine(bytes));
-    let bound = (1 << 20) + 512 * bytes.len() as u64;
+    let bound = CLAIMED_BYTES_MAX + 512 * bytes.len() as u64;
     assert!(held <= bound, "{held} bytes for a file of {}", bytes.len());
     assert!(examined.package.is_some() || !examined.mistakes.is_empty(), "a refusal says why");
     let Ok(package) = Package::read(bytes) else { return };

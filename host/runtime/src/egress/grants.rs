@@ -20,10 +20,12 @@ impl HostPattern {
         };
         // A URL parser reads the host, so that grant and request are normalised alike (IDNA, IPv4 spellings).
         let url = Url::parse(&format!("http://{rest}/")).ok()?;
-        let explicit_port = rest.rsplit_once(':').and_then(|(_, port)| port.parse().ok());
-        if url.path() != "/" || !url.username().is_empty() || url.query().is_some() {
+        let has_user = !url.username().is_empty() || url.password().is_some();
+        if url.path() != "/" || has_user || url.query().is_some() || url.fragment().is_some() {
             return None;
         }
+        // A scheme's own port is not told by its URLs, but by those of another scheme.
+        let explicit_port = url.port().or_else(|| Url::parse(&format!("https://{rest}/")).ok()?.port());
         let host = without_root(url.host_str()?);
         Some(Self { host: host.to_owned(), below, port: explicit_port })
     }
@@ -105,8 +107,9 @@ fn without_root(host: &str) -> &str {
     host.strip_suffix('.').unwrap_or(host)
 }
 
-/// Names that mean this machine whatever a resolver says (RFC 6761 §6.3).
+/// Names that mean this machine whatever a resolver says (RFC 6761 §6.3), and what could be taken for one.
 fn is_local_name(host: &str) -> bool {
+    let host = host.trim_end_matches('.');
     host == "localhost" || host.ends_with(".localhost")
 }
 
@@ -213,8 +216,19 @@ mod tests {
         for url in ["https://localhost/", "https://LocalHost./", "https://a.b.localhost./"] {
             assert!(check(&local, url).expect_err(url).contains("private"), "{url}");
         }
+        assert!(check(&grants(&["localhost.."], &[]), "https://localhost../").is_err());
         assert_eq!(check(&grants(&[], &["localhost.:80"]), "http://localhost:80/"), Ok(Reach::Private));
         assert_eq!(check(&grants(&[], &["localhost:80"]), "http://localhost.:80/"), Ok(Reach::Private));
+    }
+
+    #[test]
+    fn a_grant_is_a_host_and_a_port_however_they_are_written_and_nothing_else() {
+        let granted = grants(&["example.com:84\t43"], &[]);
+        assert_eq!(check(&granted, "https://example.com:8443/"), Ok(Reach::Public));
+        assert!(check(&granted, "https://example.com/").is_err(), "the port was written for a reason");
+        for text in ["example.com#:443", ":password@example.com", "user@example.com", "example.com?", "a/b"] {
+            assert_eq!(HostPattern::parse(text), None, "{text:?}");
+        }
     }
 
     #[test]

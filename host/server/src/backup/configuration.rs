@@ -2,19 +2,25 @@
 
 use std::io;
 
-use toml_edit::{DocumentMut, InlineTable, Item, TableLike, Value, value};
+use toml_edit::{DocumentMut, InlineTable, Item, TableLike, TomlError, Value, table, value};
 
 use super::DATA;
+
+/// What holds a secret outside an instance's `secrets`: the mail server's.
+const PASSWORD: &str = "password";
 
 /// The text with its data folder where a restore puts it. Secrets that stand in it are replaced by names of environment variables, unless
 /// they are wanted.
 ///
 /// # Errors
-/// It is no TOML.
+/// It is no TOML, or no configuration.
 pub fn to_restore(text: &str, with_secrets: bool) -> io::Result<String> {
+    let malformed = |why: String| io::Error::new(io::ErrorKind::InvalidData, why);
+    // The line with the mistake may hold a secret.
     let mut document: DocumentMut =
-        text.parse().map_err(|error| io::Error::new(io::ErrorKind::InvalidData, error))?;
-    document["storage"]["path"] = value(DATA);
+        text.parse().map_err(|error: TomlError| malformed(error.message().to_owned()))?;
+    let storage = document.entry("storage").or_insert_with(table).as_table_like_mut();
+    storage.ok_or_else(|| malformed("storage is no table".to_owned()))?.insert("path", value(DATA));
     if !with_secrets {
         walk(document.as_table_mut(), "", false);
     }
@@ -29,13 +35,13 @@ fn walk(table: &mut dyn TableLike, name: &str, are_secrets: bool) {
     for (key, item) in table.iter_mut() {
         let key = key.get().to_owned();
         let is_value = |item: &Item| item.as_table_like().is_some_and(|source| source.contains_key("value"));
-        if (are_secrets || (name == "mail" && key == "password")) && is_value(item) {
+        if (are_secrets || key == PASSWORD) && is_value(item) {
             let mut source = InlineTable::new();
             source.insert("env", variable(&name, &key).into());
             *item = Item::Value(Value::InlineTable(source));
             continue;
         }
-        // Sections are not named but by their key.
+        // Where a table has no name of its own, its key tells it from others.
         let name = if name.is_empty() { &key } else { &name };
         descend(item, name, key == "secrets" || (name == "traces" && key == "headers"));
     }
@@ -94,6 +100,14 @@ mod tests {
         }
         let inline = "instance = [{ name = \"c\", secrets = { key = { value = \"s3cret\" } } }]";
         assert!(!to_restore(inline, false).expect("well-formed").contains("s3cret"));
+    }
+
+    #[test]
+    fn what_is_no_configuration_is_refused_without_what_it_says() {
+        assert!(to_restore("storage = 1", false).is_err());
+        let why =
+            to_restore("secrets = { key = { value = \"s3cret\" }", false).expect_err("a brace is missing");
+        assert!(!why.to_string().contains("s3cret"), "{why}");
     }
 
     #[test]

@@ -1,5 +1,7 @@
 //! Where secrets are read from: the environment, a file, or the configuration itself.
 
+use std::fs::File;
+use std::io::Read as _;
 use std::path::Path;
 
 use atelier_domain::plugin::SecretValue;
@@ -46,11 +48,13 @@ impl SecretSource {
             Self::File(path) => {
                 let path = folder.join(path);
                 let problem = |error: &dyn std::fmt::Display| format!("{}: {error}", path.display());
-                let size = std::fs::metadata(&path).map_err(|error| problem(&error))?.len();
-                if size > SECRET_BYTES_MAX {
+                let file = File::open(&path).map_err(|error| problem(&error))?;
+                let mut text = String::new();
+                // What a file says of its size need not be so.
+                file.take(SECRET_BYTES_MAX + 1).read_to_string(&mut text).map_err(|error| problem(&error))?;
+                if text.len() as u64 > SECRET_BYTES_MAX {
                     return Err(problem(&format!("a secret has {SECRET_BYTES_MAX} bytes at most")));
                 }
-                let text = std::fs::read_to_string(&path).map_err(|error| problem(&error))?;
                 match text.trim_end_matches(['\n', '\r']) {
                     "" => Err(problem(&"is empty")),
                     secret => Ok(SecretValue::new(secret)),

@@ -36,6 +36,28 @@ fn all_mistakes_are_reported_at_once_with_what_to_do() {
 }
 
 #[test]
+fn a_mistake_of_form_is_told_by_its_line_and_without_the_secret_beside_it() {
+    let broken = "[[instance]]\nname = \"openai\"\nsecrets = { key = { value = \"s3cret\" }\n";
+    let told = load(broken).expect_err("a brace is missing").to_string();
+    assert!(told.contains("line 3: ") && !told.contains("s3cret"), "{told}");
+}
+
+#[test]
+fn a_secret_s_file_is_read_up_to_its_bound() {
+    let folder = tempfile::tempdir().expect("a folder");
+    let path = folder.path().join("atelier.toml");
+    let instance = "[[instance]]\nname = \"a\"\nplugin = \"b/c\"\nsecrets = { long = { file = \"long\" }, endless = { file = \"/dev/zero\" } }\n";
+    std::fs::write(&path, format!("{}\n{instance}", template::TEXT)).expect("written");
+    std::fs::write(folder.path().join("long"), "x".repeat(65_537)).expect("written");
+    let missing = Config::load(&path).expect("valid").missing_secrets;
+    let told: Vec<_> = missing.iter().map(|missing| missing.reason.as_str()).collect();
+    assert!(
+        told.len() == 2 && told.iter().all(|why| why.ends_with("a secret has 65536 bytes at most")),
+        "{told:?}"
+    );
+}
+
+#[test]
 fn a_missing_secret_stops_nothing_and_is_named() {
     let text = format!(
         "{}\n[[instance]]\nname = \"openai\"\nplugin = \"atelier/openai\"\n\

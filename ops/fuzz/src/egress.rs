@@ -63,12 +63,14 @@ fn goes_where_it_says(url: &Url, reach: Reach) {
             let name = host.trim_end_matches('.');
             let is_local = name == "localhost" || name.ends_with(".localhost");
             assert!(reach == Reach::Private || !is_local, "{url}");
-            // A resolver takes numbers for addresses (inet_aton), which nobody would have looked at.
+            // A resolver takes numbers for addresses (inet_aton), which nobody would have looked at. The root's dot makes no difference.
+            let name = host.strip_suffix('.').unwrap_or(&host);
             let last = name.rsplit('.').next().unwrap_or_default();
-            let is_number = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
+            let is_decimal = !last.is_empty() && last.bytes().all(|byte| byte.is_ascii_digit());
             let hexadecimal = last.strip_prefix("0x");
-            let is_number = is_number
-                || hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let is_hexadecimal =
+                hexadecimal.is_some_and(|digits| digits.bytes().all(|byte| byte.is_ascii_hexdigit()));
+            let is_number = is_decimal || is_hexadecimal;
             assert!(!is_number && host.parse::<IpAddr>().is_err(), "{url}");
         }
     }

@@ -8,7 +8,7 @@ use atelier_server::fuzzing::granted_webhook;
 use url::{Host, Url};
 
 /// Whatever is let out goes to the host and port that was granted, and in public to no special address. Lines `public HOST` and
-/// `private HOST:PORT` grant, each other line is a URL: asked for as it is, as a redirect from the one before, and as a webhook's.
+/// `private HOST:PORT` grant, each other line is a URL: asked for as it is, as a redirect from the last that was let out, and as a webhook's.
 pub fn egress_url(bytes: &[u8]) {
     let Ok(text) = std::str::from_utf8(bytes) else { return };
     let (mut public, mut private, mut urls) = (Vec::new(), Vec::new(), Vec::new());
@@ -24,21 +24,21 @@ pub fn egress_url(bytes: &[u8]) {
     }
     let patterns = |of: &[(String, HostPattern)]| of.iter().map(|(_, pattern)| pattern.clone()).collect();
     let grants = Grants::new(patterns(&public), patterns(&private));
-    let mut before: Option<Url> = None;
+    let mut sent: Option<Url> = None;
     for text in urls {
         if let Ok((url, _)) = granted_webhook(text, &[]) {
             goes_where_it_says(&url, Reach::Public);
         }
-        let asked = [Url::parse(text).ok(), before.and_then(|before| before.join(text).ok())];
-        for url in asked.iter().flatten() {
-            if let Ok(reach) = grants.check(url) {
-                goes_where_it_says(url, reach);
+        let redirected = sent.as_ref().and_then(|sent| sent.join(text).ok());
+        for url in [redirected, Url::parse(text).ok()].into_iter().flatten() {
+            if let Ok(reach) = grants.check(&url) {
+                goes_where_it_says(&url, reach);
                 let granted = if reach == Reach::Public { &public } else { &private };
-                let is_granted = granted.iter().any(|(text, _)| names(text, url));
+                let is_granted = granted.iter().any(|(text, _)| names(text, &url));
                 assert!(is_granted, "{url} was granted by none of {granted:?}");
+                sent = Some(url);
             }
         }
-        before = asked.into_iter().flatten().next();
     }
 }
 

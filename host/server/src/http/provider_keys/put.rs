@@ -34,7 +34,6 @@ words! {
 struct View<'a> {
     #[serde(flatten)]
     key: KeyView<'a>,
-    /// Whether the provider takes it, or could not be asked.
     #[schema(inline, value_type = VerdictWord)]
     check: &'static str,
     /// Why the provider could not be asked.

@@ -4,6 +4,7 @@ import email
 import email.message
 import email.policy
 import queue
+import re
 import ssl
 
 from aiosmtpd.controller import Controller
@@ -47,5 +48,16 @@ class Mailbox:
             if message["to"] == address:
                 return message
 
+    def token_to(self, address: str) -> str:
+        """The token in the oldest mail to an address that was not looked at yet."""
+        return token_of(self.next_to(address))
+
     def close(self) -> None:
         self._controller.stop()
+
+
+def token_of(message: email.message.EmailMessage) -> str:
+    """The token that a mail has on a line of its own."""
+    found = re.search(r"^[A-Za-z0-9_-]{43}$", message.get_content().replace("\r\n", "\n"), re.MULTILINE)
+    assert found, message
+    return found.group()

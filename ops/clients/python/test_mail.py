@@ -1,13 +1,12 @@
 """Sign-up and a forgotten password, through a real mail server with STARTTLS and a password."""
 
-import re
 import uuid
 
 import httpx2
 import pytest
 
 import targets
-from mailbox import Mailbox
+from mailbox import Mailbox, token_of
 
 PASSWORD, OTHER = "plum orbit 7 lantern", "quiet harbour of nine"
 
@@ -24,12 +23,6 @@ def nobody(host):
     """A client without a key, as a page of sign-up is."""
     with httpx2.Client(base_url=f"{host.root}/api/v1/auth", timeout=targets.TIMEOUT_S, trust_env=False) as client:
         yield client
-
-
-def token_of(message) -> str:
-    found = re.search(r"^[A-Za-z0-9_-]{43}$", message.get_content().replace("\r\n", "\n"), re.MULTILINE)
-    assert found, message
-    return found.group()
 
 
 def test_an_account_is_made_and_its_password_set_anew_by_mail(nobody, mailbox):

@@ -102,6 +102,8 @@ impl Work {
             instances,
             limits: Vec::new(),
             receivers: Vec::new(),
+            is_called_back: false,
+            prices: Vec::new(),
             mail: None,
         };
         let path = settings.write(&self.dir)?;

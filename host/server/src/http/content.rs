@@ -16,6 +16,8 @@ use http::header::{
 };
 use http::request::Parts;
 use http::{Method, StatusCode};
+use serde_json::json;
+use utoipa::ToSchema;
 
 use super::gate::ascii;
 use super::openapi::{Operation, form_file};
@@ -189,8 +191,33 @@ pub(super) const PEAKS: &str = "How loud a WAV, MP3, FLAC or Ogg Vorbis is from 
     stands for) and `peaks`, up to 1,024 numbers from 0 to 255. It is made when it is first asked for, and kept. There is none (404) of what is no \
     such sound, or too long to be looked at.";
 
-/// What the reference says of every operation that answers with content.
+/// What the reference says of every operation that answers with content of any type.
 pub(super) fn described(operation: Operation, about: &'static str) -> Operation {
+    let whole = operation.about(about).empty(200, "The bytes, in the content's own type.");
+    as_content(whole.or("*/*", form_file()))
+}
+
+/// What the reference says of every operation that answers with peaks.
+pub(super) fn described_peaks(operation: Operation) -> Operation {
+    let example = json!({"duration_ms": 100, "peak_ms": 0.125, "peaks": [0, 21, 40, 54, 61]});
+    as_content(operation.about(PEAKS).answers::<Peaks>(200, "The peaks.", example))
+}
+
+/// A sound from its beginning to its end.
+#[derive(ToSchema)]
+#[expect(dead_code, reason = "the reference alone: it is made and kept as bytes")]
+struct Peaks {
+    /// How long the sound is.
+    duration_ms: u64,
+    /// How much of it one peak stands for.
+    peak_ms: f64,
+    /// The loudest of all channels in each span, from 0 for silence to 255.
+    #[schema(max_items = 1_024)]
+    peaks: Vec<u8>,
+}
+
+/// What it says of all that may be had in parts, or is known already.
+fn as_content(whole: Operation) -> Operation {
     let with_validators = |operation: Operation| {
         operation
             .header(
@@ -200,8 +227,6 @@ pub(super) fn described(operation: Operation, about: &'static str) -> Operation 
             .header("content-disposition", "`attachment`, or `inline` for harmless content behind a link.")
             .header("accept-ranges", "`bytes`: a single range can be asked for.")
     };
-    let whole =
-        operation.about(about).empty(200, "The bytes, in the content's own type.").or("*/*", form_file());
     let part = with_validators(whole).empty(206, "The part that `range` asks for.").or("*/*", form_file());
     part.header("content-range", "Which bytes these are, and of how many.")
         .empty(304, "`if-none-match` names the content.")

@@ -34,7 +34,9 @@ fn told(error: PluginsError) -> ApiError {
              with the `consent` that it answers",
         ),
         PluginsError::NoPrevious(_) => ApiError::invalid("id", text),
-        PluginsError::AlreadyInstalled { .. } => ServiceError::Exists { what: text }.into(),
+        PluginsError::AlreadyInstalled { id, version } => {
+            ServiceError::Exists { what: format!("{id} {version}") }.into()
+        }
         PluginsError::NotFound(_) => ServiceError::NotFound { what: "plugin of this id" }.into(),
         PluginsError::Store(error) => ServiceError::from(error).into(),
         PluginsError::Folder(_) => ApiError::bug(text),

@@ -47,9 +47,18 @@ impl Atelier {
         let (listen, admin) = (servers::free()?, servers::free()?);
         let trusted_key = dev_key::open(cache)?.pair.pk.to_base64();
         let limits = CLASSES.map(|class| Limit { class, requests: FREE, seconds: 60 }).into();
-        let config =
-            Settings { listen, admin, trusted_key, instances, limits, receivers: Vec::new(), mail: None }
-                .write(&dir)?;
+        let config = Settings {
+            listen,
+            admin,
+            trusted_key,
+            instances,
+            limits,
+            receivers: Vec::new(),
+            is_called_back: false,
+            prices: Vec::new(),
+            mail: None,
+        }
+        .write(&dir)?;
         for file in files {
             host::install(&binary, &config, file)?;
         }

@@ -73,6 +73,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
         address: upstream,
         path,
         secret: (secret, Secret::Value("sk-bench")),
+        webhook_secret: None,
     });
     let files = INSTANCES
         .iter()

@@ -140,5 +140,5 @@ fn streams_at_once(through: Subject, direct: &Subject) -> Result<usize> {
 
 fn instance(name: &'static str, upstream: SocketAddr) -> Instance {
     let secret = ("api-key", Secret::Value("sk-bench"));
-    Instance { name, plugin: "openai", address: upstream, path: "/v1", secret }
+    Instance { name, plugin: "openai", address: upstream, path: "/v1", secret, webhook_secret: None }
 }

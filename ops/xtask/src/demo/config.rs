@@ -15,6 +15,9 @@ use crate::{cache::write_private, dev_key};
 /// The publisher in the ids of this repository's plugins. The development key stands in for its real key.
 const PUBLISHER: &str = "atelier";
 
+/// Micro-credits set aside for a job of which nobody knows what it will use.
+const JOB_HOLD: i64 = 1_000;
+
 /// What is put over the configuration that `atelier init` wrote.
 #[derive(Debug)]
 pub struct Settings {
@@ -30,6 +33,10 @@ pub struct Settings {
     pub limits: Vec<Limit>,
     /// Where webhooks may go on this machine.
     pub receivers: Vec<SocketAddr>,
+    /// Whether providers are told where to call back: at the API's address.
+    pub is_called_back: bool,
+    /// What a million units of a meter cost with models, in micro-credits: then credits are needed, and all other models are free.
+    pub prices: Vec<Price>,
     /// Who takes its mail; then anybody may sign up, however often.
     pub mail: Option<MailServer>,
 }
@@ -58,6 +65,8 @@ pub struct Instance {
     pub path: &'static str,
     /// The name of the plugin's one required secret, and where its value is.
     pub secret: (&'static str, Secret),
+    /// What the provider signs its callbacks with, if it calls back.
+    pub webhook_secret: Option<&'static str>,
 }
 
 /// Where a secret is.
@@ -80,6 +89,17 @@ pub struct Limit {
     pub seconds: i64,
 }
 
+/// What a million units of a meter cost, in micro-credits.
+#[derive(Clone, Copy, Debug)]
+pub struct Price {
+    /// A model, or all that begin alike: `replicate/*`.
+    pub models: &'static str,
+    /// The meter.
+    pub meter: &'static str,
+    /// Micro-credits.
+    pub per_million: i64,
+}
+
 impl Settings {
     /// Put these settings over `atelier.toml` in `dir`; returns that file.
     pub fn write(&self, dir: &Path) -> Result<PathBuf> {
@@ -94,6 +114,9 @@ impl Settings {
         let mut document: Table = toml::from_str(written).context("the configuration is not valid TOML")?;
         set(&mut document, "server", "listen", self.listen.to_string().into())?;
         set(&mut document, "admin", "listen", self.admin.to_string().into())?;
+        if self.is_called_back {
+            set(&mut document, "server", "public_url", format!("http://{}", self.listen).into())?;
+        }
         let trusted = [PUBLISHER, dev_key::PUBLISHER].map(|publisher| {
             table([("publisher", publisher.into()), ("key", self.trusted_key.clone().into())])
         });
@@ -106,6 +129,12 @@ impl Settings {
             let hosts = self.receivers.iter().map(|address| address.to_string().into()).collect();
             set(&mut document, "webhooks", "private_hosts", Value::Array(hosts))?;
         }
+        if !self.prices.is_empty() {
+            let free = table([("model", "*".into()), ("free", true.into())]);
+            let prices = self.prices.iter().map(Price::entry).chain([free]).collect();
+            document.insert("price".to_owned(), Value::Array(prices));
+            set(&mut document, "money", "accounting", "enforce".into())?;
+        }
         if let Some(mail) = &self.mail {
             set(&mut document, "accounts", "sign_up", true.into())?;
             for limit in ["sign_ups_per_hour", "mails_per_10_minutes", "mailbox_per_hour"] {
@@ -116,6 +145,13 @@ impl Settings {
         let instances = self.instances.iter().map(Instance::entry).collect();
         document.insert("instance".to_owned(), Value::Array(instances));
         Ok(document.to_string())
+    }
+}
+
+impl Price {
+    fn entry(&self) -> Value {
+        let per_million = table([(self.meter, self.per_million.into())]);
+        table([("model", self.models.into()), ("hold", JOB_HOLD.into()), ("per_million", per_million)])
     }
 }
 
@@ -136,7 +172,7 @@ impl Instance {
     /// The `openai` plugin with the host at `listen` itself as its provider; `key_file` holds a key of that host.
     pub fn of_this_host(listen: SocketAddr, key_file: PathBuf) -> Self {
         let secret = ("api-key", Secret::File(key_file));
-        Self { name: "loop", plugin: "openai", address: listen, path: "/v1", secret }
+        Self { name: "loop", plugin: "openai", address: listen, path: "/v1", secret, webhook_secret: None }
     }
 
     fn entry(&self) -> Value {
@@ -145,12 +181,15 @@ impl Instance {
             Secret::File(path) => table([("file", path.display().to_string().into())]),
             Secret::Value(value) => table([("value", (*value).into())]),
         };
+        let webhook = self.webhook_secret.map(|value| ("webhook-secret", table([("value", value.into())])));
+        let secrets = [(*name, secret)].into_iter().chain(webhook);
+        let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret)).collect();
         table([
             ("name", self.name.into()),
             ("plugin", format!("{PUBLISHER}/{}", self.plugin).into()),
             ("base_url", format!("http://{}{}", self.address, self.path).into()),
             ("private_hosts", Value::Array(vec![self.address.to_string().into()])),
-            ("secrets", table([(*name, secret)])),
+            ("secrets", Value::Table(secrets)),
         ])
     }
 }
@@ -184,6 +223,8 @@ mod tests {
             )],
             limits: vec![Limit { class: "chat", requests: 7, seconds: 3 }],
             receivers: vec![SocketAddr::from(([127, 0, 0, 1], 9002))],
+            is_called_back: true,
+            prices: vec![Price { models: "some/*", meter: "images", per_million: 5 }],
             mail: Some(MailServer {
                 address: SocketAddr::from(([127, 0, 0, 1], 9003)),
                 ca: PathBuf::from("/somewhere/ca.pem"),
@@ -197,12 +238,16 @@ mod tests {
 
         let document: Table = toml::from_str(&once).expect("valid");
         assert_eq!(document["server"]["listen"].as_str(), Some("127.0.0.1:9000"));
+        assert_eq!(document["server"]["public_url"].as_str(), Some("http://127.0.0.1:9000"));
         assert_eq!(document["server"]["connections"].as_integer(), Some(7));
         assert_eq!(document["sandbox"]["memory_mib"].as_integer(), Some(64));
         assert_eq!(document["plugins"]["trusted_keys"].as_array().map(Vec::len), Some(2));
         assert_eq!(document["limits"]["chat"]["requests"].as_integer(), Some(7));
         assert_eq!(document["limits"]["status"]["seconds"].as_integer(), Some(2));
         assert_eq!(document["webhooks"]["private_hosts"][0].as_str(), Some("127.0.0.1:9002"));
+        assert_eq!(document["money"]["accounting"].as_str(), Some("enforce"));
+        assert_eq!(document["price"][1]["free"].as_bool(), Some(true));
+        assert_eq!(document["price"][0]["per_million"]["images"].as_integer(), Some(5));
         assert_eq!(document["accounts"]["sign_up"].as_bool(), Some(true));
         assert_eq!(document["mail"]["server"].as_str(), Some("127.0.0.1:9003"));
         assert_eq!(document["mail"]["password"]["value"].as_str(), Some("secret"));

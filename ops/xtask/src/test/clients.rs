@@ -2,8 +2,9 @@
 //!
 //! A suite finds the host through ATELIER_BASE_URL (up to and without `/v1`) and ATELIER_API_KEY, and the mock upstream,
 //! which it steers and checks as well, through MOCK_BASE_URL. At ATELIER_WEBHOOK_RECEIVER it may receive webhooks, and at
-//! ATELIER_MAIL_SERVER the host's mail, with the certificate and key in ATELIER_MAIL_CERTIFICATE. The host's
-//! metrics are at ATELIER_METRICS_URL, and Prometheus' own checker of such texts at PROMTOOL.
+//! ATELIER_MAIL_SERVER the host's mail, with the certificate and key in ATELIER_MAIL_CERTIFICATE. In the folder
+//! ATELIER_SPARE_PLUGINS are plugins to install. The host's metrics are at ATELIER_METRICS_URL, and
+//! Prometheus' own checker of such texts at PROMTOOL.
 
 mod resumption;
 mod setup;
@@ -34,7 +35,7 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     let interrupted = host::interruption()?;
     let binaries = host::build_with_tests(workspace)?;
     let binary = binaries.join("atelier");
-    let mock = Mock::start(&binaries.join("mock-upstream"), &[])?;
+    let mock = Mock::start(&binaries.join("mock-upstream"), &["--webhook-secret", setup::WEBHOOK_SECRET])?;
     // Fresh data each time: what one run left must not decide the next.
     let dir = workspace.target().join("clients");
     if dir.exists() {
@@ -56,6 +57,8 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
     for plugin in setup::plugin_files(workspace)? {
         host::install(&binary, &config, &plugin)?;
     }
+    let spare_plugins = dir.join("plugins");
+    setup::spare_plugins(workspace, cache, &binary, &spare_plugins)?;
     let host = host::Host::start(&binary, &config, &dir.join("host.log"), admin, &interrupted)?;
     let suite = Suite {
         base_url: format!("http://{listen}"),
@@ -64,6 +67,7 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
         key,
         mock_url: mock.url(),
         receiver,
+        spare_plugins,
         mail: (mail_server, dir.join("mail.pem")),
         report: Reports::of(workspace).python,
     };
@@ -103,6 +107,7 @@ struct Suite {
     key: String,
     mock_url: String,
     receiver: SocketAddr,
+    spare_plugins: PathBuf,
     /// Where the mail server is to be, and the file with its certificate and key.
     mail: (SocketAddr, PathBuf),
     /// What the Python suite is to leave.
@@ -151,6 +156,7 @@ impl Suite {
             .env("PROMTOOL", &self.promtool)
             .env("MOCK_BASE_URL", &self.mock_url)
             .env("ATELIER_WEBHOOK_RECEIVER", self.receiver.to_string())
+            .env("ATELIER_SPARE_PLUGINS", &self.spare_plugins)
             .env("ATELIER_MAIL_SERVER", self.mail.0.to_string())
             .env("ATELIER_MAIL_CERTIFICATE", &self.mail.1)
             // The clients honour a proxy of the environment, which does not lead here.

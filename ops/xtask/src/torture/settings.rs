@@ -18,11 +18,10 @@ const EVENTS_KEPT: i64 = 1_000_000;
 /// Set aside for live calls at once: little, so that new allowances are taken now and then.
 const ALLOWANCE: i64 = 20_000;
 
-/// The configuration with the three instances in it, their prices, and an address for callbacks.
-pub fn complete(written: &str, listen: SocketAddr, mock: SocketAddr) -> Result<String> {
+/// The configuration with the three instances in it, and their prices.
+pub fn complete(written: &str, mock: SocketAddr) -> Result<String> {
     let mut document: Table = toml::from_str(written).context("the configuration is not valid TOML")?;
-    let settings: [(&str, &str, Value); 7] = [
-        ("server", "public_url", format!("http://{listen}").into()),
+    let settings: [(&str, &str, Value); 6] = [
         ("log", "level", "warn".into()),
         ("local", "enabled", false.into()),
         ("jobs", "running_per_user", RUNNING_PER_USER.into()),

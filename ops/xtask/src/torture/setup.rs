@@ -91,11 +91,13 @@ impl Site {
             instances: Vec::new(),
             limits,
             receivers: vec![receiver],
+            is_called_back: true,
+            prices: Vec::new(),
             mail: None,
         }
         .write(&dir)?;
         let written = fs::read_to_string(&config)?;
-        write_private(&config, settings::complete(&written, listen, mock.address())?.as_bytes())?;
+        write_private(&config, settings::complete(&written, mock.address())?.as_bytes())?;
         for name in PLUGINS {
             let file = plugins::file(workspace, name)?;
             ensure!(file.is_file(), "{} is missing: run `cargo xtask plugins {name}`", file.display());

@@ -41,5 +41,5 @@ pub(in crate::http) fn describe_peaks() -> Operation {
         file_id(),
         "The file.",
     );
-    content::described(operation, content::PEAKS).refuses(&[503])
+    content::described_peaks(operation).refuses(&[503])
 }

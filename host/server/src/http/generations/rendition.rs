@@ -48,5 +48,5 @@ pub(in crate::http) fn describe_thumbnail() -> Operation {
 /// What the reference says of peaks.
 pub(in crate::http) fn describe_peaks() -> Operation {
     let operation = of_output("getGenerationOutputPeaks", "Get the waveform of an output");
-    content::described(operation, content::PEAKS).refuses(&[503])
+    content::described_peaks(operation).refuses(&[503])
 }

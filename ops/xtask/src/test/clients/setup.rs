@@ -1,13 +1,18 @@
 //! The host that the client suites meet: which instances it has, and how much it lets through.
 
-use std::{net::SocketAddr, path::PathBuf};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    process::Command,
+};
 
-use anyhow::{Result, ensure};
+use anyhow::{Context, Result, ensure};
 
 use crate::{
     cache::Cache,
-    demo::config::{Instance, Limit, MailServer, Secret, Settings},
-    dev_key, plugins,
+    demo::config::{Instance, Limit, MailServer, Price, Secret, Settings},
+    dev_key, plugins, process,
     workspace::Workspace,
 };
 
@@ -19,6 +24,15 @@ const INSTANCES: [(&str, &str, &str, &str); 5] = [
     ("claude", "anthropic", "/anthropic/v1", "api-key"),
     ("eleven", "elevenlabs", "/elevenlabs", "api-key"),
     ("replicate", "replicate", "/replicate/v1", "api-token"),
+];
+/// An instance whose provider calls back.
+const NOTIFYING: &str = "notifying";
+/// What its provider signs callbacks with (`goods.py` does as well).
+pub const WEBHOOK_SECRET: &str = "whsec_b3JjaGFyZCB3YWxsIG5pbmUgbGFudGVybnM=";
+/// So that there is something to give back.
+const PRICES: [Price; 2] = [
+    Price { models: "notifying/*", meter: "compute-ms", per_million: 2_000_000 },
+    Price { models: "claude/claude-haiku-4-5", meter: "input-tokens", per_million: 1_000_000 },
 ];
 /// Classes of routes whose limits no test is to meet.
 const FREE_CLASSES: [&str; 8] =
@@ -45,7 +59,16 @@ pub fn settings(
         address: mock,
         path,
         secret: (secret, Secret::Value("sk-operator")),
+        webhook_secret: None,
     });
+    let notifying = Instance {
+        name: NOTIFYING,
+        plugin: "replicate",
+        address: mock,
+        path: "/replicate/v1",
+        secret: ("api-token", Secret::Value("sk-operator")),
+        webhook_secret: Some(WEBHOOK_SECRET),
+    };
     let free = FREE_CLASSES.map(|class| Limit { class, requests: FREE.0, seconds: FREE.1 });
     let met = Limit { class: MET_CLASS, requests: MET.0, seconds: MET.1 };
     let limits = free.into_iter().chain([met]).collect();
@@ -54,9 +77,11 @@ pub fn settings(
         listen,
         admin,
         trusted_key,
-        instances: instances.into(),
+        instances: instances.into_iter().chain([notifying]).collect(),
         limits,
         receivers,
+        is_called_back: true,
+        prices: PRICES.into(),
         mail: Some(mail),
     })
 }
@@ -66,6 +91,37 @@ pub fn plugin_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
     let mut names: Vec<_> = INSTANCES.iter().map(|(_, plugin, ..)| *plugin).collect();
     names.dedup();
     names.into_iter().map(|name| signed_file(workspace, name)).collect()
+}
+
+/// Plugins that no instance uses, signed, in `dir`: two versions of one, `first.wasm` and `second.wasm`, and two others, `leaving.wasm` and `arriving.wasm`.
+pub fn spare_plugins(workspace: &Workspace, cache: &Cache, binary: &Path, dir: &Path) -> Result<()> {
+    let first = fs::read(plugins::file(workspace, "hostile")?)?;
+    let second = renamed(&first, "\"version\":\"0.1.0\"", "\"version\":\"0.2.0\"")?;
+    let named = |id: &str| renamed(&first, "\"id\":\"dev/hostile\"", &format!("\"id\":\"dev/{id}\""));
+    let (leaving, arriving) = (named("leaving")?, named("arrives")?);
+    fs::create_dir_all(dir)?;
+    let key = dev_key::open(cache)?.public_path.with_extension("");
+    let components = [
+        ("first.wasm", first),
+        ("second.wasm", second),
+        ("leaving.wasm", leaving),
+        ("arriving.wasm", arriving),
+    ];
+    for (name, component) in components {
+        let file = dir.join(name);
+        fs::write(&file, component)?;
+        process::capture(Command::new(binary).args(["plugin", "sign"]).arg(file).arg("--key").arg(&key))?;
+    }
+    Ok(())
+}
+
+/// The component with another text of the same length in its manifest.
+fn renamed(component: &[u8], old: &str, new: &str) -> Result<Vec<u8>> {
+    let place = component.windows(old.len()).position(|bytes| bytes == old.as_bytes());
+    let place = place.with_context(|| format!("the plugin's manifest has no {old}"))?;
+    let mut renamed = component.to_vec();
+    renamed[place..place + old.len()].copy_from_slice(new.as_bytes());
+    Ok(renamed)
 }
 
 fn signed_file(workspace: &Workspace, name: &str) -> Result<PathBuf> {

@@ -2,6 +2,7 @@
 
 mod atelier;
 mod build;
+mod crowd;
 mod footprint;
 mod gateway;
 mod jobs;
@@ -42,6 +43,7 @@ enum What {
     Plugin(plugin::Options),
     Footprint(footprint::Options),
     Jobs(jobs::Options),
+    Crowd(crowd::Options),
 }
 
 /// Run the verb.
@@ -59,6 +61,10 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
         What::Footprint(options) => {
             let binaries = binaries()?;
             watched(|| footprint::run(workspace, cache, &binaries, options))?
+        }
+        What::Crowd(options) => {
+            let binaries = binaries()?;
+            watched(|| crowd::run(workspace, cache, &binaries, options))?
         }
         What::Jobs(of_jobs) => {
             let binaries = options.binaries.clone().map_or_else(|| jobs::build(workspace), Ok)?;

@@ -102,7 +102,7 @@ impl Work {
             instances,
             limits: Vec::new(),
             receivers: Vec::new(),
-            is_called_back: false,
+            others: Vec::new(),
             prices: Vec::new(),
             mail: None,
         };

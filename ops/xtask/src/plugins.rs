@@ -1,6 +1,7 @@
 //! `cargo xtask plugins`: every folder of `plugins/` to one signed file.
 
 mod discover;
+mod disguise;
 mod inputs;
 mod javascript;
 mod output;
@@ -16,6 +17,7 @@ use plugin_build::{
     toolchain::{Source, WasmToolchain},
 };
 
+pub use self::disguise::{altered, write_signed};
 use self::{
     discover::{Language, Plugin},
     inputs::Inputs,

@@ -19,7 +19,7 @@ use crate::{
 
 /// More than any run can send: the limiter counts, and never refuses.
 const FREE: i64 = 1_000_000_000;
-const CLASSES: [&str; 2] = ["chat", "generation"];
+const CLASSES: [&str; 4] = ["chat", "generation", "status", "administration"];
 
 /// A folder that `atelier init` made, with plugins installed.
 #[derive(Debug)]
@@ -33,13 +33,14 @@ pub struct Atelier {
 }
 
 impl Atelier {
-    /// Set up; nothing runs yet.
+    /// Set up; nothing runs yet. `others` are settings as [`Settings::others`].
     pub fn new(
         cache: &Cache,
         binaries: &Path,
         scratch: &Path,
         instances: Vec<Instance>,
         files: &[PathBuf],
+        others: Vec<(&'static str, &'static str, toml::Value)>,
     ) -> Result<Self> {
         let binary = binaries.join("atelier");
         let dir = scratch.join("host");
@@ -54,7 +55,7 @@ impl Atelier {
             instances,
             limits,
             receivers: Vec::new(),
-            is_called_back: false,
+            others,
             prices: Vec::new(),
             mail: None,
         }

@@ -19,7 +19,7 @@ use super::{
 use crate::{
     cache::Cache,
     demo::config::{Instance, Secret},
-    dev_key, host, plugins,
+    host, plugins,
     workspace::Workspace,
 };
 
@@ -79,7 +79,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
         .iter()
         .map(|(_, plugin, ..)| file(workspace, cache, &scratch, plugin))
         .collect::<Result<Vec<_>>>()?;
-    let atelier = Atelier::new(cache, binaries, &scratch, instances.into(), &files)?;
+    let atelier = Atelier::new(cache, binaries, &scratch, instances.into(), &files, Vec::new())?;
 
     // The first start compiles; from then on artefacts are there.
     let (first, compiling) = atelier.start_to_first_answer(CHATS[0])?;
@@ -113,16 +113,8 @@ fn file(workspace: &Workspace, cache: &Cache, scratch: &Path, plugin: &str) -> R
         return plugins::file(workspace, plugin);
     }
     let (from, to) = (format!("\"atelier/{COPIED}\""), format!("\"atelier/{plugin}\""));
-    let mut bytes = fs::read(plugins::file(workspace, COPIED)?)?;
-    let at = bytes.windows(from.len()).position(|window| window == from.as_bytes());
-    let at = at.ok_or_else(|| anyhow::anyhow!("the manifest of {COPIED} does not name its id"))?;
-    bytes[at..at + to.len()].copy_from_slice(to.as_bytes());
-    let path = scratch.join(format!("{plugin}.wasm"));
-    let name = format!("{plugin}.wasm");
-    let signature = plugin_package::sign(&dev_key::open(cache)?.pair, dev_key::PUBLISHER, &name, &bytes)?;
-    fs::write(&path, &bytes)?;
-    fs::write(scratch.join(format!("{name}.minisig")), signature)?;
-    Ok(path)
+    let copy = plugins::altered(&fs::read(plugins::file(workspace, COPIED)?)?, &from, &to)?;
+    plugins::write_signed(cache, scratch, &format!("{plugin}.wasm"), &copy)
 }
 
 /// One call of each plugin, and each must succeed.

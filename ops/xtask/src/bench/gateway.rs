@@ -67,7 +67,14 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
     let dripping = ["--event-interval-ms", EVENT_INTERVAL_MS];
     let (slow_mock, slow_upstream) = servers::mock(binaries, &scratch, "slow-mock", &dripping)?;
     let instances = vec![instance("mock", upstream), instance("slow", slow_upstream)];
-    let atelier = Atelier::new(cache, binaries, &scratch, instances, &[plugins::file(workspace, "openai")?])?;
+    let atelier = Atelier::new(
+        cache,
+        binaries,
+        &scratch,
+        instances,
+        &[plugins::file(workspace, "openai")?],
+        Vec::new(),
+    )?;
     let host = atelier.start()?;
     let own = atelier.subject(MODEL, host.process());
     servers::until_answered(&own, servers::POLL)?;

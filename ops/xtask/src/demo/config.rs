@@ -33,8 +33,8 @@ pub struct Settings {
     pub limits: Vec<Limit>,
     /// Where webhooks may go on this machine.
     pub receivers: Vec<SocketAddr>,
-    /// Whether providers are told where to call back: at the API's address.
-    pub is_called_back: bool,
+    /// Whatever else is wanted: section, key and value.
+    pub others: Vec<(&'static str, &'static str, Value)>,
     /// What a million units of a meter cost with models, in micro-credits: then credits are needed, and all other models are free.
     pub prices: Vec<Price>,
     /// Who takes its mail; then anybody may sign up, however often.
@@ -57,7 +57,7 @@ pub struct MailServer {
 pub struct Instance {
     /// Begins its models' ids.
     pub name: &'static str,
-    /// The plugin's name, without its publisher.
+    /// The plugin's name; with its publisher, if that is not this repository's.
     pub plugin: &'static str,
     /// The provider's address, which the plugin is granted though it is private.
     pub address: SocketAddr,
@@ -114,8 +114,8 @@ impl Settings {
         let mut document: Table = toml::from_str(written).context("the configuration is not valid TOML")?;
         set(&mut document, "server", "listen", self.listen.to_string().into())?;
         set(&mut document, "admin", "listen", self.admin.to_string().into())?;
-        if self.is_called_back {
-            set(&mut document, "server", "public_url", format!("http://{}", self.listen).into())?;
+        for (section, key, value) in &self.others {
+            set(&mut document, section, key, value.clone())?;
         }
         let trusted = [PUBLISHER, dev_key::PUBLISHER].map(|publisher| {
             table([("publisher", publisher.into()), ("key", self.trusted_key.clone().into())])
@@ -182,11 +182,15 @@ impl Instance {
             Secret::Value(value) => table([("value", (*value).into())]),
         };
         let webhook = self.webhook_secret.map(|value| ("webhook-secret", table([("value", value.into())])));
+        let plugin = match self.plugin.contains('/') {
+            true => self.plugin.to_owned(),
+            false => format!("{PUBLISHER}/{}", self.plugin),
+        };
         let secrets = [(*name, secret)].into_iter().chain(webhook);
         let secrets = secrets.map(|(name, secret)| (name.to_owned(), secret)).collect();
         table([
             ("name", self.name.into()),
-            ("plugin", format!("{PUBLISHER}/{}", self.plugin).into()),
+            ("plugin", plugin.into()),
             ("base_url", format!("http://{}{}", self.address, self.path).into()),
             ("private_hosts", Value::Array(vec![self.address.to_string().into()])),
             ("secrets", Value::Table(secrets)),
@@ -223,7 +227,7 @@ mod tests {
             )],
             limits: vec![Limit { class: "chat", requests: 7, seconds: 3 }],
             receivers: vec![SocketAddr::from(([127, 0, 0, 1], 9002))],
-            is_called_back: true,
+            others: vec![("server", "public_url", "http://127.0.0.1:9000".into())],
             prices: vec![Price { models: "some/*", meter: "images", per_million: 5 }],
             mail: Some(MailServer {
                 address: SocketAddr::from(([127, 0, 0, 1], 9003)),

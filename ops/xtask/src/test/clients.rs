@@ -58,7 +58,7 @@ pub fn run(workspace: &Workspace, cache: &Cache) -> Result<()> {
         host::install(&binary, &config, &plugin)?;
     }
     let spare_plugins = dir.join("plugins");
-    setup::spare_plugins(workspace, cache, &binary, &spare_plugins)?;
+    setup::spare_plugins(workspace, cache, &spare_plugins)?;
     let host = host::Host::start(&binary, &config, &dir.join("host.log"), admin, &interrupted)?;
     let suite = Suite {
         base_url: format!("http://{listen}"),

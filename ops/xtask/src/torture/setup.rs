@@ -91,7 +91,7 @@ impl Site {
             instances: Vec::new(),
             limits,
             receivers: vec![receiver],
-            is_called_back: true,
+            others: vec![("server", "public_url", format!("http://{listen}").into())],
             prices: Vec::new(),
             mail: None,
         }

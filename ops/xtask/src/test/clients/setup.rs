@@ -4,15 +4,14 @@ use std::{
     fs,
     net::SocketAddr,
     path::{Path, PathBuf},
-    process::Command,
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use crate::{
     cache::Cache,
     demo::config::{Instance, Limit, MailServer, Price, Secret, Settings},
-    dev_key, plugins, process,
+    dev_key, plugins,
     workspace::Workspace,
 };
 
@@ -80,7 +79,8 @@ pub fn settings(
         instances: instances.into_iter().chain([notifying]).collect(),
         limits,
         receivers,
-        is_called_back: true,
+        // Then providers are told where to call back.
+        others: vec![("server", "public_url", format!("http://{listen}").into())],
         prices: PRICES.into(),
         mail: Some(mail),
     })
@@ -94,13 +94,13 @@ pub fn plugin_files(workspace: &Workspace) -> Result<Vec<PathBuf>> {
 }
 
 /// Plugins that no instance uses, signed, in `dir`: two versions of one, `first.wasm` and `second.wasm`, and two others, `leaving.wasm` and `arriving.wasm`.
-pub fn spare_plugins(workspace: &Workspace, cache: &Cache, binary: &Path, dir: &Path) -> Result<()> {
+pub fn spare_plugins(workspace: &Workspace, cache: &Cache, dir: &Path) -> Result<()> {
     let first = fs::read(plugins::file(workspace, "hostile")?)?;
-    let second = renamed(&first, "\"version\":\"0.1.0\"", "\"version\":\"0.2.0\"")?;
-    let named = |id: &str| renamed(&first, "\"id\":\"dev/hostile\"", &format!("\"id\":\"dev/{id}\""));
+    let second = plugins::altered(&first, "\"version\":\"0.1.0\"", "\"version\":\"0.2.0\"")?;
+    let named =
+        |id: &str| plugins::altered(&first, "\"id\":\"dev/hostile\"", &format!("\"id\":\"dev/{id}\""));
     let (leaving, arriving) = (named("leaving")?, named("arrives")?);
     fs::create_dir_all(dir)?;
-    let key = dev_key::open(cache)?.public_path.with_extension("");
     let components = [
         ("first.wasm", first),
         ("second.wasm", second),
@@ -108,20 +108,9 @@ pub fn spare_plugins(workspace: &Workspace, cache: &Cache, binary: &Path, dir: &
         ("arriving.wasm", arriving),
     ];
     for (name, component) in components {
-        let file = dir.join(name);
-        fs::write(&file, component)?;
-        process::capture(Command::new(binary).args(["plugin", "sign"]).arg(file).arg("--key").arg(&key))?;
+        plugins::write_signed(cache, dir, name, &component)?;
     }
     Ok(())
-}
-
-/// The component with another text of the same length in its manifest.
-fn renamed(component: &[u8], old: &str, new: &str) -> Result<Vec<u8>> {
-    let place = component.windows(old.len()).position(|bytes| bytes == old.as_bytes());
-    let place = place.with_context(|| format!("the plugin's manifest has no {old}"))?;
-    let mut renamed = component.to_vec();
-    renamed[place..place + old.len()].copy_from_slice(new.as_bytes());
-    Ok(renamed)
 }
 
 fn signed_file(workspace: &Workspace, name: &str) -> Result<PathBuf> {

@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::blob::{Blob, BlobStore};
-use atelier_domain::failure::ProviderError;
+use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::model::Description;
 use atelier_domain::plugin::{InstalledPlugin, InstanceConfig};
 use atelier_domain::time::Clock;
@@ -286,6 +286,11 @@ impl Fetcher for Downloads {
             |error| match error {
                 EgressError::Denied { host, reason } => {
                     ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
+                }
+                // It will be no smaller the next time.
+                EgressError::TooLarge(_) => {
+                    let failure = Failure::new(FailureCode::TooLarge, format!("its result: {error}"));
+                    ProviderError::Reported { instance: instance.to_owned(), failure: Box::new(failure) }
                 }
                 other => unavailable(format!("its result could not be fetched: {other}")),
             },

@@ -40,6 +40,8 @@ mod own_keys;
 mod registry;
 #[path = "providers/renditions.rs"]
 mod renditions;
+#[path = "providers/results.rs"]
+mod results;
 #[path = "providers/sessions.rs"]
 mod sessions;
 #[path = "providers/templates.rs"]

@@ -112,7 +112,7 @@ pub(super) fn answer_was_lost(error: &ProviderError) -> bool {
 }
 
 /// Whether a failure is likely to pass by itself.
-fn passes(error: &ProviderError) -> bool {
+pub(super) fn passes(error: &ProviderError) -> bool {
     match error {
         ProviderError::Unavailable { .. } => true,
         ProviderError::Reported { failure, .. } => matches!(

@@ -10,6 +10,7 @@ use atelier_domain::generation::{Media, MediaSource};
 use atelier_domain::job::{Job, StoredOutput, StoredRequest, StoredSource};
 use atelier_domain::provider::Provider;
 
+use super::charging::passes;
 use super::recording::KEPT_MAX;
 use super::training::stored_json;
 use super::{Inner, JobPorts};
@@ -18,7 +19,11 @@ use crate::concealed::{self, Concealed};
 use crate::files::opened;
 use crate::patience;
 
+/// How often a result is fetched whose provider can be asked for it again.
 const FETCHES_MAX: u32 = 3;
+/// And one that nobody can be asked for: within the few minutes that a link lives at the least.
+const LAST_FETCHES_MAX: u32 = 8;
+/// After the first failure; each further pause is twice as long.
 const FETCH_PAUSE: Duration = Duration::from_secs(1);
 const OUTPUTS_MAX: usize = 256;
 
@@ -144,23 +149,17 @@ impl Inner {
 
     async fn fetch(&self, job: &Job, address: Address<'_>) -> Result<Blob, ServiceError> {
         let instance = job.request.instance();
+        let attempts_max = if job.ticket.is_some() { FETCHES_MAX } else { LAST_FETCHES_MAX };
         let mut attempt = 1;
         loop {
             match self.fetch_once(job, address).await {
                 Ok(blob) => return Ok(blob),
-                Err(
-                    error @ (ProviderError::EgressDenied { .. }
-                    | ProviderError::SecretMissing { .. }
-                    | ProviderError::SecretRefused { .. }),
-                ) => {
-                    return Err(error.into());
-                }
-                Err(error) if attempt == FETCHES_MAX => return Err(error.into()),
+                Err(error) if attempt == attempts_max || !passes(&error) => return Err(error.into()),
                 Err(error) => {
                     tracing::warn!(instance, attempt, %error, "a result could not be fetched; trying again")
                 }
             }
-            tokio::time::sleep(FETCH_PAUSE * attempt).await;
+            tokio::time::sleep(FETCH_PAUSE * 2u32.pow(attempt - 1)).await;
             attempt += 1;
         }
     }

@@ -8,7 +8,8 @@ use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::JobId;
 use atelier_domain::job::{Job, JobError, JobState, StoredOutput};
 
-use super::{Inner, lock};
+use super::charging::passes;
+use super::{Inner, backoff, lock};
 use crate::{ServiceError, patience};
 
 /// Bounds on how soon a provider wants to be asked again.
@@ -48,6 +49,12 @@ impl Inner {
         let usage = outcome.usage;
         match self.keep_outputs(job, outcome.outputs).await {
             Ok(outputs) => self.finish(job, JobState::Succeeded, outputs, usage, None).await,
+            // A provider that knows the job by its ticket is asked again until the deadline, and gives a link that is fresh.
+            Err(ServiceError::Provider(error)) if job.ticket.is_some() && passes(&error) => {
+                let failures = lock(&self.schedule).failed(job.id);
+                tracing::warn!(job = %job.id, failures, %error, "a result could not be fetched; its provider is asked again");
+                self.try_again(job.id, backoff::pause(job.id, failures, &error)).await
+            }
             Err(ServiceError::Provider(error)) => {
                 let error = JobError {
                     code: code_of(&error),

@@ -18,7 +18,7 @@ use atelier_domain::store::{ProviderKeyStore, StoreError};
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_service::callbacks::{CallbackAddresses, CallbackPorts, Callbacks};
 use atelier_service::caller::{Caller, scope_of};
-use atelier_service::fetcher::NoFetcher;
+use atelier_service::fetcher::{Fetcher, NoFetcher};
 use atelier_service::jobs::{JobLimits, JobPorts, Jobs, QueueLimits};
 use atelier_service::ledger::{Ledger, LedgerSettings};
 use atelier_service::limits::{Limiter, Rate};
@@ -55,7 +55,19 @@ impl Engine {
         clock: Arc<dyn Clock>,
     ) -> Self {
         let pool = StoragePool::new(StoragePoolLimits::default());
-        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool).await
+        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool, Arc::new(NoFetcher)).await
+    }
+
+    /// With somebody who fetches results.
+    pub async fn with_fetcher(
+        store: &Arc<Store>,
+        blobs: &Arc<Blobs>,
+        provider: &Arc<Scripted>,
+        fetcher: Arc<dyn Fetcher>,
+    ) -> Self {
+        let pool = StoragePool::new(StoragePoolLimits::default());
+        let clock = Arc::new(SystemClock::default());
+        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool, fetcher).await
     }
 
     /// With a way to storage that is easily busy.
@@ -66,7 +78,7 @@ impl Engine {
         pool: StoragePool,
     ) -> Self {
         let clock = Arc::new(SystemClock::default());
-        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool).await
+        Self::build(store, blobs, provider, clock, LedgerSettings::default(), pool, Arc::new(NoFetcher)).await
     }
 
     /// With prices.
@@ -77,7 +89,8 @@ impl Engine {
         settings: LedgerSettings,
     ) -> Self {
         let pool = StoragePool::new(StoragePoolLimits::default());
-        Self::build(store, blobs, provider, Arc::new(SystemClock::default()), settings, pool).await
+        let clock = Arc::new(SystemClock::default());
+        Self::build(store, blobs, provider, clock, settings, pool, Arc::new(NoFetcher)).await
     }
 
     async fn build(
@@ -87,6 +100,7 @@ impl Engine {
         clock: Arc<dyn Clock>,
         settings: LedgerSettings,
         pool: StoragePool,
+        fetcher: Arc<dyn Fetcher>,
     ) -> Self {
         let registry = Arc::new(Registry::new(HashMap::new(), clock.clone(), Arc::new(NoMeter)));
         registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
@@ -98,7 +112,7 @@ impl Engine {
             pool: pool.clone(),
             registry: registry.clone(),
             own_keys: own_keys(store.clone(), &registry, &clock),
-            fetcher: Arc::new(NoFetcher),
+            fetcher,
             clock: clock.clone(),
             meter: Arc::new(NoMeter),
             callbacks: Some(addresses.clone()),

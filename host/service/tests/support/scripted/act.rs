@@ -42,15 +42,9 @@ impl Scripted {
             }
             Act::Made(content_type, bytes) => {
                 let blob = Blob::in_memory(content_type, bytes.into());
-                let made = MediaOutput {
-                    source: OutputSource::Blob(blob),
-                    content_type: Some(content_type.to_owned()),
-                    revised_prompt: None,
-                    seed: None,
-                    attributes: Vec::new(),
-                };
-                Ok(Step::Done(Outcome { outputs: vec![Output::Media(made)], usage: Vec::new() }))
+                Ok(made(OutputSource::Blob(blob), Some(content_type)))
             }
+            Act::Linked(url) => Ok(made(OutputSource::Remote(url.to_owned()), None)),
             Act::DoneUsing(usage) => {
                 Ok(Step::Done(Outcome { outputs: vec![Output::Text("made".to_owned())], usage }))
             }
@@ -137,4 +131,16 @@ fn waiting(id: &str) -> Step {
         accepts_webhook: true,
         provider_id: Some(id.to_owned()),
     })
+}
+
+/// Done, with one medium.
+fn made(source: OutputSource, content_type: Option<&str>) -> Step {
+    let made = MediaOutput {
+        source,
+        content_type: content_type.map(str::to_owned),
+        revised_prompt: None,
+        seed: None,
+        attributes: Vec::new(),
+    };
+    Step::Done(Outcome { outputs: vec![Output::Media(made)], usage: Vec::new() })
 }

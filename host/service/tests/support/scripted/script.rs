@@ -15,6 +15,8 @@ pub enum Act {
     Film(&'static [u8]),
     /// Done, with content of this type.
     Made(&'static str, Vec<u8>),
+    /// Done, with content that lies at this address.
+    Linked(&'static str),
     /// Done, with this usage reported.
     DoneUsing(Vec<UsageLine>),
     Pending,

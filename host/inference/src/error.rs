@@ -95,7 +95,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// The file contradicts itself or its own length.
-    #[error("{path} is not a usable GGUF file: {reason}")]
+    #[error("{path} is not a usable model file: {reason}")]
     Malformed {
         /// The model file.
         path: PathBuf,

@@ -25,6 +25,7 @@ pub mod gguf;
 pub mod llama;
 mod model;
 mod request;
+pub mod safetensors;
 mod sampler;
 mod tensors;
 mod text_stream;

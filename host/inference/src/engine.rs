@@ -18,7 +18,8 @@ use crate::model::ModelInfo;
 use crate::request::ChatRequest;
 use crate::weights::{Progress, Source};
 use lifecycle::Lifecycle;
-use worker::{Job, Pace};
+use worker::Job;
+pub(crate) use worker::Pace;
 
 /// What a text engine does, whatever computes behind it.
 #[async_trait]
@@ -52,7 +53,7 @@ pub enum WeightsSource {
         /// The cache folder, as from [`crate::weights::cache_dir`].
         cache_dir: PathBuf,
     },
-    /// A GGUF file on this machine.
+    /// On this machine: a GGUF file, or the folder of a model of several files.
     File(PathBuf),
 }
 
@@ -91,7 +92,7 @@ impl Default for EngineConfig {
 
 /// What an engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineState {
+pub enum EngineState<Info = ModelInfo> {
     /// The weights are not on this machine; the first use fetches them.
     NotFetched,
     /// The weights are being fetched.
@@ -101,7 +102,7 @@ pub enum EngineState {
     /// The weights are being read.
     Loading,
     /// Answers begin at once.
-    Ready(ModelInfo),
+    Ready(Info),
     /// The last attempt to fetch or load failed; the next use tries again, a little later at the earliest.
     Failed {
         /// Why, for the operator.

@@ -1,4 +1,5 @@
-//! In-house text models: weights by hash, a llama-family model on the CPU, and an engine that several requests share.
+//! In-house models: weights by hash, a llama-family text model and a BERT-family encoder on the CPU, and engines that several
+//! requests share.
 //!
 //! ```no_run
 //! use atelier_inference::{ChatRequest, Engine, EngineConfig, Role, TextEngine, WeightsSource, weights};
@@ -14,15 +15,18 @@
 //! # }
 //! ```
 //!
-//! [`TextEngine`] is the port; [`Engine`] stands behind it. A model file is data from outside: [`gguf`] bounds what
+//! [`TextEngine`] is the port; [`Engine`] stands behind it, as [`Embedder`] stands behind [`EmbeddingEngine`]. A model file is data from outside: [`gguf`] bounds what
 //! its header may claim, and [`TextModel`] decides from the header what memory the model takes before reading weights.
 
+pub mod bert;
 mod chat_template;
+mod embedding;
 mod engine;
 mod error;
 mod generation;
 pub mod gguf;
 pub mod llama;
+mod loading;
 mod model;
 mod request;
 pub mod safetensors;
@@ -32,6 +36,10 @@ mod text_stream;
 mod tokenizer;
 pub mod weights;
 
+pub use bert::{BertInfo, BertModel};
+pub use embedding::{
+    Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
+};
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender};

@@ -56,17 +56,17 @@ pub struct EmbedderConfig {
 
 impl Default for EmbedderConfig {
     fn default() -> Self {
-        Self { places_max: 36, inputs_max: 2048, input_bytes_max: 2 << 20, memory_bytes_max: 2 << 30 }
+        Self { places_max: 36, inputs_max: 2048, input_bytes_max: 4 << 20, memory_bytes_max: 2 << 30 }
     }
 }
 
 impl EmbedderConfig {
-    /// Bytes that requests take while they wait and run, beside their texts: tokens are no more than a text's bytes and
-    /// the marks, and every text has a vector.
+    /// Bytes that requests take while they wait and run: their texts, then tokens and vectors.
     fn requests_bytes(&self, info: &BertInfo) -> u64 {
-        let per_input = (info.dimensions * size_of::<f32>() + 2 * size_of::<Vec<u32>>() + 16) as u64;
-        let tokens = 4 * (self.input_bytes_max as u64);
-        self.places_max as u64 * (tokens + self.inputs_max as u64 * per_input)
+        let numbers = info.tokens_max + info.dimensions;
+        let input_bytes =
+            numbers * size_of::<f32>() + size_of::<EmbeddingInput>() + 2 * size_of::<Vec<u32>>();
+        self.places_max as u64 * (self.input_bytes_max as u64 + (self.inputs_max * input_bytes) as u64)
     }
 }
 
@@ -157,7 +157,7 @@ fn encode(model: &BertModel, request: EmbeddingRequest) -> Result<Vec<Vec<u32>>,
         let mut ids = match input {
             EmbeddingInput::Text(text) => model.pieces().encode(&text, tokens_max)?,
             EmbeddingInput::Tokens(ids) => model.pieces().marked(ids).ok_or_else(|| {
-                invalid(format!("input {index} has a token outside the vocabulary of the model"))
+                invalid(format!("input[{index}] has a token outside the vocabulary of the model"))
             })?,
         };
         if ids.len() > tokens_max {

@@ -199,7 +199,7 @@ pub enum EngineError {
     },
     /// A text to embed is longer than the model reads.
     #[error(
-        "input {index} has more than the {tokens_max} tokens that the model reads; split it, or have it cut"
+        "input[{index}] has more than the {tokens_max} tokens that the model reads; split it, or set `truncate` to have it cut"
     )]
     InputTooLong {
         /// Which, from 0.

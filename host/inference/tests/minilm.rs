@@ -8,7 +8,7 @@ use base64::engine::general_purpose::STANDARD;
 use serde::Deserialize;
 
 const SOURCE: weights::Source = weights::ALL_MINILM_L6_V2;
-/// What was measured is stated where it is printed: cosine 0.9999999, greatest difference of a number 2e-7.
+/// Measured: cosine 1.000000000, greatest difference of a number 1.7e-7.
 const COSINE_MIN: f64 = 0.999_999;
 const DIFFERENCE_MAX: f64 = 2e-6;
 

@@ -63,11 +63,11 @@ impl EmbeddingRequest {
             EmbeddingInput::Tokens(ids) => ids.is_empty(),
         };
         if let Some(index) = self.inputs.iter().position(is_empty) {
-            return Err(invalid(format!("input {index} is empty")));
+            return Err(invalid(format!("input[{index}] is empty")));
         }
         let long = |input: &EmbeddingInput| matches!(input, EmbeddingInput::Text(text) if text.len() > TEXT_BYTES_MAX);
         if let Some(index) = self.inputs.iter().position(long) {
-            return Err(invalid(format!("input {index} has more than {TEXT_BYTES_MAX} bytes")));
+            return Err(invalid(format!("input[{index}] has more than {TEXT_BYTES_MAX} bytes")));
         }
         let bytes = self.bytes();
         if bytes > bytes_max {

@@ -2,7 +2,7 @@
 //!
 //! Prints a line for one text at a time and one for 32 at a time: the median round's texts and tokens per second, tokenising
 //! included. With `--texts` it prints the texts instead, as JSON, so that another engine can be measured on the same ones.
-//! Threads are those of `RAYON_NUM_THREADS`.
+//! Threads are those of `RAYON_NUM_THREADS`. `embed_onnxruntime.py` beside this measures onnxruntime.
 
 use std::path::PathBuf;
 use std::time::{Duration, Instant};

@@ -12,6 +12,7 @@ mod word_pieces;
 use std::path::Path;
 
 use crate::error::ModelError;
+use crate::kernels::cpu::Cpu;
 use crate::safetensors::{Limits, TensorReader};
 use encoder::Encoder;
 pub use shape::Shape;
@@ -35,7 +36,7 @@ pub struct BertInfo {
 pub struct BertModel {
     info: BertInfo,
     pieces: WordPieces,
-    encoder: Encoder,
+    encoder: Encoder<Cpu>,
 }
 
 impl BertModel {
@@ -76,7 +77,7 @@ impl BertModel {
         let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
         drop(vocabulary);
         let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
-        let encoder = Encoder::load(&mut tensors, shape, tokens_max)?;
+        let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
         Ok(Self { info, pieces, encoder })
     }
 

@@ -72,6 +72,8 @@ pub struct EngineConfig {
     pub prompt_bytes_max: usize,
     /// How exactly the model computes.
     pub precision: Precision,
+    /// Threads that compute; as many as the processor runs at once where not said.
+    pub threads: Option<usize>,
     /// Bytes for weights, working space and all requests' attention caches together.
     pub memory_bytes_max: u64,
 }
@@ -85,6 +87,7 @@ impl Default for EngineConfig {
             reader_stall_max: Duration::from_secs(60),
             prompt_bytes_max: 1 << 20,
             precision: Precision::Exact,
+            threads: None,
             memory_bytes_max: 2 << 30,
         }
     }
@@ -171,7 +174,7 @@ impl TextEngine for Engine {
         }
         let room = context_tokens - prompt_tokens;
         let max_tokens = request.max_tokens.map_or(room, |wanted| room.min(wanted as usize));
-        let cache_bytes = (prompt_tokens + max_tokens) as u64 * info.cache_bytes_per_token;
+        let cache_bytes = info.cache_bytes(prompt_tokens + max_tokens);
         if cache_bytes > running.cache_bytes_max {
             return Err(EngineError::CacheTooSmall {
                 needed_bytes: cache_bytes,

@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod generation;
 pub mod gguf;
+pub mod kernels;
 pub mod llama;
 mod loading;
 mod model;
@@ -43,8 +44,8 @@ pub use embedding::{
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender};
-pub use llama::Precision;
-pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextModel};
+pub use llama::{Precision, Slice};
+pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextCache, TextModel};
 pub use request::{ChatRequest, Message, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

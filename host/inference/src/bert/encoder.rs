@@ -1,69 +1,84 @@
 //! The encoder: embeddings, blocks of attention and feed-forward with norms after each, and the mean of what comes out.
 
-use candle_core::{Device, Tensor};
-use candle_nn::ops::{layer_norm, softmax_last_dim};
-
 use super::Shape;
 use crate::error::ModelError;
+use crate::gguf::Encoding;
+use crate::kernels::{Kernels, Stored};
+use crate::llama::Precision;
 use crate::safetensors::TensorReader;
 
 /// The weights, ready to compute with.
 #[derive(Debug)]
-pub(super) struct Encoder {
+pub(super) struct Encoder<K: Kernels> {
+    kernels: K,
     shape: Shape,
     /// `[vocabulary, width]`.
-    words: Tensor,
+    words: K::Matrix,
     /// `[tokens_max, width]`, with the first kind of sentence added to each.
-    positions: Tensor,
-    norm: Norm,
-    blocks: Vec<Block>,
+    positions: K::Matrix,
+    norm: Norm<K>,
+    blocks: Vec<Block<K>>,
 }
 
 #[derive(Debug)]
-struct Block {
-    query: Linear,
-    key: Linear,
-    value: Linear,
-    attention_output: Linear,
-    attention_norm: Norm,
-    up: Linear,
-    down: Linear,
-    output_norm: Norm,
+struct Block<K: Kernels> {
+    query: Linear<K>,
+    key: Linear<K>,
+    value: Linear<K>,
+    attention_output: Linear<K>,
+    attention_norm: Norm<K>,
+    up: Linear<K>,
+    down: Linear<K>,
+    output_norm: Norm<K>,
 }
 
 /// `x · weightᵀ + bias`.
 #[derive(Debug)]
-struct Linear {
-    /// `[inputs, outputs]`, a view of how it is stored.
-    weight: Tensor,
-    bias: Tensor,
+struct Linear<K: Kernels> {
+    weight: K::Matrix,
+    bias: K::Tensor,
 }
 
 #[derive(Debug)]
-struct Norm {
-    scale: Tensor,
-    shift: Tensor,
-    epsilon: f32,
+struct Norm<K: Kernels> {
+    scale: K::Tensor,
+    shift: K::Tensor,
 }
 
-impl Encoder {
+/// What a pack computes in: taken once, used by every block.
+struct Buffers<K: Kernels> {
+    hidden: K::Tensor,
+    query: K::Tensor,
+    key: K::Tensor,
+    value: K::Tensor,
+    mixed: K::Tensor,
+    feed: K::Tensor,
+}
+
+impl<K: Kernels> Encoder<K> {
     /// Load the weights; each is checked for its shape before it is read.
     pub(super) fn load(
+        kernels: K,
         tensors: &mut TensorReader,
         shape: Shape,
         tokens_max: usize,
     ) -> Result<Self, ModelError> {
-        let mut source = Source::new(tensors);
+        let mut source = Source::new(&kernels, tensors);
         let width = shape.width;
-        let words = source.tensor("embeddings.word_embeddings.weight", &[shape.vocabulary, width])?;
-        let positions = source.tensor("embeddings.position_embeddings.weight", &[shape.positions, width])?;
-        let kinds = source.tensor("embeddings.token_type_embeddings.weight", &[shape.kinds, width])?;
-        let positions = positions.narrow(0, 0, tokens_max)?.broadcast_add(&kinds.narrow(0, 0, 1)?)?;
+        let words = source.matrix("embeddings.word_embeddings.weight", shape.vocabulary, width)?;
+        let mut positions =
+            source.floats("embeddings.position_embeddings.weight", &[shape.positions, width])?;
+        let kinds = source.floats("embeddings.token_type_embeddings.weight", &[shape.kinds, width])?;
+        positions.truncate(tokens_max * width);
+        for row in positions.chunks_exact_mut(width) {
+            row.iter_mut().zip(&kinds).for_each(|(place, kind)| *place += kind);
+        }
+        let positions = matrix(&kernels, &positions, tokens_max, width)?;
         let norm = source.norm("embeddings.LayerNorm", &shape)?;
         let blocks = (0..shape.blocks)
             .map(|index| Block::load(&mut source, &shape, index))
             .collect::<Result<_, _>>()?;
-        Ok(Self { shape, words, positions, norm, blocks })
+        Ok(Self { kernels, shape, words, positions, norm, blocks })
     }
 
     /// Vectors of texts of 1 to `tokens_max` tokens each.
@@ -76,43 +91,69 @@ impl Encoder {
             return Err(ModelError::Compute { reason: "a token is outside the vocabulary".to_owned() });
         }
         let places: Vec<u32> = texts.iter().flat_map(|text| (0..).take(text.len())).collect();
-        let count = ids.len();
-        let words = self.words.index_select(&Tensor::from_vec(ids, count, &Device::Cpu)?, 0)?;
-        let positions = self.positions.index_select(&Tensor::from_vec(places, count, &Device::Cpu)?, 0)?;
-        let mut hidden = self.norm.apply(&(words + positions)?)?;
+        let lengths: Vec<usize> = texts.iter().map(|text| text.len()).collect();
+        let mut buffers = self.buffers(ids.len())?;
+        self.kernels.embed(&self.words, &ids, &mut buffers.mixed);
+        self.kernels.embed(&self.positions, &places, &mut buffers.query);
+        self.kernels.add(&mut buffers.mixed, &buffers.query);
+        self.normalise(&self.norm, &buffers.mixed, &mut buffers.hidden);
         for block in &self.blocks {
-            let attended = self.attend(block, &hidden, texts)?;
-            hidden = block.attention_norm.apply(&(hidden + attended)?)?;
-            let fed = block.down.apply(&block.up.apply(&hidden)?.gelu_erf()?)?;
-            hidden = block.output_norm.apply(&(hidden + fed)?)?;
+            self.pass(block, &lengths, &mut buffers);
         }
-        pool(&hidden, texts)
+        pool(&self.kernels.read(&buffers.hidden)?, self.shape.width, &lengths)
     }
 
-    /// Attention of every text over itself.
-    fn attend(&self, block: &Block, hidden: &Tensor, texts: &[&[u32]]) -> Result<Tensor, ModelError> {
-        let (heads, head_width) = (self.shape.heads, self.shape.head_width());
-        let scale = 1.0 / (head_width as f64).sqrt();
-        let query = (block.query.apply(hidden)? * scale)?;
-        let (key, value) = (block.key.apply(hidden)?, block.value.apply(hidden)?);
-        let mut start = 0;
-        let mut mixed = Vec::with_capacity(texts.len());
-        for text in texts {
-            let by_head = |rows: &Tensor| -> candle_core::Result<Tensor> {
-                let rows = rows.narrow(0, start, text.len())?;
-                rows.reshape((text.len(), heads, head_width))?.transpose(0, 1)?.contiguous()
-            };
-            let scores = by_head(&query)?.matmul(&by_head(&key)?.transpose(1, 2)?)?;
-            let rows = softmax_last_dim(&scores)?.matmul(&by_head(&value)?)?;
-            mixed.push(rows.transpose(0, 1)?.reshape((text.len(), self.shape.width))?);
-            start += text.len();
-        }
-        block.attention_output.apply(&Tensor::cat(&mixed, 0)?)
+    fn buffers(&self, rows: usize) -> Result<Buffers<K>, ModelError> {
+        let tensor = |width| self.kernels.tensor(rows, width);
+        let width = self.shape.width;
+        Ok(Buffers {
+            hidden: tensor(width)?,
+            query: tensor(width)?,
+            key: tensor(width)?,
+            value: tensor(width)?,
+            mixed: tensor(width)?,
+            feed: tensor(self.shape.feed_width)?,
+        })
+    }
+
+    /// One block: `hidden` becomes what it makes of it.
+    fn pass(&self, block: &Block<K>, lengths: &[usize], buffers: &mut Buffers<K>) {
+        let Buffers { hidden, query, key, value, mixed, feed } = buffers;
+        let (k, heads) = (&self.kernels, self.shape.heads);
+        k.linear(
+            hidden,
+            &mut [
+                (&block.query.weight, &mut *query),
+                (&block.key.weight, &mut *key),
+                (&block.value.weight, &mut *value),
+            ],
+        );
+        k.add_bias(query, &block.query.bias);
+        k.add_bias(key, &block.key.bias);
+        k.add_bias(value, &block.value.bias);
+        k.attend_all(query, key, value, heads, lengths, mixed);
+        self.project(&block.attention_output, mixed, query);
+        k.add(query, hidden);
+        self.normalise(&block.attention_norm, query, hidden);
+        self.project(&block.up, hidden, feed);
+        k.gelu(feed);
+        self.project(&block.down, feed, query);
+        k.add(query, hidden);
+        self.normalise(&block.output_norm, query, hidden);
+    }
+
+    fn project(&self, linear: &Linear<K>, x: &K::Tensor, out: &mut K::Tensor) {
+        self.kernels.linear(x, &mut [(&linear.weight, &mut *out)]);
+        self.kernels.add_bias(out, &linear.bias);
+    }
+
+    fn normalise(&self, norm: &Norm<K>, x: &K::Tensor, out: &mut K::Tensor) {
+        self.kernels.layer_norm(x, &norm.scale, &norm.shift, self.shape.norm_epsilon, out);
     }
 }
 
-impl Block {
-    fn load(source: &mut Source<'_>, shape: &Shape, index: usize) -> Result<Self, ModelError> {
+impl<K: Kernels> Block<K> {
+    fn load(source: &mut Source<'_, K>, shape: &Shape, index: usize) -> Result<Self, ModelError> {
         let name = |part: &str| format!("encoder.layer.{index}.{part}");
         let (width, feed) = (shape.width, shape.feed_width);
         Ok(Self {
@@ -128,64 +169,75 @@ impl Block {
     }
 }
 
-impl Linear {
-    fn apply(&self, rows: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(rows.matmul(&self.weight)?.broadcast_add(&self.bias)?)
-    }
-}
-
-impl Norm {
-    fn apply(&self, rows: &Tensor) -> Result<Tensor, ModelError> {
-        Ok(layer_norm(rows, &self.scale, &self.shift, self.epsilon)?)
-    }
-}
-
 /// The mean of each text's rows, divided by its length.
-fn pool(hidden: &Tensor, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
-    let mut start = 0;
-    texts
+fn pool(hidden: &[f32], width: usize, lengths: &[usize]) -> Result<Vec<Vec<f32>>, ModelError> {
+    let mut rows = hidden.chunks_exact(width);
+    lengths
         .iter()
-        .map(|text| {
-            let mean = hidden.narrow(0, start, text.len())?.mean(0)?.to_vec1::<f32>()?;
-            start += text.len();
-            let length = mean.iter().map(|x| f64::from(*x).powi(2)).sum::<f64>().sqrt();
+        .map(|length| {
+            let mut sum = vec![0.0_f64; width];
+            for row in rows.by_ref().take(*length) {
+                sum.iter_mut().zip(row).for_each(|(sum, x)| *sum += f64::from(*x));
+            }
+            // The mean's length is the sum's but for the number of rows, which cancels.
+            let length = sum.iter().map(|x| x * x).sum::<f64>().sqrt();
             if !length.is_finite() || length == 0.0 {
                 return Err(ModelError::Compute { reason: "a text's vector has no direction".to_owned() });
             }
-            Ok(mean.into_iter().map(|x| (f64::from(x) / length) as f32).collect())
+            Ok(sum.into_iter().map(|x| (x / length) as f32).collect())
         })
         .collect()
 }
 
 /// Tensors of a file by the names that transformers' `BertModel` gives, with `bert.` before them where a head was added.
-struct Source<'t> {
+struct Source<'t, K> {
+    kernels: &'t K,
     tensors: &'t mut TensorReader,
     prefix: &'static str,
 }
 
-impl<'t> Source<'t> {
-    fn new(tensors: &'t mut TensorReader) -> Self {
+impl<'t, K: Kernels> Source<'t, K> {
+    fn new(kernels: &'t K, tensors: &'t mut TensorReader) -> Self {
         let has_prefix = tensors.header().tensor("bert.embeddings.word_embeddings.weight").is_some();
-        Self { tensors, prefix: if has_prefix { "bert." } else { "" } }
+        Self { kernels, tensors, prefix: if has_prefix { "bert." } else { "" } }
     }
 
-    fn tensor(&mut self, name: &str, shape: &[usize]) -> Result<Tensor, ModelError> {
-        let values = self.tensors.floats(&format!("{}{name}", self.prefix), shape)?;
-        Ok(Tensor::from_vec(values, shape, &Device::Cpu)?)
+    fn floats(&mut self, name: &str, shape: &[usize]) -> Result<Vec<f32>, ModelError> {
+        self.tensors.floats(&format!("{}{name}", self.prefix), shape)
     }
 
-    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear, ModelError> {
+    fn matrix(&mut self, name: &str, rows: usize, columns: usize) -> Result<K::Matrix, ModelError> {
+        let values = self.floats(name, &[rows, columns])?;
+        matrix(self.kernels, &values, rows, columns)
+    }
+
+    fn row(&mut self, name: &str, width: usize) -> Result<K::Tensor, ModelError> {
+        let values = self.floats(name, &[width])?;
+        self.kernels.upload(width, &values)
+    }
+
+    fn linear(&mut self, name: &str, outputs: usize, inputs: usize) -> Result<Linear<K>, ModelError> {
         Ok(Linear {
-            weight: self.tensor(&format!("{name}.weight"), &[outputs, inputs])?.t()?,
-            bias: self.tensor(&format!("{name}.bias"), &[outputs])?,
+            weight: self.matrix(&format!("{name}.weight"), outputs, inputs)?,
+            bias: self.row(&format!("{name}.bias"), outputs)?,
         })
     }
 
-    fn norm(&mut self, name: &str, shape: &Shape) -> Result<Norm, ModelError> {
+    fn norm(&mut self, name: &str, shape: &Shape) -> Result<Norm<K>, ModelError> {
         Ok(Norm {
-            scale: self.tensor(&format!("{name}.weight"), &[shape.width])?,
-            shift: self.tensor(&format!("{name}.bias"), &[shape.width])?,
-            epsilon: shape.norm_epsilon,
+            scale: self.row(&format!("{name}.weight"), shape.width)?,
+            shift: self.row(&format!("{name}.bias"), shape.width)?,
         })
     }
+}
+
+fn matrix<K: Kernels>(
+    kernels: &K,
+    values: &[f32],
+    rows: usize,
+    columns: usize,
+) -> Result<K::Matrix, ModelError> {
+    // The machines that this is built for are little-endian, as the encoding is.
+    let bytes = bytemuck::cast_slice(values);
+    kernels.matrix(Stored { encoding: Encoding::F32, rows, columns, bytes }, Precision::Exact)
 }

@@ -18,7 +18,8 @@ use crate::model::ModelInfo;
 use crate::request::ChatRequest;
 use crate::weights::{Progress, Source};
 use lifecycle::Lifecycle;
-use worker::{Job, Pace};
+use worker::Job;
+pub(crate) use worker::Pace;
 
 /// What a text engine does, whatever computes behind it.
 #[async_trait]
@@ -52,7 +53,7 @@ pub enum WeightsSource {
         /// The cache folder, as from [`crate::weights::cache_dir`].
         cache_dir: PathBuf,
     },
-    /// A GGUF file on this machine.
+    /// On this machine: a GGUF file, or the folder of a model of several files.
     File(PathBuf),
 }
 
@@ -71,6 +72,8 @@ pub struct EngineConfig {
     pub prompt_bytes_max: usize,
     /// How exactly the model computes.
     pub precision: Precision,
+    /// Threads that compute; as many as the processor runs at once where not said.
+    pub threads: Option<usize>,
     /// Bytes for weights, working space and all requests' attention caches together.
     pub memory_bytes_max: u64,
 }
@@ -84,6 +87,7 @@ impl Default for EngineConfig {
             reader_stall_max: Duration::from_secs(60),
             prompt_bytes_max: 1 << 20,
             precision: Precision::Exact,
+            threads: None,
             memory_bytes_max: 2 << 30,
         }
     }
@@ -91,7 +95,7 @@ impl Default for EngineConfig {
 
 /// What an engine is doing.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum EngineState {
+pub enum EngineState<Info = ModelInfo> {
     /// The weights are not on this machine; the first use fetches them.
     NotFetched,
     /// The weights are being fetched.
@@ -101,7 +105,7 @@ pub enum EngineState {
     /// The weights are being read.
     Loading,
     /// Answers begin at once.
-    Ready(ModelInfo),
+    Ready(Info),
     /// The last attempt to fetch or load failed; the next use tries again, a little later at the earliest.
     Failed {
         /// Why, for the operator.
@@ -170,7 +174,7 @@ impl TextEngine for Engine {
         }
         let room = context_tokens - prompt_tokens;
         let max_tokens = request.max_tokens.map_or(room, |wanted| room.min(wanted as usize));
-        let cache_bytes = (prompt_tokens + max_tokens) as u64 * info.cache_bytes_per_token;
+        let cache_bytes = info.cache_bytes(prompt_tokens + max_tokens);
         if cache_bytes > running.cache_bytes_max {
             return Err(EngineError::CacheTooSmall {
                 needed_bytes: cache_bytes,

@@ -95,7 +95,7 @@ pub enum ModelError {
         source: std::io::Error,
     },
     /// The file contradicts itself or its own length.
-    #[error("{path} is not a usable GGUF file: {reason}")]
+    #[error("{path} is not a usable model file: {reason}")]
     Malformed {
         /// The model file.
         path: PathBuf,
@@ -174,7 +174,7 @@ impl From<candle_core::Error> for ModelError {
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineError {
     /// Every place, running and queued, is taken.
-    #[error("all places of the text engine are taken; try again in {} s", retry_after.as_secs().max(1))]
+    #[error("all places of the engine are taken; try again in {} s", retry_after.as_secs().max(1))]
     Busy {
         /// When a place is likely to be free, from how long generations took lately.
         retry_after: Duration,
@@ -193,6 +193,24 @@ pub enum EngineError {
     #[error("the messages have {bytes} bytes; at most {bytes_max} are read")]
     PromptTooLarge {
         /// Bytes of all messages.
+        bytes: usize,
+        /// The limit.
+        bytes_max: usize,
+    },
+    /// A text to embed is longer than the model reads.
+    #[error(
+        "input[{index}] has more than the {tokens_max} tokens that the model reads; split it, or set `truncate` to have it cut"
+    )]
+    InputTooLong {
+        /// Which, from 0.
+        index: usize,
+        /// Tokens of one text, the marks that begin and end it included.
+        tokens_max: usize,
+    },
+    /// The texts to embed are longer than the engine reads at all.
+    #[error("the inputs have {bytes} bytes; at most {bytes_max} are read in one request")]
+    InputsTooLarge {
+        /// Bytes of all inputs.
         bytes: usize,
         /// The limit.
         bytes_max: usize,
@@ -231,7 +249,7 @@ pub enum EngineError {
         waited: Duration,
     },
     /// The engine's thread ended; a bug of ours, logged where it happened.
-    #[error("the text engine stopped unexpectedly")]
+    #[error("the engine stopped unexpectedly")]
     Stopped,
 }
 

@@ -5,16 +5,17 @@
 //! length in it is checked against what the file can hold and against [`Limits`] before memory is taken for it.
 
 mod cursor;
+mod encoding;
 mod value;
 
 use std::collections::HashMap;
 use std::io::{Read, Seek};
 use std::path::Path;
 
-use candle_core::quantized::GgmlDType;
-
 use crate::error::ModelError;
 use cursor::Cursor;
+pub use encoding::Encoding;
+pub(crate) use encoding::{half_at, scale_and_least, word_at};
 pub use value::{Array, Value};
 
 const MAGIC: [u8; 4] = *b"GGUF";
@@ -49,7 +50,7 @@ pub struct TensorEntry {
     /// Elements per dimension, outermost first (the file stores the innermost first).
     pub shape: Vec<usize>,
     /// How blocks of elements are encoded.
-    pub dtype: GgmlDType,
+    pub encoding: Encoding,
     /// First byte, counted from the start of the file.
     pub start: u64,
     /// Length in bytes; `start + bytes` lies within the file.
@@ -122,7 +123,7 @@ impl Header {
 
     /// Elements of all tensors together: the number of parameters.
     pub fn parameters(&self) -> u64 {
-        // No overflow: the elements of every tensor fit its bytes at two bits or more, and bytes fit the file.
+        // No overflow: the elements of every tensor fit its bytes at four bits or more, and bytes fit the file.
         self.tensors.values().map(|entry| entry.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
@@ -192,17 +193,17 @@ fn read_tensor<R: Read + Seek>(
     for _ in 0..rank {
         shape.push(cursor.u64()?);
     }
-    let dtype = dtype_from_code(cursor.u32()?)?;
+    let encoding = Encoding::from_code(cursor.u32()?)?;
     let start = cursor.u64()?;
     if !start.is_multiple_of(alignment) {
         return Err(cursor.malformed(format!("tensor `{name}` does not begin on a multiple of {alignment}")));
     }
-    let block = dtype.block_size() as u64;
+    let block = encoding.block_size() as u64;
     let row = shape[0];
     let elements = shape.iter().try_fold(1_u64, |product, n| product.checked_mul(*n));
     let bytes = elements
         .filter(|n| *n > 0 && row.is_multiple_of(block))
-        .and_then(|n| (n / block).checked_mul(dtype.type_size() as u64))
+        .and_then(|n| (n / block).checked_mul(encoding.block_bytes() as u64))
         .ok_or_else(|| cursor.malformed(format!("tensor `{name}` has an impossible shape {shape:?}")))?;
     shape.reverse();
     let shape = shape
@@ -210,31 +211,5 @@ fn read_tensor<R: Read + Seek>(
         .map(usize::try_from)
         .collect::<Result<Vec<_>, _>>()
         .map_err(|_| cursor.malformed(format!("tensor `{name}` is too large for this machine")))?;
-    Ok(TensorEntry { shape, dtype, start, bytes })
-}
-
-/// Encodings by their code in the file, `ggml_type` of the specification.
-fn dtype_from_code(code: u32) -> Result<GgmlDType, ModelError> {
-    Ok(match code {
-        0 => GgmlDType::F32,
-        1 => GgmlDType::F16,
-        2 => GgmlDType::Q4_0,
-        3 => GgmlDType::Q4_1,
-        6 => GgmlDType::Q5_0,
-        7 => GgmlDType::Q5_1,
-        8 => GgmlDType::Q8_0,
-        10 => GgmlDType::Q2K,
-        11 => GgmlDType::Q3K,
-        12 => GgmlDType::Q4K,
-        13 => GgmlDType::Q5K,
-        14 => GgmlDType::Q6K,
-        30 => GgmlDType::BF16,
-        other => {
-            return Err(ModelError::Unsupported {
-                what: "tensor encoding",
-                found: other.to_string(),
-                known: "F32, F16, BF16, Q4_0, Q4_1, Q5_0, Q5_1, Q8_0 and Q2_K to Q6_K",
-            });
-        }
-    })
+    Ok(TensorEntry { shape, encoding, start, bytes })
 }

@@ -1,4 +1,5 @@
-//! In-house text models: weights by hash, a llama-family model on the CPU, and an engine that several requests share.
+//! In-house models: weights by hash, a llama-family text model and a BERT-family encoder on the CPU, and engines that several
+//! requests share.
 //!
 //! ```no_run
 //! use atelier_inference::{ChatRequest, Engine, EngineConfig, Role, TextEngine, WeightsSource, weights};
@@ -14,28 +15,37 @@
 //! # }
 //! ```
 //!
-//! [`TextEngine`] is the port; [`Engine`] stands behind it. A model file is data from outside: [`gguf`] bounds what
+//! [`TextEngine`] is the port; [`Engine`] stands behind it, as [`Embedder`] stands behind [`EmbeddingEngine`]. A model file is data from outside: [`gguf`] bounds what
 //! its header may claim, and [`TextModel`] decides from the header what memory the model takes before reading weights.
 
+pub mod bert;
 mod chat_template;
+mod embedding;
 mod engine;
 mod error;
 mod generation;
 pub mod gguf;
+pub mod kernels;
 pub mod llama;
+mod loading;
 mod model;
 mod request;
+pub mod safetensors;
 mod sampler;
 mod tensors;
 mod text_stream;
 mod tokenizer;
 pub mod weights;
 
+pub use bert::{BertInfo, BertModel};
+pub use embedding::{
+    Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
+};
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender};
-pub use llama::Precision;
-pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextModel};
+pub use llama::{Precision, Slice};
+pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextCache, TextModel};
 pub use request::{ChatRequest, Message, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -7,11 +7,12 @@ use std::path::Path;
 use crate::chat_template::ChatTemplate;
 use crate::error::ModelError;
 use crate::gguf::{Header, Limits};
-use crate::llama::{KvCache, Llama, Precision, Shape, held_as};
+use crate::kernels::cpu::{Cpu, Page};
+use crate::kernels::{Kernels, PAGE_TOKENS};
+use crate::llama::{KvCache, Llama, Precision, Shape, Slice};
 use crate::request::Message;
 use crate::tensors::TensorFile;
 use crate::tokenizer::Tokenizer;
-use candle_core::Tensor;
 
 /// Tokens that one step of prompt processing takes at most: bounds a step's time and its working memory.
 pub const PREFILL_TOKENS_MAX: usize = 64;
@@ -27,15 +28,25 @@ pub struct ModelInfo {
     pub parameters: u64,
     /// Bytes for weights, tables and working space: what a loaded model takes before any request.
     pub memory_bytes: u64,
-    /// Bytes that each token of a running request adds.
-    pub cache_bytes_per_token: u64,
+    /// Bytes that each page of [`PAGE_TOKENS`] tokens of a running request adds.
+    pub cache_bytes_per_page: u64,
 }
+
+impl ModelInfo {
+    /// Bytes of attention cache for a request of so many tokens, prompt and answer together.
+    pub fn cache_bytes(&self, tokens: usize) -> u64 {
+        tokens.div_ceil(PAGE_TOKENS) as u64 * self.cache_bytes_per_page
+    }
+}
+
+/// The attention cache of one sequence of a [`TextModel`].
+pub type TextCache = KvCache<Page>;
 
 /// A loaded model. Computing with it blocks; [`crate::Engine`] does so on a thread of its own.
 #[derive(Debug)]
 pub struct TextModel {
     info: ModelInfo,
-    llama: Llama,
+    llama: Llama<Cpu>,
     tokenizer: Tokenizer,
     template: ChatTemplate,
 }
@@ -47,16 +58,18 @@ impl TextModel {
     /// [`ModelError`] says what is wrong with the file; a damaged or hostile one takes no more memory than its length
     /// and [`Limits`] allow.
     pub fn load(path: impl AsRef<Path>) -> Result<Self, ModelError> {
-        Self::load_within(path, Precision::default(), u64::MAX)
+        Self::load_within(path, Precision::default(), None, u64::MAX)
     }
 
-    /// As [`TextModel::load`] at a chosen precision, but refuse before reading weights where more than `memory_bytes_max` would be needed.
+    /// As [`TextModel::load`] at a chosen precision and on so many threads (else on all cores), but refuse before reading weights
+    /// where more than `memory_bytes_max` would be needed.
     ///
     /// # Errors
     /// [`ModelError::DoesNotFit`] with both numbers, and those of [`TextModel::load`].
     pub fn load_within(
         path: impl AsRef<Path>,
         precision: Precision,
+        threads: Option<usize>,
         memory_bytes_max: u64,
     ) -> Result<Self, ModelError> {
         let path = path.as_ref();
@@ -81,7 +94,7 @@ impl TextModel {
         let template =
             ChatTemplate::parse(header.text("tokenizer.chat_template")?, tokenizer.bos(), tokenizer.eos())?;
         let mut tensors = TensorFile::new(file, path.to_owned(), header, precision);
-        let llama = Llama::load(&mut tensors, shape)?;
+        let llama = Llama::load(Cpu::new(threads)?, &mut tensors, shape)?;
         Ok(Self { info, llama, tokenizer, template })
     }
 
@@ -138,19 +151,24 @@ impl TextModel {
     }
 
     /// An empty cache for a sequence of at most `tokens_max` tokens.
-    ///
-    /// # Errors
-    /// [`ModelError::Compute`] where it cannot be made.
-    pub fn new_cache(&self, tokens_max: usize) -> Result<KvCache, ModelError> {
+    pub fn new_cache(&self, tokens_max: usize) -> TextCache {
         KvCache::new(self.llama.shape(), tokens_max)
     }
 
-    /// See [`Llama::forward`].
+    /// Run `tokens` after what `cache` holds: the scores for the token that follows, one per token of the vocabulary.
     ///
     /// # Errors
-    /// [`ModelError::Compute`].
-    pub fn forward(&self, tokens: &[u32], cache: &mut KvCache) -> Result<Tensor, ModelError> {
-        self.llama.forward(tokens, cache)
+    /// [`ModelError::Compute`], as [`Llama::forward`].
+    pub fn forward(&self, tokens: &[u32], cache: &mut TextCache) -> Result<Vec<f32>, ModelError> {
+        self.llama.forward(&mut [Slice { cache, tokens, scored: true }])
+    }
+
+    /// Several sequences in one pass: see [`Llama::forward`].
+    ///
+    /// # Errors
+    /// [`ModelError::Compute`], as [`Llama::forward`].
+    pub fn forward_batch(&self, batch: &mut [Slice<'_, Page>]) -> Result<Vec<f32>, ModelError> {
+        self.llama.forward(batch)
     }
 }
 
@@ -158,28 +176,20 @@ impl TextModel {
 fn describe(header: &Header, shape: &Shape, precision: Precision) -> Result<ModelInfo, ModelError> {
     let weights = |name: &str| {
         header.tensor(name).map_or(0, |entry| {
-            let elements: u64 = entry.shape.iter().map(|&n| n as u64).product();
-            let held = held_as(entry.dtype, precision);
-            (elements / held.block_size() as u64) * held.type_size() as u64
+            let (columns, outer) =
+                entry.shape.split_last().map_or((0, &[][..]), |(last, rest)| (*last, rest));
+            Cpu::matrix_bytes(entry.encoding, outer.iter().product(), columns, precision)
         })
     };
     let parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
     let blocks: u64 = (0..shape.blocks)
         .map(|index| parts.iter().map(|part| weights(&format!("blk.{index}.{part}.weight"))).sum::<u64>())
         .sum();
-    let embedding = header.tensor("token_embd.weight").map_or(0, |entry| entry.bytes);
-    let output = match header.tensor("output.weight") {
-        Some(_) => weights("output.weight"),
-        None => weights("token_embd.weight"), // tied: held once as stored, for rows, and once for products
-    };
-    // candle repacks integer matrices for processors with wide integer instructions, beside the originals.
-    let repacked = match precision {
-        Precision::Exact => 0,
-        Precision::Fast => blocks + output,
-    };
+    let embedding = weights("token_embd.weight");
+    let output = weights("output.weight"); // none where it is tied: scores use the embedding
     let widest = shape.vocabulary.max(3 * shape.feed_width).max(shape.heads * shape.context);
     let working = (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64;
-    let memory_bytes = [embedding, output, blocks, repacked, shape.rotation_bytes(), working]
+    let memory_bytes = [embedding, output, blocks, shape.rotation_bytes(), working]
         .into_iter()
         .fold(0_u64, u64::saturating_add);
     let name = header.get("general.name").and_then(|value| value.as_str()).unwrap_or("unnamed");
@@ -188,6 +198,6 @@ fn describe(header: &Header, shape: &Shape, precision: Precision) -> Result<Mode
         context_tokens: shape.context,
         parameters: header.parameters(),
         memory_bytes,
-        cache_bytes_per_token: shape.cache_bytes_per_token(),
+        cache_bytes_per_page: shape.page().bytes(),
     })
 }

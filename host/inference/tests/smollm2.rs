@@ -102,14 +102,13 @@ fn surprise(precision: Precision) -> f64 {
                         degrees Celsius at sea level. Plants use sunlight to make food from carbon dioxide and water.";
     let cache_dir = weights::cache_dir().expect("a cache folder");
     let path = weights::fetch(&SOURCE, &cache_dir, |_| ()).expect("the weights can be fetched");
-    let model = TextModel::load_within(path, precision, u64::MAX).expect("the weights load");
+    let model = TextModel::load_within(path, precision, None, u64::MAX).expect("the weights load");
     let mut tokens = Vec::new();
     model.tokenizer().encode_plain(TEXT, &mut tokens).expect("it encodes");
-    let mut cache = model.new_cache(tokens.len()).expect("a cache");
+    let mut cache = model.new_cache(tokens.len());
     let mut total = 0.0;
     for pair in tokens.windows(2) {
         let scores = model.forward(&pair[..1], &mut cache).expect("it runs");
-        let scores = scores.to_vec1::<f32>().expect("a vector of scores");
         let sum: f64 = scores.iter().map(|score| f64::from(*score).exp()).sum();
         total += sum.ln() - f64::from(scores[pair[1] as usize]);
     }

@@ -12,7 +12,7 @@ use anyhow::Context as _;
 use atelier_domain::blob::BlobStore;
 use atelier_domain::mail::MailSender;
 use atelier_domain::time::{Clock, SystemClock};
-use atelier_inference::{Engine, EngineConfig, WeightsSource, weights};
+use atelier_inference::{Embedder, EmbedderConfig, Engine, EngineConfig, WeightsSource, weights};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::audit::{Audit, AuditLimits};
@@ -414,12 +414,20 @@ fn local_provider(local: &Local) -> anyhow::Result<LocalProvider> {
         Some(folder) => folder.clone(),
         None => weights::cache_dir().context("set [local] cache to a folder for model weights")?,
     };
-    let source = WeightsSource::Published { source: weights::SMOLLM2_135M_INSTRUCT, cache_dir };
+    let published = |source| WeightsSource::Published { source, cache_dir: cache_dir.clone() };
     let engine = EngineConfig {
         concurrent_max: local.concurrent_max,
         queued_max: local.queued_max,
         memory_bytes_max: local.memory_bytes_max,
         ..EngineConfig::default()
     };
-    Ok(LocalProvider::new(Arc::new(Engine::lazy(source, engine))))
+    let embedder = EmbedderConfig {
+        places_max: local.concurrent_max.saturating_add(local.queued_max),
+        memory_bytes_max: local.memory_bytes_max,
+        ..EmbedderConfig::default()
+    };
+    Ok(LocalProvider::new(
+        Arc::new(Engine::lazy(published(weights::SMOLLM2_135M_INSTRUCT), engine)),
+        Arc::new(Embedder::lazy(published(weights::ALL_MINILM_L6_V2), embedder)),
+    ))
 }

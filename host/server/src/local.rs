@@ -1,5 +1,7 @@
 //! In-house models behind the provider port: the instance `local`.
 
+mod embedding;
+
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -18,8 +20,10 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, ModelLimits, ModelStatus, Page, Task, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
-use atelier_inference::{self as inference, EngineError, EngineState, TextEngine};
+use atelier_inference::{self as inference, EmbeddingEngine, EngineError, EngineState, TextEngine};
 use futures::stream;
+
+pub use embedding::EMBEDDING_MODEL;
 
 /// The instance's name.
 pub const INSTANCE: &str = "local";
@@ -31,20 +35,24 @@ const CONTEXT_TOKENS: u64 = 8192;
 const USUAL_TEMPERATURE: f32 = 0.2;
 const USUAL_TOP_P: f32 = 0.9;
 
-/// The in-house text model as a provider.
+/// The in-house models as a provider.
 pub(crate) struct LocalProvider {
     engine: Arc<dyn TextEngine>,
+    embedder: Arc<dyn EmbeddingEngine>,
     description: Arc<Description>,
 }
 
 impl std::fmt::Debug for LocalProvider {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("LocalProvider").field("state", &self.engine.state()).finish_non_exhaustive()
+        f.debug_struct("LocalProvider")
+            .field("state", &self.engine.state())
+            .field("embedder", &self.embedder.state())
+            .finish_non_exhaustive()
     }
 }
 
 impl LocalProvider {
-    pub(crate) fn new(engine: Arc<dyn TextEngine>) -> Self {
+    pub(crate) fn new(engine: Arc<dyn TextEngine>, embedder: Arc<dyn EmbeddingEngine>) -> Self {
         let model = ModelInfo {
             id: TEXT_MODEL.to_owned(),
             name: "SmolLM2 135M Instruct".to_owned(),
@@ -59,8 +67,9 @@ impl LocalProvider {
             owner: None,
             created: 0,
         };
-        let description = Arc::new(Description { models: vec![model], discovers: false, open_ended: false });
-        Self { engine, description }
+        let models = vec![model, embedding::model()];
+        let description = Arc::new(Description { models, discovers: false, open_ended: false });
+        Self { engine, embedder, description }
     }
 
     fn unsupported<T>(task: &str) -> Result<T, ProviderError> {
@@ -105,8 +114,12 @@ impl Provider for LocalProvider {
     ) -> EventStream<TranscriptionEvent> {
         Box::pin(stream::once(async { Self::unsupported("transcription") }))
     }
-    async fn embed(&self, _: CallContext, _: EmbeddingRequest) -> Result<EmbeddingResponse, ProviderError> {
-        Self::unsupported("embedding")
+    async fn embed(
+        &self,
+        _: CallContext,
+        request: EmbeddingRequest,
+    ) -> Result<EmbeddingResponse, ProviderError> {
+        embedding::embed(self.embedder.as_ref(), request).await
     }
     async fn moderate(
         &self,
@@ -278,6 +291,10 @@ fn engine_error(error: EngineError) -> ProviderError {
             reported(FailureCode::InvalidRequest, text, Some("messages"))
         }
         EngineError::PromptTooLarge { .. } => reported(FailureCode::TooLarge, text, Some("messages")),
+        EngineError::InputTooLong { index, .. } => {
+            reported(FailureCode::InvalidRequest, text, Some(&format!("input[{index}]")))
+        }
+        EngineError::InputsTooLarge { .. } => reported(FailureCode::TooLarge, text, Some("input")),
         EngineError::InvalidRequest { parameter, .. } => {
             reported(FailureCode::InvalidRequest, text, Some(parameter))
         }

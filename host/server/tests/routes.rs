@@ -24,6 +24,8 @@ mod content;
 mod conversations;
 #[path = "routes/deletions.rs"]
 mod deletions;
+#[path = "routes/embeddings.rs"]
+mod embeddings;
 #[path = "routes/enrolment.rs"]
 mod enrolment;
 #[path = "routes/failed_generations.rs"]

@@ -10,6 +10,8 @@ mod form;
 mod gguf;
 mod manifest;
 mod memory;
+mod safetensors;
+mod sparse;
 mod streams;
 mod webhook;
 
@@ -18,6 +20,7 @@ pub use egress::egress_url;
 pub use form::multipart;
 pub use gguf::gguf;
 pub use manifest::{manifest, plugin_file};
+pub use safetensors::safetensors;
 pub use streams::{ndjson, sse};
 pub use webhook::webhook_signature;
 
@@ -25,7 +28,7 @@ pub use webhook::webhook_signature;
 pub type Property = fn(&[u8]);
 
 /// All of them, by the names of their targets and of their folders in `corpus/`.
-pub const PROPERTIES: [(&str, Property); 9] = [
+pub const PROPERTIES: [(&str, Property); 10] = [
     ("configuration", configuration),
     ("egress_url", egress_url),
     ("gguf", gguf),
@@ -33,6 +36,7 @@ pub const PROPERTIES: [(&str, Property); 9] = [
     ("multipart", multipart),
     ("ndjson", ndjson),
     ("plugin_file", plugin_file),
+    ("safetensors", safetensors),
     ("sse", sse),
     ("webhook_signature", webhook_signature),
 ];

@@ -98,6 +98,11 @@ fn a_plugin_file_has_one_manifest_for_whoever_reads_it() {
 }
 
 #[test]
+fn a_safetensors_file_is_its_tensors_and_nothing_else() {
+    replay("safetensors");
+}
+
+#[test]
 fn events_are_those_of_the_specification_however_they_come() {
     replay("sse");
 }

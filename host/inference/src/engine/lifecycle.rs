@@ -143,7 +143,12 @@ impl Lifecycle {
         };
         self.state.send_replace(EngineState::Loading);
         let memory_bytes_max = self.config.memory_bytes_max;
-        let model = Arc::new(TextModel::load_within(&path, self.config.precision, memory_bytes_max)?);
+        let model = Arc::new(TextModel::load_within(
+            &path,
+            self.config.precision,
+            self.config.threads,
+            memory_bytes_max,
+        )?);
         let cache_bytes_max = memory_bytes_max - model.info().memory_bytes;
         let (jobs, queue) = mpsc::channel(self.places);
         let (unloading, unload) = watch::channel(false);

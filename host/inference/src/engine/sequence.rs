@@ -3,20 +3,20 @@
 use std::sync::Arc;
 use std::time::Instant;
 
+use candle_core::{Device, Tensor};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
-use crate::llama::KvCache;
-use crate::model::{PREFILL_TOKENS_MAX, TextModel};
+use crate::model::{PREFILL_TOKENS_MAX, TextCache, TextModel};
 use crate::sampler::Sampler;
 use crate::text_stream::TextStream;
 
 pub(super) struct Sequence {
     model: Arc<TextModel>,
-    cache: KvCache,
+    cache: TextCache,
     sampler: Sampler,
     text: TextStream,
     /// Tokens that the model has not seen yet: the rest of the prompt, later the newest token.
@@ -47,11 +47,9 @@ impl Sequence {
     /// Admit a job. Where that fails, its reader is told.
     pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Option<Self> {
         let prompt_tokens = job.prompt.len();
-        let made = model
-            .new_cache(prompt_tokens + job.max_tokens)
-            .and_then(|cache| Sampler::new(&job.request).map(|sampler| (cache, sampler)));
-        let (cache, sampler) = match made {
-            Ok(made) => made,
+        let cache = model.new_cache(prompt_tokens + job.max_tokens);
+        let sampler = match Sampler::new(&job.request) {
+            Ok(sampler) => sampler,
             Err(error) => {
                 job.sender.fail(error.into());
                 return None;
@@ -88,7 +86,7 @@ impl Sequence {
         let scores = self.model.forward(&self.unseen[..count], &mut self.cache)?;
         self.unseen.drain(..count);
         if self.unseen.is_empty() {
-            let token = self.sampler.choose(&scores)?;
+            let token = self.sampler.choose(&Tensor::new(scores, &Device::Cpu)?)?;
             self.take(token);
         }
         Ok(self.deliver())

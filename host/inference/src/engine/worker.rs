@@ -34,13 +34,13 @@ pub(super) struct Job {
 
 /// How long generations took lately.
 #[derive(Debug, Default)]
-pub(super) struct Pace {
+pub(crate) struct Pace {
     recent_ms: AtomicU64,
 }
 
 impl Pace {
-    /// A weighted mean: the newest generation counts a quarter. Written by the worker alone.
-    fn record(&self, took: Duration) {
+    /// A weighted mean: the newest request counts a quarter. Written by the worker alone.
+    pub(crate) fn record(&self, took: Duration) {
         let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX / 8).min(u64::MAX / 8);
         let before = self.recent_ms.load(Ordering::Relaxed);
         let mean = if before == 0 { took_ms } else { (before * 3 + took_ms) / 4 };
@@ -49,8 +49,13 @@ impl Pace {
 
     /// When a place is likely to be free: places free at this pace, one after another.
     pub(super) fn retry_after(&self, config: &EngineConfig) -> Duration {
+        self.retry_in(config.concurrent_max)
+    }
+
+    /// The same where this many run at once.
+    pub(crate) fn retry_in(&self, concurrent: usize) -> Duration {
         let recent = Duration::from_millis(self.recent_ms.load(Ordering::Relaxed));
-        let between = recent / u32::try_from(config.concurrent_max.max(1)).unwrap_or(u32::MAX);
+        let between = recent / u32::try_from(concurrent.max(1)).unwrap_or(u32::MAX);
         between.clamp(RETRY_MIN, RETRY_MAX)
     }
 }

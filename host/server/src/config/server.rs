@@ -249,11 +249,11 @@ pub struct Local {
     pub enabled: bool,
     /// Where fetched weights lie; absent: `ATELIER_CACHE`, or the user's cache folder.
     pub cache: Option<PathBuf>,
-    /// Memory for a model and its requests.
+    /// Memory for each model and its requests.
     pub memory_bytes_max: u64,
-    /// Requests that advance in turn.
+    /// Requests of a model that advance in turn.
     pub concurrent_max: usize,
-    /// Requests that wait.
+    /// Requests of a model that wait.
     pub queued_max: usize,
 }
 

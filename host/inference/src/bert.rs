@@ -1,0 +1,118 @@
+//! Sentence encoders of the BERT family on the CPU: a text becomes one vector of length 1.
+//!
+//! The encoder is that of Devlin et al., “BERT: Pre-training of Deep Bidirectional Transformers for Language
+//! Understanding” (arXiv:1810.04805); a text's vector is the mean of its tokens' last hidden states, divided by its
+//! length, as sentence-transformers does for models with mean pooling (Reimers and Gurevych, arXiv:1908.10084).
+
+mod encoder;
+mod folder;
+mod shape;
+mod word_pieces;
+
+use std::path::Path;
+
+use crate::error::ModelError;
+use crate::kernels::cpu::Cpu;
+use crate::safetensors::{Limits, TensorReader};
+use encoder::Encoder;
+pub use shape::Shape;
+pub use word_pieces::WordPieces;
+
+/// What an encoder is and what it takes.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BertInfo {
+    /// Numbers in a vector.
+    pub dimensions: usize,
+    /// Tokens of one text, the marks that begin and end it included.
+    pub tokens_max: usize,
+    /// Weights, counted singly.
+    pub parameters: u64,
+    /// Bytes for weights, vocabulary and working space: what a loaded model takes before any request.
+    pub memory_bytes: u64,
+}
+
+/// A loaded encoder. Computing with it blocks; [`crate::Embedder`] does so on a thread of its own.
+#[derive(Debug)]
+pub struct BertModel {
+    info: BertInfo,
+    pieces: WordPieces,
+    encoder: Encoder<Cpu>,
+}
+
+impl BertModel {
+    /// Load a folder as sentence-transformers has it: `config.json`, `tokenizer.json`, `model.safetensors`, and where they
+    /// are there `sentence_bert_config.json` and `1_Pooling/config.json`. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong; a damaged or hostile file takes no more memory than its length and its limits
+    /// allow.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        Self::load_within(folder, 0, |info| (info.memory_bytes, u64::MAX))
+    }
+
+    /// As [`BertModel::load`], for packs of up to `pack_tokens` tokens or one text. `budget` says, before weights are read,
+    /// how many bytes would be needed and how many there are.
+    ///
+    /// # Errors
+    /// [`ModelError::DoesNotFit`] with both numbers, and those of [`BertModel::load`].
+    pub fn load_within(
+        folder: &Path,
+        pack_tokens: usize,
+        budget: impl Fn(&BertInfo) -> (u64, u64),
+    ) -> Result<Self, ModelError> {
+        let shape = Shape::from_json(&folder::read_config(folder)?)?;
+        let tokens_max = folder::tokens_max(folder, shape.positions)?;
+        folder::check_pooling(folder)?;
+        let vocabulary = folder::read_tokenizer(folder)?;
+        let info = BertInfo {
+            dimensions: shape.width,
+            tokens_max,
+            parameters: shape.parameters(),
+            memory_bytes: memory_bytes(&shape, tokens_max, tokens_max.max(pack_tokens), vocabulary.len()),
+        };
+        let (needed_bytes, limit_bytes) = budget(&info);
+        if needed_bytes > limit_bytes {
+            return Err(ModelError::DoesNotFit { needed_bytes, limit_bytes });
+        }
+        let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
+        drop(vocabulary);
+        let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
+        let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
+        Ok(Self { info, pieces, encoder })
+    }
+
+    /// What the model is and what it takes.
+    pub fn info(&self) -> &BertInfo {
+        &self.info
+    }
+
+    /// The tokenizer.
+    pub fn pieces(&self) -> &WordPieces {
+        &self.pieces
+    }
+
+    /// Vectors of texts that are tokens already, marks included. The texts are computed side by side, without padding.
+    ///
+    /// # Errors
+    /// [`ModelError::Compute`] for a text that is empty, too long, or has an unknown token.
+    pub fn embed(&self, texts: &[&[u32]]) -> Result<Vec<Vec<f32>>, ModelError> {
+        let tokens_max = self.info.tokens_max;
+        if let Some(text) = texts.iter().find(|text| text.is_empty() || text.len() > tokens_max) {
+            let reason = format!("a text has {} tokens, not 1 to {tokens_max}", text.len());
+            return Err(ModelError::Compute { reason });
+        }
+        self.encoder.embed(texts)
+    }
+}
+
+/// Bytes for weights and vocabulary, and for a pack of `pack_tokens` tokens in texts of up to `tokens_max`. Nothing
+/// overflows: every dimension is bounded.
+fn memory_bytes(shape: &Shape, tokens_max: usize, pack_tokens: usize, vocabulary_bytes: usize) -> u64 {
+    let float = size_of::<f32>() as u64;
+    // A piece's text and its number, in the tables of both directions.
+    let vocabulary = 4 * vocabulary_bytes as u64;
+    let row = 10 * shape.width + 3 * shape.feed_width;
+    let scores = 3 * shape.heads as u64 * (tokens_max * tokens_max) as u64;
+    let working = pack_tokens as u64 * row as u64 + scores;
+    vocabulary + float * (shape.parameters() + working)
+}

@@ -1,0 +1,173 @@
+//! The embedding engine: a port, and the implementation that runs one encoder on the CPU.
+
+mod request;
+mod running;
+mod worker;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use tokio::sync::{Semaphore, oneshot};
+
+use crate::bert::{BertInfo, BertModel};
+use crate::engine::{EngineState, Pace, WeightsSource};
+use crate::error::EngineError;
+use crate::loading::Loading;
+use request::invalid;
+pub use request::{EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX};
+use running::Running;
+use worker::{Job, PACK_TOKENS};
+
+/// What an embedding engine does, whatever computes behind it.
+#[async_trait]
+pub trait EmbeddingEngine: Send + Sync {
+    /// Turn texts into vectors. Fetches and loads the model first where that has not happened yet. A caller who stops
+    /// waiting frees the place.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, EngineError>;
+
+    /// Fetch and load the model, unless it is loaded.
+    ///
+    /// # Errors
+    /// [`EngineError::Fetch`] or [`EngineError::Model`].
+    async fn warm(&self) -> Result<BertInfo, EngineError>;
+
+    /// Free the model's memory; running requests end with [`EngineError::Unloaded`]. The next use loads it again.
+    async fn unload(&self);
+
+    /// What the engine is doing.
+    fn state(&self) -> EngineState<BertInfo>;
+}
+
+/// Limits of one embedding engine.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct EmbedderConfig {
+    /// Requests that run or wait; one more is refused with [`EngineError::Busy`]. All that run share each step.
+    pub places_max: usize,
+    /// Texts in one request.
+    pub inputs_max: usize,
+    /// Bytes of text in one request.
+    pub input_bytes_max: usize,
+    /// Bytes for weights, working space, and what waiting requests hold.
+    pub memory_bytes_max: u64,
+}
+
+impl Default for EmbedderConfig {
+    fn default() -> Self {
+        Self { places_max: 36, inputs_max: 2048, input_bytes_max: 4 << 20, memory_bytes_max: 2 << 30 }
+    }
+}
+
+impl EmbedderConfig {
+    /// Bytes that requests take while they wait and run: their texts, then tokens and vectors.
+    fn requests_bytes(&self, info: &BertInfo) -> u64 {
+        let numbers = info.tokens_max + info.dimensions;
+        let input_bytes =
+            numbers * size_of::<f32>() + size_of::<EmbeddingInput>() + 2 * size_of::<Vec<u32>>();
+        self.places_max as u64 * (self.input_bytes_max as u64 + (self.inputs_max * input_bytes) as u64)
+    }
+}
+
+/// One encoder on the CPU: a bounded queue in front of a thread of its own. Clones share the model.
+///
+/// Each step takes texts of all admitted requests in turn, up to a number of tokens, and computes them side by side
+/// without padding: many small requests cost what one large one does, and a large one does not keep a small one waiting.
+#[derive(Clone, Debug)]
+pub struct Embedder {
+    config: Arc<EmbedderConfig>,
+    places: Arc<Semaphore>,
+    pace: Arc<Pace>,
+    loading: Arc<Loading<Running>>,
+}
+
+impl Embedder {
+    /// An engine that fetches and loads its model on first use: a folder with `config.json`, `tokenizer.json` and
+    /// `model.safetensors`. Must be used within a tokio runtime.
+    pub fn lazy(source: WeightsSource, config: EmbedderConfig) -> Self {
+        let config = Arc::new(config);
+        let places = config.places_max.clamp(1, Semaphore::MAX_PERMITS);
+        let pace = Arc::new(Pace::default());
+        let load = {
+            let (config, pace) = (config.clone(), pace.clone());
+            move |folder: &std::path::Path| {
+                let model = BertModel::load_within(folder, PACK_TOKENS, |info| {
+                    let memory_bytes = info.memory_bytes.saturating_add(config.requests_bytes(info));
+                    (memory_bytes, config.memory_bytes_max)
+                })?;
+                Running::start(model, places, pace.clone())
+            }
+        };
+        Self {
+            loading: Arc::new(Loading::new(source, Box::new(load))),
+            places: Arc::new(Semaphore::new(places)),
+            config,
+            pace,
+        }
+    }
+
+    /// How many places, running and queued, are free now.
+    pub fn free_places(&self) -> usize {
+        self.places.available_permits()
+    }
+}
+
+#[async_trait]
+impl EmbeddingEngine for Embedder {
+    async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, EngineError> {
+        request.validate(self.config.inputs_max, self.config.input_bytes_max)?;
+        // The place comes first: waiting for a load is bounded by it too.
+        let place = self
+            .places
+            .clone()
+            .try_acquire_owned()
+            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_in(1) })?;
+        let running = self.loading.running().await?;
+        let model = running.model.clone();
+        // The place goes with the work: a caller who leaves does not free it before this ends.
+        let encode = move || encode(&model, request).map(|texts| (texts, place));
+        let (texts, place) =
+            tokio::task::spawn_blocking(encode).await.map_err(|_| EngineError::Stopped)??;
+        let tokens = texts.iter().map(Vec::len).sum();
+        let (answer, answered) = oneshot::channel();
+        running.submit(Job { texts, answer, place })?;
+        let vectors = answered.await.map_err(|_| EngineError::Stopped)??;
+        Ok(Embeddings { vectors, tokens })
+    }
+
+    async fn warm(&self) -> Result<BertInfo, EngineError> {
+        Ok(self.loading.running().await?.model.info().clone())
+    }
+
+    async fn unload(&self) {
+        self.loading.unload().await;
+    }
+
+    fn state(&self) -> EngineState<BertInfo> {
+        self.loading.state()
+    }
+}
+
+/// Tokens of each input. One that is too long is cut or refused.
+fn encode(model: &BertModel, request: EmbeddingRequest) -> Result<Vec<Vec<u32>>, EngineError> {
+    let tokens_max = model.info().tokens_max;
+    let mut texts = Vec::with_capacity(request.inputs.len());
+    for (index, input) in request.inputs.into_iter().enumerate() {
+        let mut ids = match input {
+            EmbeddingInput::Text(text) => model.pieces().encode(&text, tokens_max)?,
+            EmbeddingInput::Tokens(ids) => model.pieces().marked(ids).ok_or_else(|| {
+                invalid(format!("input[{index}] has a token outside the vocabulary of the model"))
+            })?,
+        };
+        if ids.len() > tokens_max {
+            if !request.truncate {
+                return Err(EngineError::InputTooLong { index, tokens_max });
+            }
+            model.pieces().cut(&mut ids, tokens_max);
+        }
+        ids.shrink_to_fit();
+        texts.push(ids);
+    }
+    Ok(texts)
+}

@@ -1,0 +1,169 @@
+//! Fetching, loading and unloading a model that several callers share.
+
+use std::fmt;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use futures::FutureExt;
+use futures::future::{BoxFuture, Shared};
+use tokio::sync::watch;
+
+use crate::engine::{EngineState, WeightsSource};
+use crate::error::EngineError;
+use crate::weights;
+
+/// After a failure, callers get the same error for this long instead of another attempt.
+const RETRY_AFTER: Duration = Duration::from_secs(5);
+
+/// A loaded model and whatever runs it.
+pub(crate) trait Served: Send + Sync + 'static {
+    /// What the model is and takes.
+    type Info: Clone + fmt::Debug + Send + Sync + 'static;
+
+    fn info(&self) -> &Self::Info;
+    /// Whether it can still take requests.
+    fn is_alive(&self) -> bool;
+    /// End all requests; ready once its memory is free but for what callers hold.
+    fn stop(&self) -> BoxFuture<'_, ()>;
+}
+
+type SharedLoad<S> = Shared<BoxFuture<'static, Result<Arc<S>, EngineError>>>;
+type Loader<S> = Box<dyn Fn(&Path) -> Result<S, EngineError> + Send + Sync>;
+
+/// At most one loaded `S`, made on first use.
+pub(crate) struct Loading<S: Served> {
+    source: WeightsSource,
+    /// Blocks while it reads.
+    load: Loader<S>,
+    slot: Mutex<Slot<S>>,
+    state: watch::Sender<EngineState<S::Info>>,
+}
+
+enum Slot<S> {
+    Empty,
+    Loading(SharedLoad<S>),
+    Loaded(Arc<S>),
+    Failed { error: EngineError, at: Instant },
+}
+
+impl<S: Served> Loading<S> {
+    pub(crate) fn new(source: WeightsSource, load: Loader<S>) -> Self {
+        let state = watch::Sender::new(at_rest(&source));
+        Self { source, load, slot: Mutex::new(Slot::Empty), state }
+    }
+
+    pub(crate) fn state(&self) -> EngineState<S::Info> {
+        self.state.borrow().clone()
+    }
+
+    /// What is loaded; loads it where needed. Several callers share one load, and one who leaves does not interrupt it.
+    pub(crate) async fn running(self: &Arc<Self>) -> Result<Arc<S>, EngineError> {
+        let load = {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*slot {
+                Slot::Loaded(running) if running.is_alive() => return Ok(running.clone()),
+                Slot::Failed { error, at } if at.elapsed() < RETRY_AFTER => return Err(error.clone()),
+                Slot::Loading(load) => load.clone(),
+                Slot::Empty | Slot::Loaded(_) | Slot::Failed { .. } => {
+                    let load = self.begin();
+                    *slot = Slot::Loading(load.clone());
+                    load
+                }
+            }
+        };
+        load.await
+    }
+
+    /// Start a load on a task of its own, so that it outlives a caller who leaves.
+    fn begin(self: &Arc<Self>) -> SharedLoad<S> {
+        let loading = self.clone();
+        let task = tokio::spawn(async move {
+            let loader = loading.clone();
+            let outcome = tokio::task::spawn_blocking(move || loader.fetch_and_load()).await;
+            let outcome = outcome.unwrap_or(Err(EngineError::Stopped)).map(Arc::new);
+            loading.settle(&outcome);
+            outcome
+        });
+        async move { task.await.unwrap_or(Err(EngineError::Stopped)) }.boxed().shared()
+    }
+
+    fn fetch_and_load(&self) -> Result<S, EngineError> {
+        let path = match &self.source {
+            WeightsSource::File(path) => path.clone(),
+            WeightsSource::Published { source, cache_dir } => {
+                weights::fetch(source, cache_dir, |progress| {
+                    self.state.send_replace(EngineState::Fetching(progress));
+                })?
+            }
+        };
+        self.state.send_replace(EngineState::Loading);
+        (self.load)(&path)
+    }
+
+    /// Record how a load ended. The slot and the state change together.
+    fn settle(&self, outcome: &Result<Arc<S>, EngineError>) {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        match outcome {
+            Ok(running) => {
+                tracing::info!(info = ?running.info(), "model loaded");
+                *slot = Slot::Loaded(running.clone());
+                self.state.send_replace(EngineState::Ready(running.info().clone()));
+            }
+            Err(error) => {
+                tracing::warn!(%error, "a model could not be loaded");
+                *slot = Slot::Failed { error: error.clone(), at: Instant::now() };
+                self.state.send_replace(EngineState::Failed { reason: error.to_string() });
+            }
+        }
+    }
+
+    /// Stop what is loaded, or what is being loaded once it is.
+    pub(crate) async fn unload(&self) {
+        let taken = {
+            let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+            match &*slot {
+                Slot::Loading(load) => Err(load.clone()),
+                _ => Ok(std::mem::replace(&mut *slot, Slot::Empty)),
+            }
+        };
+        let running = match taken {
+            Ok(Slot::Loaded(running)) => Some(running),
+            Ok(_) => None,
+            Err(load) => {
+                let running = load.await.ok();
+                let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+                // Another user may have begun anew meanwhile; only what was waited for is taken away.
+                if let (Slot::Loaded(loaded), Some(running)) = (&*slot, &running)
+                    && Arc::ptr_eq(loaded, running)
+                {
+                    *slot = Slot::Empty;
+                }
+                running
+            }
+        };
+        if let Some(running) = running {
+            running.stop().await;
+        }
+        let slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        if matches!(*slot, Slot::Empty) {
+            self.state.send_replace(at_rest(&self.source));
+        }
+    }
+}
+
+/// The state before a first load and after an unload.
+fn at_rest<I>(source: &WeightsSource) -> EngineState<I> {
+    match source {
+        WeightsSource::Published { source, cache_dir } if !source.is_fetched(cache_dir) => {
+            EngineState::NotFetched
+        }
+        _ => EngineState::Unloaded,
+    }
+}
+
+impl<S: Served> fmt::Debug for Loading<S> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Loading").field("source", &self.source).field("state", &self.state()).finish()
+    }
+}

@@ -83,7 +83,8 @@ impl<K: Kernels> Llama<K> {
         let kernels = &self.kernels;
         let (mut ids, mut positions, mut scored) = (Vec::new(), Vec::new(), Vec::new());
         for slice in batch.iter_mut() {
-            if slice.tokens.is_empty() || slice.tokens.iter().any(|id| *id as usize >= self.shape.vocabulary) {
+            if slice.tokens.is_empty() || slice.tokens.iter().any(|id| *id as usize >= self.shape.vocabulary)
+            {
                 let reason = "no tokens, or one outside the vocabulary".to_owned();
                 return Err(ModelError::Compute { reason });
             }

@@ -163,6 +163,11 @@ impl TextModel {
         self.llama.forward(&mut [Slice { cache, tokens, scored: true }])
     }
 
+    /// Tokens that the model knows: the length of a row of scores.
+    pub fn vocabulary(&self) -> usize {
+        self.llama.shape().vocabulary
+    }
+
     /// Several sequences in one pass: see [`Llama::forward`].
     ///
     /// # Errors
@@ -176,7 +181,8 @@ impl TextModel {
 fn describe(header: &Header, shape: &Shape, precision: Precision) -> Result<ModelInfo, ModelError> {
     let weights = |name: &str| {
         header.tensor(name).map_or(0, |entry| {
-            let (columns, outer) = entry.shape.split_last().map_or((0, &[][..]), |(last, rest)| (*last, rest));
+            let (columns, outer) =
+                entry.shape.split_last().map_or((0, &[][..]), |(last, rest)| (*last, rest));
             Cpu::matrix_bytes(entry.encoding, outer.iter().product(), columns, precision)
         })
     };

@@ -4,6 +4,7 @@ mod atelier;
 mod build;
 mod footprint;
 mod gateway;
+mod inference;
 mod jobs;
 mod plugin;
 mod report;
@@ -42,6 +43,7 @@ enum What {
     Plugin(plugin::Options),
     Footprint(footprint::Options),
     Jobs(jobs::Options),
+    Inference(inference::Options),
 }
 
 /// Run the verb.
@@ -60,6 +62,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
             let binaries = binaries()?;
             watched(|| footprint::run(workspace, cache, &binaries, options))?
         }
+        What::Inference(options) => watched(|| inference::run(workspace, cache, options))?,
         What::Jobs(of_jobs) => {
             let binaries = options.binaries.clone().map_or_else(|| jobs::build(workspace), Ok)?;
             watched(|| jobs::run(&binaries, of_jobs))?

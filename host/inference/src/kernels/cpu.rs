@@ -215,8 +215,7 @@ impl Kernels for Cpu {
                     let end = (start + ROWS).min(span.count * group);
                     let places =
                         (start..end).map(|at| (first + at / group, head * group + at % group)).collect();
-                    let limits =
-                        std::array::from_fn(|at| span.start + (start + at).min(end - 1) / group + 1);
+                    let limits = std::array::from_fn(|at| span.start + (start + at).min(end - 1) / group + 1);
                     pieces.push((places, View { pages: span.pages, block, head, limits }));
                 }
             }

@@ -30,7 +30,11 @@ impl<P> KvCache<P> {
     }
 
     /// Make room for `count` more tokens.
-    pub(super) fn reserve<K: Kernels<Page = P>>(&mut self, kernels: &K, count: usize) -> Result<(), ModelError> {
+    pub(super) fn reserve<K: Kernels<Page = P>>(
+        &mut self,
+        kernels: &K,
+        count: usize,
+    ) -> Result<(), ModelError> {
         let needed = self.len + count;
         if needed > self.limit {
             let reason = format!("the sequence reached its limit of {} tokens", self.limit);

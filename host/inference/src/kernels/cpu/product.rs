@@ -76,7 +76,9 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows(), "no such row");
         match &self.0 {
-            Form::Dense { columns, values } => out.copy_from_slice(&values[row * columns..(row + 1) * columns]),
+            Form::Dense { columns, values } => {
+                out.copy_from_slice(&values[row * columns..(row + 1) * columns])
+            }
             Form::Packed(packed) => packed.row(row, out),
         }
     }
@@ -94,7 +96,11 @@ pub fn linear(isa: Isa, pool: &Pool, x: &Tensor, products: &mut [(&Matrix, &mut 
     let rows = x.rows();
     let mut total = 0;
     for (matrix, out) in products.iter() {
-        assert_eq!((matrix.columns(), matrix.rows(), rows), (x.width, out.width, out.rows()), "linear: shapes");
+        assert_eq!(
+            (matrix.columns(), matrix.rows(), rows),
+            (x.width, out.width, out.rows()),
+            "linear: shapes"
+        );
         total += matrix.rows().div_ceil(PANEL);
     }
     let packed = products.iter().any(|(matrix, _)| matches!(matrix.0, Form::Packed(_)));
@@ -103,7 +109,11 @@ pub fn linear(isa: Isa, pool: &Pool, x: &Tensor, products: &mut [(&Matrix, &mut 
     let mut outs = Vec::with_capacity(products.len());
     for (product, (matrix, out)) in products.iter_mut().enumerate() {
         let panels = matrix.rows().div_ceil(PANEL);
-        pieces.extend((0..panels).step_by(size).map(|from| Piece { product, from, to: (from + size).min(panels) }));
+        pieces.extend((0..panels).step_by(size).map(|from| Piece {
+            product,
+            from,
+            to: (from + size).min(panels),
+        }));
         let width = out.width;
         outs.push((&matrix.0, Scatter::new(&mut out.values, width)));
     }

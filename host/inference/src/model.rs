@@ -163,6 +163,11 @@ impl TextModel {
         self.llama.forward(&mut [Slice { cache, tokens, scored: true }])
     }
 
+    /// Tokens that the model knows: the length of a row of scores.
+    pub fn vocabulary(&self) -> usize {
+        self.llama.shape().vocabulary
+    }
+
     /// Several sequences in one pass: see [`Llama::forward`].
     ///
     /// # Errors

@@ -5,6 +5,7 @@ mod build;
 mod crowd;
 mod footprint;
 mod gateway;
+mod inference;
 mod jobs;
 mod plugin;
 mod report;
@@ -44,6 +45,7 @@ enum What {
     Footprint(footprint::Options),
     Jobs(jobs::Options),
     Crowd(crowd::Options),
+    Inference(inference::Options),
 }
 
 /// Run the verb.
@@ -66,6 +68,7 @@ pub fn run(workspace: &Workspace, cache: &Cache, options: &Options) -> Result<Ex
             let binaries = binaries()?;
             watched(|| crowd::run(workspace, cache, &binaries, options))?
         }
+        What::Inference(options) => watched(|| inference::run(workspace, cache, options))?,
         What::Jobs(of_jobs) => {
             let binaries = options.binaries.clone().map_or_else(|| jobs::build(workspace), Ok)?;
             watched(|| jobs::run(&binaries, of_jobs))?

@@ -6,10 +6,21 @@ use anyhow::{Context, Result};
 
 use crate::{cache::Cache, process, progress::say};
 
-const INSTALL_LIMIT: Duration = Duration::from_secs(900);
+/// Some packages are built from source: minutes on an idle machine, several times that on a busy one.
+const INSTALL_LIMIT: Duration = Duration::from_secs(2700);
 
 /// The environment that has `requirements` (the text of a requirements file) installed; made on first use.
 pub fn open(cache: &Cache, name: &str, requirements: &str) -> Result<PathBuf> {
+    open_built(cache, name, requirements, &[])
+}
+
+/// As [`open`], with `settings` in the environment for packages that are built from source.
+pub fn open_built(
+    cache: &Cache,
+    name: &str,
+    requirements: &str,
+    settings: &[(&str, &str)],
+) -> Result<PathBuf> {
     // Another Python, or other requirements: another environment.
     let python = process::capture(
         Command::new("python3").args(["-c", "import sys; print(sys.version, sys.prefix)"]),
@@ -17,7 +28,9 @@ pub fn open(cache: &Cache, name: &str, requirements: &str) -> Result<PathBuf> {
     .context(
         "Python 3 is needed: install it, with its venv module (Debian: `apt-get install python3-venv`)",
     )?;
-    let digest = blake3::hash(format!("{python}\n{requirements}").as_bytes()).to_hex();
+    // Without settings the folder is the one that earlier versions made.
+    let settings_text: String = settings.iter().map(|(key, value)| format!("\n{key}={value}")).collect();
+    let digest = blake3::hash(format!("{python}\n{requirements}{settings_text}").as_bytes()).to_hex();
     cache.folder(&format!("python/{name}-{}", &digest[..16]), |dir| {
         say(format_args!("python: installing {name} into {}", dir.display()));
         process::run(Command::new("python3").args(["-m", "venv"]).arg(dir))
@@ -26,6 +39,7 @@ pub fn open(cache: &Cache, name: &str, requirements: &str) -> Result<PathBuf> {
         std::fs::write(&list, requirements)?;
         let mut pip = Command::new(dir.join("bin/python"));
         pip.args(["-m", "pip", "install", "--quiet", "--requirement"]).arg(&list);
+        pip.envs(settings.iter().copied());
         process::run_within(&mut pip, INSTALL_LIMIT).context("cannot install from the Python package index")
     })
 }

@@ -10,7 +10,9 @@ use tokio::sync::mpsc::error::TrySendError;
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
-use crate::model::{PREFILL_TOKENS_MAX, TextCache, TextModel};
+use crate::kernels::cpu::Page;
+use crate::llama::Slice;
+use crate::model::{TextCache, TextModel};
 use crate::sampler::Sampler;
 use crate::text_stream::TextStream;
 
@@ -73,19 +75,32 @@ impl Sequence {
         })
     }
 
-    /// Deliver what waits, then compute one token or one piece of the prompt.
-    pub(super) fn step(&mut self) -> Result<Step, ModelError> {
-        if self.sender.is_closed() {
-            return Ok(Step::Ended);
-        }
-        match self.deliver() {
-            Step::Advanced => {}
-            other => return Ok(other),
-        }
-        let count = self.unseen.len().min(PREFILL_TOKENS_MAX);
-        let scores = self.model.forward(&self.unseen[..count], &mut self.cache)?;
+    /// Deliver what waits. [`Step::Advanced`]: it wants to compute.
+    pub(super) fn prepare(&mut self) -> Step {
+        if self.sender.is_closed() { Step::Ended } else { self.deliver() }
+    }
+
+    /// Whether something waits for the reader.
+    pub(super) fn is_stalled(&self) -> bool {
+        !self.outbox.is_empty()
+    }
+
+    /// Tokens that the model has not seen yet.
+    pub(super) fn unseen(&self) -> usize {
+        self.unseen.len()
+    }
+
+    /// This sequence's part in a pass, of at most `tokens_max` tokens.
+    pub(super) fn slice(&mut self, tokens_max: usize) -> Slice<'_, Page> {
+        let count = self.unseen.len().min(tokens_max);
+        let scored = count == self.unseen.len();
+        Slice { cache: &mut self.cache, tokens: &self.unseen[..count], scored }
+    }
+
+    /// After a pass that `count` tokens went into: choose where there are scores, and deliver.
+    pub(super) fn advance(&mut self, count: usize, scores: Option<&[f32]>) -> Result<Step, ModelError> {
         self.unseen.drain(..count);
-        if self.unseen.is_empty() {
+        if let Some(scores) = scores {
             let token = self.sampler.choose(&Tensor::new(scores, &Device::Cpu)?)?;
             self.take(token);
         }

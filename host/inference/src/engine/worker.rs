@@ -13,7 +13,7 @@ use super::EngineConfig;
 use super::sequence::{Sequence, Step};
 use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
-use crate::model::TextModel;
+use crate::model::{PREFILL_TOKENS_MAX, TextModel};
 use crate::request::ChatRequest;
 
 /// How often waiting readers and abandoned jobs are looked at while nothing can be computed.
@@ -132,41 +132,87 @@ impl Worker {
         }
     }
 
-    /// One step of every active sequence; whether any of them got anywhere.
+    /// One pass of the model over every active sequence that can go on; whether any of them got anywhere.
     fn turn(&mut self) -> bool {
-        let mut progressed = false;
+        let before = self.active.len();
         for mut sequence in std::mem::take(&mut self.active) {
-            // A panic in a kernel costs this request, not the engine: its cache is dropped with it.
-            match catch_unwind(AssertUnwindSafe(|| sequence.step())) {
-                Ok(Ok(Step::Advanced)) => {
-                    progressed = true;
-                    self.active.push(sequence);
-                }
-                Ok(Ok(Step::Stalled(since))) if since.elapsed() < self.config.reader_stall_max => {
-                    self.active.push(sequence);
-                }
-                Ok(Ok(Step::Stalled(since))) => {
-                    sequence.fail(EngineError::ReaderStalled { waited: since.elapsed() });
-                    progressed = true;
-                }
-                Ok(Ok(Step::Ended)) => {
-                    self.pace.record(sequence.started.elapsed());
-                    progressed = true;
-                }
-                Ok(Err(error)) => {
-                    tracing::error!(%error, "a generation failed");
-                    sequence.fail(error.into());
-                    progressed = true;
-                }
-                Err(_) => {
-                    tracing::error!("a kernel panicked; its generation was ended");
-                    let reason = "a kernel panicked".to_owned();
-                    sequence.fail(ModelError::Compute { reason }.into());
-                    progressed = true;
-                }
+            let step = sequence.prepare();
+            self.keep(sequence, Ok(step));
+        }
+        let ended = before - self.active.len();
+        // Stalled ones wait for their readers; of the others, each has one token or a piece of its prompt.
+        let mut room = PREFILL_TOKENS_MAX;
+        let mut parts = Vec::new();
+        for (index, sequence) in self.active.iter().enumerate().filter(|(_, sequence)| !sequence.is_stalled())
+        {
+            let count = match sequence.unseen() {
+                1 => 1,
+                unseen => unseen.min(room),
+            };
+            if count > 0 {
+                room = room.saturating_sub(count);
+                parts.push((index, count));
             }
         }
-        progressed
+        if parts.is_empty() {
+            return ended > 0;
+        }
+        let outcome = self.pass(&parts);
+        let mut parts = parts.into_iter().peekable();
+        let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.vocabulary());
+        for (index, mut sequence) in std::mem::take(&mut self.active).into_iter().enumerate() {
+            let Some((_, count)) = parts.next_if(|(part, _)| *part == index) else {
+                self.active.push(sequence);
+                continue;
+            };
+            let step = match &outcome {
+                Ok(_) => {
+                    let scores = if count == sequence.unseen() { rows.next() } else { None };
+                    sequence.advance(count, scores)
+                }
+                Err(reason) => Err(ModelError::Compute { reason: reason.clone() }),
+            };
+            self.keep(sequence, step);
+        }
+        true
+    }
+
+    /// The scores of the parts that reach the end of what their sequences have, or why there are none. A panic in a kernel
+    /// costs the requests of this pass, not the engine: their caches are dropped with them.
+    fn pass(&mut self, parts: &[(usize, usize)]) -> Result<Vec<f32>, String> {
+        let mut wanted = parts.iter().copied().peekable();
+        let mut batch: Vec<_> = self
+            .active
+            .iter_mut()
+            .enumerate()
+            .filter_map(|(index, sequence)| {
+                let (_, count) = wanted.next_if(|(part, _)| *part == index)?;
+                Some(sequence.slice(count))
+            })
+            .collect();
+        match catch_unwind(AssertUnwindSafe(|| self.model.forward_batch(&mut batch))) {
+            Ok(Ok(scores)) => Ok(scores),
+            Ok(Err(error)) => Err(error.to_string()),
+            Err(_) => Err("a kernel panicked".to_owned()),
+        }
+    }
+
+    /// Keep a sequence that goes on; end one that does not.
+    fn keep(&mut self, sequence: Sequence, step: Result<Step, ModelError>) {
+        match step {
+            Ok(Step::Advanced) => self.active.push(sequence),
+            Ok(Step::Stalled(since)) if since.elapsed() < self.config.reader_stall_max => {
+                self.active.push(sequence);
+            }
+            Ok(Step::Stalled(since)) => {
+                sequence.fail(EngineError::ReaderStalled { waited: since.elapsed() });
+            }
+            Ok(Step::Ended) => self.pace.record(sequence.started.elapsed()),
+            Err(error) => {
+                tracing::error!(%error, "a generation failed");
+                sequence.fail(error.into());
+            }
+        }
     }
 
     /// All readers are slow: wait for a new job, an unload, or a little time.

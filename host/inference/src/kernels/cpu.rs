@@ -10,6 +10,8 @@ mod quantised;
 mod rows;
 #[cfg(target_arch = "x86_64")]
 mod vnni;
+#[cfg(target_arch = "x86_64")]
+mod wide;
 
 pub use attention::Page;
 pub use isa::Isa;
@@ -92,7 +94,7 @@ impl Cpu {
                     let (row, head) = places[at.min(places.len() - 1)];
                     &queries.row(row)[head * width..(head + 1) * width]
                 });
-                attention::attend(self.isa, *view, rows, &mut scores, &mut mixed);
+                attention::attend(self.isa, *view, rows, &mut scores, &mut mixed, self.isa);
                 for ((row, head), mixed) in places.iter().zip(mixed.chunks_exact(padded(width))) {
                     // SAFETY: every row and head is in one piece alone.
                     #[allow(unsafe_code, reason = "threads write places of their own")]

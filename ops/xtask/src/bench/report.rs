@@ -41,6 +41,16 @@ impl Budgets {
         });
     }
 
+    /// How many times as fast as another, which must not be below its aim.
+    pub fn ratio(&mut self, what: &'static str, figure: f64, aim: f64) {
+        self.0.push(Budget {
+            what,
+            figure: format!("{figure:.2} ×"),
+            budget: format!("≥ {aim} ×"),
+            is_kept: figure >= aim,
+        });
+    }
+
     /// Print the table; the exit code says whether every budget was kept.
     pub fn print(&self) -> Result<ExitCode> {
         let mut out = std::io::stdout().lock();

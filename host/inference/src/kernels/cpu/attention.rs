@@ -3,8 +3,10 @@
 //! A page holds keys with the token innermost, `[width][16 tokens]`, and values with the width innermost, padded to whole
 //! registers: both products then run down registers, without a sum across one.
 
-use super::isa::{fma, versions};
+use super::isa::{Isa, fma, versions};
 use super::rows::exp;
+#[cfg(target_arch = "x86_64")]
+use super::{isa::Level, wide};
 use crate::kernels::{PAGE_TOKENS, PageShape};
 
 /// Rows of queries that share each look at a page.
@@ -78,6 +80,7 @@ versions!(
         queries: [&[f32]; ROWS],
         scores: &mut Vec<[[f32; PAGE_TOKENS]; ROWS]>,
         out: &mut [f32],
+        inner: Isa,
     ) = attend_body
 );
 
@@ -87,6 +90,7 @@ fn attend_body<const FUSED: bool>(
     queries: [&[f32]; ROWS],
     scores: &mut Vec<[[f32; PAGE_TOKENS]; ROWS]>,
     out: &mut [f32],
+    inner: Isa,
 ) {
     let width = queries[0].len();
     let seen = view.limits.iter().fold(0, |most, limit| most.max(*limit));
@@ -96,15 +100,7 @@ fn attend_body<const FUSED: bool>(
     let mut most = [f32::NEG_INFINITY; ROWS];
     for (index, page) in pages.iter().enumerate() {
         let keys = page.head(view.block, view.head).0.as_chunks::<PAGE_TOKENS>().0;
-        let mut products = [[0.0_f32; PAGE_TOKENS]; ROWS];
-        for (at, keys) in keys.iter().enumerate().take(width) {
-            for (products, query) in products.iter_mut().zip(&queries) {
-                let query = query[at];
-                for (product, key) in products.iter_mut().zip(keys) {
-                    *product = fma::<FUSED>(query, *key, *product);
-                }
-            }
-        }
+        let mut products = key_products::<FUSED>(inner, &keys[..width], queries);
         for ((products, most), limit) in products.iter_mut().zip(&mut most).zip(view.limits) {
             let here = limit.saturating_sub(index * PAGE_TOKENS);
             for (slot, product) in products.iter_mut().enumerate() {
@@ -128,20 +124,59 @@ fn attend_body<const FUSED: bool>(
         let mut sums = [[0.0_f32; 16]; ROWS];
         for (page, weights) in pages.iter().zip(scores.iter()) {
             let values = page.head(view.block, view.head).1;
-            for slot in 0..PAGE_TOKENS {
-                let values = &values[slot * stride + column..][..16];
-                for (sums, weights) in sums.iter_mut().zip(weights) {
-                    let weight = weights[slot];
-                    for (sum, value) in sums.iter_mut().zip(values) {
-                        *sum = fma::<FUSED>(weight, *value, *sum);
-                    }
-                }
-            }
+            add_values::<FUSED>(inner, &values[column..], stride, weights, &mut sums);
         }
         for (row, (sums, totals)) in sums.iter().zip(&totals).enumerate() {
             let inverse = 1.0 / totals.iter().sum::<f32>();
             for (out, sum) in out[row * stride + column..][..16].iter_mut().zip(sums) {
                 *out = sum * inverse;
+            }
+        }
+    }
+}
+
+/// Products of the queries with one page of keys.
+#[inline(always)]
+fn key_products<const FUSED: bool>(
+    isa: Isa,
+    keys: &[[f32; PAGE_TOKENS]],
+    queries: [&[f32]; ROWS],
+) -> [[f32; PAGE_TOKENS]; ROWS] {
+    #[cfg(target_arch = "x86_64")]
+    if isa.level() == Level::Avx512Vnni {
+        return wide::key_products(isa, keys, queries);
+    }
+    let _ = isa;
+    let mut products = [[0.0_f32; PAGE_TOKENS]; ROWS];
+    for (at, keys) in keys.iter().enumerate() {
+        for (products, query) in products.iter_mut().zip(&queries) {
+            for (product, key) in products.iter_mut().zip(keys) {
+                *product = fma::<FUSED>(query[at], *key, *product);
+            }
+        }
+    }
+    products
+}
+
+/// Add 16 columns of one page of values, weighted, to `sums`; `values` has a row each `stride`.
+#[inline(always)]
+fn add_values<const FUSED: bool>(
+    isa: Isa,
+    values: &[f32],
+    stride: usize,
+    weights: &[[f32; PAGE_TOKENS]; ROWS],
+    sums: &mut [[f32; 16]; ROWS],
+) {
+    #[cfg(target_arch = "x86_64")]
+    if isa.level() == Level::Avx512Vnni {
+        return wide::add_values(isa, values, stride, weights, sums);
+    }
+    let _ = isa;
+    for slot in 0..PAGE_TOKENS {
+        let values = &values[slot * stride..][..16];
+        for (sums, weights) in sums.iter_mut().zip(weights) {
+            for (sum, value) in sums.iter_mut().zip(values) {
+                *sum = fma::<FUSED>(weights[slot], *value, *sum);
             }
         }
     }

@@ -6,12 +6,13 @@ use std::time::Instant;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::likelihoods::Likelihoods;
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
 use crate::llama::KvCache;
 use crate::model::{PREFILL_TOKENS_MAX, TextModel};
-use crate::sampler::Sampler;
+use crate::sampler::{Choice, Sampler};
 use crate::text_stream::TextStream;
 
 pub(super) struct Sequence {
@@ -19,12 +20,13 @@ pub(super) struct Sequence {
     cache: KvCache,
     sampler: Sampler,
     text: TextStream,
+    likelihoods: Likelihoods,
     /// Tokens that the model has not seen yet: the rest of the prompt, later the newest token.
     unseen: Vec<u32>,
     prompt_tokens: usize,
     completion_tokens: usize,
     max_tokens: usize,
-    /// At most a delta and the end, waiting for the reader.
+    /// At most log probabilities, a delta and the end, waiting for the reader.
     outbox: Vec<Event>,
     stalled_since: Option<Instant>,
     pub(super) sender: GenerationSender,
@@ -47,11 +49,8 @@ impl Sequence {
     /// Admit a job. Where that fails, its reader is told.
     pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Option<Self> {
         let prompt_tokens = job.prompt.len();
-        let made = model
-            .new_cache(prompt_tokens + job.max_tokens)
-            .and_then(|cache| Sampler::new(&job.request).map(|sampler| (cache, sampler)));
-        let (cache, sampler) = match made {
-            Ok(made) => made,
+        let cache = match model.new_cache(prompt_tokens + job.max_tokens) {
+            Ok(cache) => cache,
             Err(error) => {
                 job.sender.fail(error.into());
                 return None;
@@ -60,8 +59,9 @@ impl Sequence {
         Some(Self {
             model: model.clone(),
             cache,
-            sampler,
+            sampler: job.sampler,
             text: TextStream::new(job.request.stop),
+            likelihoods: Likelihoods::default(),
             unseen: job.prompt,
             prompt_tokens,
             completion_tokens: 0,
@@ -88,25 +88,38 @@ impl Sequence {
         let scores = self.model.forward(&self.unseen[..count], &mut self.cache)?;
         self.unseen.drain(..count);
         if self.unseen.is_empty() {
-            let token = self.sampler.choose(&scores)?;
-            self.take(token);
+            let choice = self.sampler.choose(&scores.to_vec1::<f32>()?)?;
+            self.take(choice);
         }
         Ok(self.deliver())
     }
 
     /// Account for a generated token.
-    fn take(&mut self, token: u32) {
+    fn take(&mut self, Choice { token, logprobs, is_last }: Choice) {
         self.completion_tokens += 1;
-        let ended_by_model = self.model.tokenizer().is_end(token);
-        let mut delta =
-            if ended_by_model { String::new() } else { self.text.push(self.model.tokenizer().piece(token)) };
-        let reason = if ended_by_model || self.text.is_stopped() {
+        let tokenizer = self.model.tokenizer();
+        let ended_by_model = tokenizer.is_end(token);
+        let mut delta = String::new();
+        if !ended_by_model {
+            if let Some(logprobs) = logprobs {
+                self.likelihoods.add(tokenizer, token, logprobs, self.text.decoded());
+            }
+            delta = self.text.push(tokenizer.piece(token));
+        }
+        let reason = if ended_by_model || is_last || self.text.is_stopped() {
             Some(FinishReason::Stop)
         } else {
             (self.completion_tokens >= self.max_tokens).then_some(FinishReason::Length)
         };
         if reason.is_some() {
             delta.push_str(&self.text.finish());
+        }
+        let mut told = self.likelihoods.of_given(self.text.given());
+        if reason.is_some() && !self.text.is_stopped() {
+            told.extend(self.likelihoods.rest());
+        }
+        if !told.is_empty() {
+            self.outbox.push(Event::Logprobs(told));
         }
         if !delta.is_empty() {
             self.outbox.push(Event::Delta(delta));

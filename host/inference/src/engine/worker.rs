@@ -15,6 +15,7 @@ use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
 use crate::model::TextModel;
 use crate::request::ChatRequest;
+use crate::sampler::Sampler;
 
 /// How often waiting readers and abandoned jobs are looked at while nothing can be computed.
 const IDLE_LOOK: Duration = Duration::from_millis(20);
@@ -28,6 +29,7 @@ pub(super) struct Job {
     pub(super) max_tokens: usize,
     pub(super) cache_bytes: u64,
     pub(super) request: ChatRequest,
+    pub(super) sampler: Sampler,
     pub(super) sender: GenerationSender,
     pub(super) place: OwnedSemaphorePermit,
 }

@@ -9,8 +9,9 @@ use crate::error::EngineError;
 /// What a generation tells its reader.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Event {
-    /// How likely tokens were, where the request asks. They come just before the text that they belong to; joined, their bytes are the answer's.
-    /// A token of a stop sequence or one that ends the answer has no place in it, and none here.
+    /// How likely tokens were, where the request asks. They come just before the text that they belong to, and their bytes joined decode to it; only
+    /// the token in which a stop sequence begins goes on behind the text. Tokens of which nothing is in the text, as the one that ends the answer,
+    /// are not told of.
     Logprobs(Vec<TokenLogprob>),
     /// More of the answer: whole characters, never any part of a stop sequence.
     Delta(String),

@@ -139,10 +139,12 @@ impl Sampler {
         if self.temperature == 0.0 {
             return adjust::best(scores).ok_or_else(nothing);
         }
-        self.candidates.weigh(scores, self.temperature);
+        self.candidates.collect(scores);
+        // A temperature changes no order: the exponentials of what top-k leaves out are saved.
         if let Some(top_k) = self.top_k {
             self.candidates.keep_top_k(top_k as usize);
         }
+        self.candidates.weigh(self.temperature);
         if self.top_p < 1.0 {
             self.candidates.keep_top_p(f64::from(self.top_p));
         }

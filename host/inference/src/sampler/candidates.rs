@@ -9,7 +9,7 @@ const NUCLEUS_GUESS: usize = 64;
 #[derive(Clone, Copy, Debug)]
 struct Candidate {
     token: u32,
-    /// Its probability, but for a factor common to all.
+    /// Its score; once weighed, its probability but for a factor common to all.
     weight: f64,
 }
 
@@ -23,19 +23,21 @@ fn likeliest_first(a: &Candidate, b: &Candidate) -> Ordering {
 }
 
 impl Candidates {
-    /// All tokens that are not ruled out, by the softmax of their scores at this temperature (above 0).
-    pub(super) fn weigh(&mut self, scores: &[f32], temperature: f32) {
+    /// All tokens that are not ruled out, with their scores.
+    pub(super) fn collect(&mut self, scores: &[f32]) {
         self.0.clear();
+        let possible = (0..).zip(scores).filter(|(_, score)| **score > f32::NEG_INFINITY);
+        self.0.extend(possible.map(|(token, score)| Candidate { token, weight: f64::from(*score) }));
+    }
+
+    /// From scores to probabilities, by their softmax at this temperature (above 0).
+    pub(super) fn weigh(&mut self, temperature: f32) {
         // The highest is taken off first: a temperature near 0 would overflow the exponential.
-        let highest = f64::from(scores.iter().copied().fold(f32::NEG_INFINITY, f32::max));
-        if highest == f64::NEG_INFINITY {
-            return;
-        }
+        let highest = self.highest();
         let temperature = f64::from(temperature);
-        self.0.extend((0..).zip(scores).filter_map(|(token, score)| {
-            let weight = ((f64::from(*score) - highest) / temperature).exp();
-            (weight > 0.0).then_some(Candidate { token, weight })
-        }));
+        for candidate in &mut self.0 {
+            candidate.weight = ((candidate.weight - highest) / temperature).exp();
+        }
     }
 
     /// Keep the `k` (at least 1) likeliest (Fan et al. 2018, arXiv:1805.04833).
@@ -73,7 +75,7 @@ impl Candidates {
 
     /// Keep what has at least this share of the likeliest token's probability (Nguyen et al. 2024, arXiv:2407.01082).
     pub(super) fn keep_min_p(&mut self, share: f64) {
-        let highest = self.0.iter().map(|candidate| candidate.weight).fold(0.0, f64::max);
+        let highest = self.highest();
         self.0.retain(|candidate| candidate.weight >= share * highest);
     }
 
@@ -88,8 +90,12 @@ impl Candidates {
                 return Some(candidate.token);
             }
         }
-        // Rounding may leave a hair after the last one, which is meant then.
-        self.0.last().map(|candidate| candidate.token)
+        // Rounding may leave a hair after the last one that has any probability, which is meant then.
+        self.0.iter().rev().find(|candidate| candidate.weight > 0.0).map(|candidate| candidate.token)
+    }
+
+    fn highest(&self) -> f64 {
+        self.0.iter().map(|candidate| candidate.weight).fold(f64::NEG_INFINITY, f64::max)
     }
 
     fn mass(&self) -> f64 {

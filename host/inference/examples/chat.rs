@@ -41,6 +41,7 @@ async fn main() -> anyhow::Result<()> {
                 print!("{text}");
                 std::io::stdout().flush()?;
             }
+            Event::Logprobs(_) => {}
             Event::Finished { reason, prompt_tokens, completion_tokens } => {
                 let first = first.unwrap_or(started);
                 let rate = completion_tokens.saturating_sub(1) as f64 / first.elapsed().as_secs_f64();

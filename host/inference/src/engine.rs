@@ -1,6 +1,8 @@
 //! The text engine: a port, and the implementation that runs one model on the CPU.
 
+mod admission;
 mod lifecycle;
+mod likelihoods;
 mod sequence;
 mod worker;
 
@@ -15,11 +17,13 @@ use crate::error::EngineError;
 use crate::generation::Generation;
 use crate::llama::Precision;
 use crate::model::ModelInfo;
-use crate::request::ChatRequest;
+use crate::request::{ChatRequest, Message};
 use crate::weights::{Progress, Source};
 use lifecycle::Lifecycle;
-use worker::Job;
 pub(crate) use worker::Pace;
+
+/// Prompts that are counted at once; more wait.
+const COUNTS_MAX: usize = 4;
 
 /// What a text engine does, whatever computes behind it.
 #[async_trait]
@@ -29,6 +33,12 @@ pub trait TextEngine: Send + Sync {
     /// # Errors
     /// [`EngineError`]; nothing was generated then.
     async fn generate(&self, request: ChatRequest) -> Result<Generation, EngineError>;
+
+    /// Tokens that these messages take as a prompt, the template's own included: what [`Generation::prompt_tokens`] would say.
+    ///
+    /// # Errors
+    /// [`EngineError`].
+    async fn count_tokens(&self, messages: Vec<Message>) -> Result<usize, EngineError>;
 
     /// Fetch and load the model, unless it is loaded.
     ///
@@ -121,6 +131,8 @@ pub enum EngineState<Info = ModelInfo> {
 pub struct Engine {
     config: Arc<EngineConfig>,
     places: Arc<Semaphore>,
+    /// Prompts that are being counted: they take no place, but time on threads.
+    counts: Arc<Semaphore>,
     pace: Arc<Pace>,
     lifecycle: Arc<Lifecycle>,
 }
@@ -135,6 +147,7 @@ impl Engine {
         let pace = Arc::new(Pace::default());
         Self {
             places: Arc::new(Semaphore::new(places)),
+            counts: Arc::new(Semaphore::new(COUNTS_MAX)),
             lifecycle: Arc::new(Lifecycle::new(source, config.clone(), places, pace.clone())),
             config,
             pace,
@@ -150,41 +163,11 @@ impl Engine {
 #[async_trait]
 impl TextEngine for Engine {
     async fn generate(&self, request: ChatRequest) -> Result<Generation, EngineError> {
-        request.validate()?;
-        let (bytes, bytes_max) = (request.text_bytes(), self.config.prompt_bytes_max);
-        if bytes > bytes_max {
-            return Err(EngineError::PromptTooLarge { bytes, bytes_max });
-        }
-        // The place comes first: waiting for a load is bounded by it too.
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_after(&self.config) })?;
-        let running = self.lifecycle.running().await?;
+        self.admit(request).await
+    }
 
-        let model = running.model.clone();
-        let encode = move || model.prompt(&request.messages).map(|prompt| (prompt, request));
-        let (prompt, request) =
-            tokio::task::spawn_blocking(encode).await.map_err(|_| EngineError::Stopped)??;
-        let info = running.model.info();
-        let (prompt_tokens, context_tokens) = (prompt.len(), info.context_tokens);
-        if prompt_tokens >= context_tokens {
-            return Err(EngineError::ContextTooLong { prompt_tokens, context_tokens });
-        }
-        let room = context_tokens - prompt_tokens;
-        let max_tokens = request.max_tokens.map_or(room, |wanted| room.min(wanted as usize));
-        let cache_bytes = info.cache_bytes(prompt_tokens + max_tokens);
-        if cache_bytes > running.cache_bytes_max {
-            return Err(EngineError::CacheTooSmall {
-                needed_bytes: cache_bytes,
-                limit_bytes: running.cache_bytes_max,
-            });
-        }
-        let (sender, generation) = Generation::channel(prompt_tokens, self.config.unread_events_max);
-        let job = Job { prompt, max_tokens, cache_bytes, request, sender, place };
-        running.submit(job)?;
-        Ok(generation)
+    async fn count_tokens(&self, messages: Vec<Message>) -> Result<usize, EngineError> {
+        self.count(messages).await
     }
 
     async fn warm(&self) -> Result<ModelInfo, EngineError> {

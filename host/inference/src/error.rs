@@ -156,6 +156,14 @@ pub enum ModelError {
         /// Bytes allowed.
         limit_bytes: u64,
     },
+    /// What the request asks for leaves nothing to answer with, or cannot be followed within bounds.
+    #[error("`{parameter}`: {reason}")]
+    Unanswerable {
+        /// The request's parameter.
+        parameter: &'static str,
+        /// What is wrong with it.
+        reason: String,
+    },
     /// A computation failed.
     #[error("computing with the model failed: {reason}")]
     Compute {
@@ -261,6 +269,10 @@ impl From<FetchError> for EngineError {
 
 impl From<ModelError> for EngineError {
     fn from(error: ModelError) -> Self {
-        Self::Model(Arc::new(error))
+        match error {
+            // The caller's, not the model's.
+            ModelError::Unanswerable { parameter, reason } => Self::InvalidRequest { parameter, reason },
+            error => Self::Model(Arc::new(error)),
+        }
     }
 }

@@ -7,8 +7,12 @@ use tokio::sync::mpsc;
 use crate::error::EngineError;
 
 /// What a generation tells its reader.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub enum Event {
+    /// How likely tokens were, where the request asks. They come just before the text that they belong to, and their bytes joined decode to it; only
+    /// the token in which a stop sequence begins goes on behind the text. Tokens of which nothing is in the text, as the one that ends the answer,
+    /// are not told of.
+    Logprobs(Vec<TokenLogprob>),
     /// More of the answer: whole characters, never any part of a stop sequence.
     Delta(String),
     /// The last event.
@@ -20,6 +24,26 @@ pub enum Event {
         /// Tokens that were generated, the one that ended the answer included.
         completion_tokens: usize,
     },
+}
+
+/// How likely a token of the answer was, by the model's own scores.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TokenLogprob {
+    /// Its bytes, which need not be whole characters.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability.
+    pub logprob: f64,
+    /// The likeliest tokens at its place, likeliest first; it need not be one of them.
+    pub top: Vec<TopLogprob>,
+}
+
+/// One of the likeliest tokens at a place.
+#[derive(Clone, Debug, PartialEq)]
+pub struct TopLogprob {
+    /// Its bytes, which need not be whole characters; of a control token its name.
+    pub bytes: Vec<u8>,
+    /// The natural logarithm of its probability.
+    pub logprob: f64,
 }
 
 /// Why an answer ended.
@@ -89,6 +113,7 @@ impl Generation {
         loop {
             match self.next().await {
                 Some(Ok(Event::Delta(delta))) => text.push_str(&delta),
+                Some(Ok(Event::Logprobs(_))) => {}
                 Some(Ok(finished)) => return Ok((text, finished)),
                 Some(Err(error)) => return Err(error),
                 None => return Err(EngineError::Stopped),

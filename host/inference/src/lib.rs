@@ -25,6 +25,7 @@ mod engine;
 mod error;
 mod generation;
 pub mod gguf;
+mod grammar;
 pub mod kernels;
 pub mod llama;
 mod loading;
@@ -43,9 +44,16 @@ pub use embedding::{
 };
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError};
-pub use generation::{Event, FinishReason, Generation, GenerationSender};
+pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
+pub use grammar::{
+    ALTERNATIVES_MAX, Constraint, Grammars, PATTERNS_MAX, REFERENCES_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX,
+};
 pub use llama::{Precision, Slice};
 pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextCache, TextModel};
-pub use request::{ChatRequest, Message, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX};
+pub use request::{
+    AnswerFormat, ChatRequest, LOGIT_BIASES_MAX, Message, REPETITION_PENALTY_MAX, Role, STOP_BYTES_MAX,
+    STOP_SEQUENCES_MAX, TOP_LOGPROBS_MAX,
+};
+pub use sampler::{Choice, Logprobs, Sampler};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -1,11 +1,10 @@
 //! What a caller asks for.
 
-use crate::error::EngineError;
+mod limits;
 
-/// Stop sequences of one request.
-pub const STOP_SEQUENCES_MAX: usize = 16;
-/// Bytes of one stop sequence.
-pub const STOP_BYTES_MAX: usize = 512;
+pub use limits::{
+    LOGIT_BIASES_MAX, REPETITION_PENALTY_MAX, STOP_BYTES_MAX, STOP_SEQUENCES_MAX, TOP_LOGPROBS_MAX,
+};
 
 /// Who speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +68,19 @@ impl<T: Into<String>> From<(Role, T)> for Message {
     }
 }
 
+/// What form an answer takes.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AnswerFormat {
+    /// Text as the model makes it.
+    #[default]
+    Text,
+    /// A JSON object.
+    JsonObject,
+    /// JSON that follows this JSON Schema (2020-12, as text), its members in the order of the schema. See [`crate::Grammars`] for what a schema
+    /// may hold.
+    JsonSchema(String),
+}
+
 /// A conversation to continue, and how.
 #[derive(Clone, Debug, PartialEq)]
 pub struct ChatRequest {
@@ -80,6 +92,10 @@ pub struct ChatRequest {
     pub temperature: f32,
     /// Draw from the likeliest tokens that together have this probability. Above 0, to 1.
     pub top_p: f32,
+    /// Draw from this many of the likeliest tokens; `None` from all. At least 1.
+    pub top_k: Option<u32>,
+    /// Draw from the tokens that have at least this share of the likeliest one's probability. 0 (all) to 1.
+    pub min_p: f32,
     /// The same seed, request and model give the same answer; `None` draws one.
     pub seed: Option<u64>,
     /// Texts that end the answer and are not part of it; at most 16 of at most 512 bytes.
@@ -88,6 +104,15 @@ pub struct ChatRequest {
     pub frequency_penalty: f32,
     /// Lowers the chance of a token that was generated at all by this much. -2 to 2.
     pub presence_penalty: f32,
+    /// Lowers the chance of a token that stands in the prompt or the answer: its score is divided by this, or multiplied where it is negative.
+    /// Above 0, to 10; 1 changes nothing.
+    pub repetition_penalty: f32,
+    /// Added to the scores of these tokens. -100 to 100; -100 rules a token out. At most 1,024 of them.
+    pub logit_bias: Vec<(u32, f32)>,
+    /// Tell how likely each token of the answer was, and as many of the likeliest at its place, at most 20; `None` tells nothing.
+    pub top_logprobs: Option<u8>,
+    /// What form the answer takes. An answer that ends by itself has it; one that `max_tokens` or a stop sequence ends may be cut anywhere.
+    pub format: AnswerFormat,
 }
 
 impl ChatRequest {
@@ -102,6 +127,12 @@ impl ChatRequest {
             stop: Vec::new(),
             frequency_penalty: 0.0,
             presence_penalty: 0.0,
+            top_k: None,
+            min_p: 0.0,
+            repetition_penalty: 1.0,
+            logit_bias: Vec::new(),
+            top_logprobs: None,
+            format: AnswerFormat::Text,
         }
     }
 
@@ -117,6 +148,18 @@ impl ChatRequest {
         self
     }
 
+    /// Answer in this form.
+    pub fn with_format(mut self, format: AnswerFormat) -> Self {
+        self.format = format;
+        self
+    }
+
+    /// Tell how likely tokens were, and as many of the likeliest at each place.
+    pub fn with_logprobs(mut self, top: u8) -> Self {
+        self.top_logprobs = Some(top);
+        self
+    }
+
     /// End the answer at any of these texts.
     pub fn with_stop(mut self, stop: impl IntoIterator<Item = impl Into<String>>) -> Self {
         self.stop = stop.into_iter().map(Into::into).collect();
@@ -126,40 +169,5 @@ impl ChatRequest {
     /// Bytes of text in all messages.
     pub fn text_bytes(&self) -> usize {
         self.messages.iter().map(|message| message.text.len()).sum()
-    }
-
-    /// Check every parameter's range.
-    ///
-    /// # Errors
-    /// [`EngineError::InvalidRequest`] names the first parameter out of range.
-    pub fn validate(&self) -> Result<(), EngineError> {
-        let refuse = |parameter, reason: &str| {
-            Err(EngineError::InvalidRequest { parameter, reason: reason.to_owned() })
-        };
-        if self.messages.is_empty() {
-            return refuse("messages", "at least one message is needed");
-        }
-        if self.max_tokens == Some(0) {
-            return refuse("max_tokens", "must be at least 1");
-        }
-        if !(0.0..=2.0).contains(&self.temperature) {
-            return refuse("temperature", "must be from 0 to 2");
-        }
-        if !(self.top_p > 0.0 && self.top_p <= 1.0) {
-            return refuse("top_p", "must be above 0, and at most 1");
-        }
-        if !(-2.0..=2.0).contains(&self.frequency_penalty) {
-            return refuse("frequency_penalty", "must be from -2 to 2");
-        }
-        if !(-2.0..=2.0).contains(&self.presence_penalty) {
-            return refuse("presence_penalty", "must be from -2 to 2");
-        }
-        if self.stop.len() > STOP_SEQUENCES_MAX {
-            return refuse("stop", "at most 16 sequences are allowed");
-        }
-        if self.stop.iter().any(|stop| stop.is_empty() || stop.len() > STOP_BYTES_MAX) {
-            return refuse("stop", "a sequence must have 1 to 512 bytes");
-        }
-        Ok(())
     }
 }

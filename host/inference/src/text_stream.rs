@@ -12,18 +12,30 @@ pub struct TextStream {
     partial: Vec<u8>,
     /// Text that might be the beginning of a stop sequence.
     held: String,
+    /// Bytes of text that were given.
+    given: usize,
     stopped: bool,
 }
 
 impl TextStream {
     /// A stream that ends at any of `stops`, none of which may be empty.
     pub fn new(stops: Vec<String>) -> Self {
-        Self { stops, partial: Vec::new(), held: String::new(), stopped: false }
+        Self { stops, partial: Vec::new(), held: String::new(), given: 0, stopped: false }
     }
 
     /// Whether a stop sequence was met; nothing more is given after it.
     pub fn is_stopped(&self) -> bool {
         self.stopped
+    }
+
+    /// Bytes of text given so far.
+    pub fn given(&self) -> usize {
+        self.given
+    }
+
+    /// Bytes of text so far: given, and whole characters held back.
+    pub fn decoded(&self) -> usize {
+        self.given + self.held.len()
     }
 
     /// Take a token's bytes and give the text that is certain now.
@@ -47,6 +59,7 @@ impl TextStream {
         if !self.stopped {
             out.push_str(&self.held);
         }
+        self.given += self.held.len();
         self.held.clear();
         out
     }
@@ -86,10 +99,12 @@ impl TextStream {
         if let Some((_, start)) = found {
             self.stopped = true;
             self.held.truncate(start);
+            self.given += start;
             return std::mem::take(&mut self.held);
         }
         let keep = self.stops.iter().map(|stop| overlap(&self.held, stop)).max().unwrap_or(0);
         let rest = self.held.split_off(self.held.len() - keep);
+        self.given += self.held.len();
         std::mem::replace(&mut self.held, rest)
     }
 }

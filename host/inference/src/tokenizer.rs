@@ -111,6 +111,21 @@ impl Tokenizer {
         self.ends.contains(&id)
     }
 
+    /// The tokens that end an answer; at least one.
+    pub fn ends(&self) -> &[u32] {
+        &self.ends
+    }
+
+    /// What to call this token where tokens themselves are told of: its bytes, or a control token's name; nothing for an id outside the
+    /// vocabulary.
+    pub fn label(&self, id: u32) -> Vec<u8> {
+        match self.pieces.get(id as usize) {
+            Some(Some(piece)) => piece.to_vec(),
+            Some(None) => self.pipeline.id_to_token(id).unwrap_or_default().into_bytes(),
+            None => Vec::new(),
+        }
+    }
+
     /// The bytes that this token stands for: nothing for a control token or an id outside the vocabulary. They need
     /// not be whole characters.
     pub fn piece(&self, id: u32) -> &[u8] {

@@ -6,9 +6,11 @@ mod gguf_file;
 use std::time::Duration;
 
 use atelier_inference::{
-    ChatRequest, Engine, EngineConfig, EngineError, EngineState, Event, FinishReason, ModelError, Role,
-    TextEngine, WeightsSource,
+    AnswerFormat, ChatRequest, Engine, EngineConfig, EngineError, EngineState, Event, FinishReason,
+    LOGIT_BIASES_MAX, ModelError, REPETITION_PENALTY_MAX, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX,
+    TOP_LOGPROBS_MAX, TextEngine, WeightsSource,
 };
+use serde_json::json;
 
 const PATIENCE: Duration = Duration::from_secs(60);
 
@@ -160,6 +162,18 @@ async fn parameters_out_of_range_are_refused_by_name() {
         ("max_tokens", |request| request.max_tokens = Some(0)),
         ("messages", |request| request.messages.clear()),
         ("stop", |request| request.stop = vec![String::new()]),
+        ("stop", |request| request.stop = vec!["x".repeat(STOP_BYTES_MAX + 1)]),
+        ("stop", |request| request.stop = vec!["x".to_owned(); STOP_SEQUENCES_MAX + 1]),
+        ("top_k", |request| request.top_k = Some(0)),
+        ("min_p", |request| request.min_p = 1.1),
+        ("frequency_penalty", |request| request.frequency_penalty = -2.1),
+        ("presence_penalty", |request| request.presence_penalty = f32::INFINITY),
+        ("repetition_penalty", |request| request.repetition_penalty = 0.0),
+        ("repetition_penalty", |request| request.repetition_penalty = REPETITION_PENALTY_MAX + 0.1),
+        ("logit_bias", |request| request.logit_bias = vec![(0, -100.1)]),
+        ("logit_bias", |request| request.logit_bias = vec![(0, 1.0); LOGIT_BIASES_MAX + 1]),
+        ("logit_bias", |request| request.logit_bias = vec![(258, 1.0)]),
+        ("top_logprobs", |request| request.top_logprobs = Some(TOP_LOGPROBS_MAX + 1)),
     ] {
         let mut request = ask("x", 1);
         change(&mut request);
@@ -167,5 +181,54 @@ async fn parameters_out_of_range_are_refused_by_name() {
         assert!(
             matches!(refused, Err(EngineError::InvalidRequest { parameter: named, .. }) if named == parameter)
         );
+    }
+}
+
+#[tokio::test]
+async fn a_schema_that_turns_out_too_complex_ends_its_own_answer_alone() {
+    let fixture = engine(EngineConfig::default());
+    let members: serde_json::Map<_, _> =
+        (0..1500).map(|i| (format!("p{i}"), json!({"type": "string"}))).collect();
+    let schema = json!({"type": "object", "properties": members}).to_string();
+    let complex = ask("x", 50).with_format(AnswerFormat::JsonSchema(schema));
+    let (refused, other) = in_time(async {
+        tokio::join!(async { fixture.engine.generate(complex).await?.collect().await }, async {
+            fixture.engine.generate(ask("x", 20)).await?.collect().await
+        })
+    })
+    .await;
+    assert!(
+        matches!(&refused, Err(EngineError::InvalidRequest { parameter: "response_format", .. })),
+        "{refused:?}"
+    );
+    other.expect("it is not touched");
+    let freed = async {
+        while fixture.engine.free_places() < 36 {
+            tokio::task::yield_now().await;
+        }
+    };
+    in_time(freed).await;
+}
+
+#[tokio::test]
+async fn an_answer_cut_by_its_limit_or_by_a_stop_sequence_says_which() {
+    let fixture = engine(EngineConfig::default());
+    let schema = AnswerFormat::JsonSchema(json!({"const": "abcdef"}).to_string());
+    let answer = async |request: ChatRequest| {
+        in_time(async { fixture.engine.generate(request).await?.collect().await }).await.expect("it runs")
+    };
+    let reason = |end: &Event| match end {
+        Event::Finished { reason, .. } => *reason,
+        other => panic!("not the end: {other:?}"),
+    };
+    for (max_tokens, stop, text, expected) in [
+        (8, None, "\"abcdef\"", FinishReason::Stop),
+        (7, None, "\"abcdef", FinishReason::Length),
+        (8, Some("cd"), "\"ab", FinishReason::Stop),
+        (4, Some("cd"), "\"abc", FinishReason::Length),
+        (5, Some("cd"), "\"ab", FinishReason::Stop),
+    ] {
+        let (told, end) = answer(ask("x", max_tokens).with_format(schema.clone()).with_stop(stop)).await;
+        assert_eq!((told.as_str(), reason(&end)), (text, expected), "{max_tokens} {stop:?}");
     }
 }

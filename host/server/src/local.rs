@@ -1,15 +1,15 @@
 //! In-house models behind the provider port: the instance `local`.
 
 mod embedding;
+mod options;
+mod request;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use atelier_domain::blob::Blob;
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
-use atelier_domain::generation::chat::{
-    ChatEvent, ChatRequest, ChatRole, FinishReason, Part, ResponseFormat, ToolChoice, ToolContent,
-};
+use atelier_domain::generation::chat::{ChatEvent, ChatRequest, FinishReason, TokenLogprob, TopLogprob};
 use atelier_domain::generation::embedding::{EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::media::{
     Callback, CallbackEvent, Cancellation, JobKind, JobRequest, Step, Wake,
@@ -31,9 +31,8 @@ pub const INSTANCE: &str = "local";
 pub const TEXT_MODEL: &str = "smollm2-135m-instruct";
 /// Tokens of prompt and answer together, as its weights say.
 const CONTEXT_TOKENS: u64 = 8192;
-/// What the model's authors recommend.
-const USUAL_TEMPERATURE: f32 = 0.2;
-const USUAL_TOP_P: f32 = 0.9;
+/// What it can do, in the contract's words where it has any.
+const FEATURES: [&str; 5] = ["structured-output", "streaming", "seed", "stop", "logprobs"];
 
 /// The in-house models as a provider.
 pub(crate) struct LocalProvider {
@@ -60,9 +59,9 @@ impl LocalProvider {
             status: ModelStatus::Available,
             tasks: vec![Task::Chat],
             input_modalities: vec!["text".to_owned()],
-            features: vec!["streaming".to_owned(), "seed".to_owned(), "stop".to_owned()],
+            features: FEATURES.map(str::to_owned).to_vec(),
             limits: ModelLimits { context_tokens: Some(CONTEXT_TOKENS), ..ModelLimits::default() },
-            options_schema: None,
+            options_schema: Some(options::schema()),
             prices: Vec::new(),
             owner: None,
             created: 0,
@@ -101,8 +100,9 @@ impl Provider for LocalProvider {
     fn chat(self: Arc<Self>, _: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
         Box::pin(stream::unfold(Turn::Begin(self, Box::new(request)), Turn::next))
     }
-    async fn count_tokens(&self, _: CallContext, _: ChatRequest) -> Result<u64, ProviderError> {
-        Self::unsupported("token-count")
+    async fn count_tokens(&self, _: CallContext, request: ChatRequest) -> Result<u64, ProviderError> {
+        let messages = request::engine_request(request)?.messages;
+        self.engine.count_tokens(messages).await.map(|count| count as u64).map_err(engine_error)
     }
     fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
         Box::pin(stream::once(async { Self::unsupported("speech") }))
@@ -177,7 +177,7 @@ impl Turn {
     async fn next(self) -> Option<(Result<Vec<ChatEvent>, ProviderError>, Self)> {
         match self {
             Self::Begin(provider, request) => {
-                let begun = match engine_request(*request) {
+                let begun = match request::engine_request(*request) {
                     Ok(request) => provider.engine.generate(request).await.map_err(engine_error),
                     Err(error) => Err(error),
                 };
@@ -192,6 +192,10 @@ impl Turn {
             Self::Going(mut generation) => match generation.next().await? {
                 Ok(inference::Event::Delta(text)) => {
                     Some((Ok(vec![ChatEvent::Text(text)]), Self::Going(generation)))
+                }
+                Ok(inference::Event::Logprobs(tokens)) => {
+                    let told = tokens.into_iter().map(token_logprob).collect();
+                    Some((Ok(vec![ChatEvent::Logprobs(told)]), Self::Going(generation)))
                 }
                 Ok(inference::Event::Finished { reason, prompt_tokens, completion_tokens }) => {
                     let reason = match reason {
@@ -211,60 +215,25 @@ impl Turn {
     }
 }
 
-/// The engine's request. What the model cannot do is refused, never silently left out.
-fn engine_request(request: ChatRequest) -> Result<inference::ChatRequest, ProviderError> {
-    let cannot = |param: &str, what: &str| {
-        let message = format!("{TEXT_MODEL} does not support {what}");
-        Err(reported(FailureCode::Unsupported, message, Some(param)))
-    };
-    if !request.tools.is_empty() && request.tool_choice != ToolChoice::None {
-        return cannot("tools", "tool calls");
-    }
-    if !matches!(request.response_format, ResponseFormat::Text) {
-        return cannot("response_format", "structured output");
-    }
-    if request.top_logprobs.is_some() {
-        return cannot("logprobs", "log probabilities");
-    }
-    let mut messages = Vec::with_capacity(request.messages.len());
-    for (i, message) in request.messages.into_iter().enumerate() {
-        let role = match message.role {
-            ChatRole::System | ChatRole::Developer => inference::Role::System,
-            ChatRole::User => inference::Role::User,
-            ChatRole::Assistant => inference::Role::Assistant,
-            ChatRole::Tool => inference::Role::Tool,
-        };
-        let mut text = String::new();
-        for part in message.parts {
-            match part {
-                Part::Text(piece) | Part::Refusal(piece) => text.push_str(&piece),
-                Part::ToolResult(result) => {
-                    for content in result.content {
-                        let ToolContent::Text(piece) = content else {
-                            return cannot(&format!("messages[{i}].content"), "anything but text");
-                        };
-                        text.push_str(&piece);
-                    }
-                }
-                // Another model's thoughts are not this one's.
-                Part::Thinking(_) => {}
-                Part::Image(_) | Part::Audio(_) | Part::File(_) | Part::ToolCall(_) | Part::Other(_) => {
-                    return cannot(&format!("messages[{i}].content"), "anything but text");
-                }
-            }
+fn token_logprob(told: inference::TokenLogprob) -> TokenLogprob {
+    let top = told.top.into_iter().map(|top| {
+        let (token, bytes) = text_and_bytes(top.bytes);
+        TopLogprob { token, logprob: top.logprob, bytes }
+    });
+    let top = top.collect();
+    let (token, bytes) = text_and_bytes(told.bytes);
+    TokenLogprob { token, logprob: told.logprob, bytes, top }
+}
+
+/// A token as text, and its bytes where they are others than the text's.
+fn text_and_bytes(bytes: Vec<u8>) -> (String, Option<Vec<u8>>) {
+    match String::from_utf8(bytes) {
+        Ok(text) => (text, None),
+        Err(error) => {
+            let bytes = error.into_bytes();
+            (String::from_utf8_lossy(&bytes).into_owned(), Some(bytes))
         }
-        messages.push(inference::Message::new(role, text));
     }
-    Ok(inference::ChatRequest {
-        messages,
-        max_tokens: request.max_output_tokens,
-        temperature: request.temperature.map_or(USUAL_TEMPERATURE, |value| value as f32),
-        top_p: request.top_p.map_or(USUAL_TOP_P, |value| value as f32),
-        seed: request.seed.map(i64::cast_unsigned),
-        stop: request.stop,
-        frequency_penalty: request.frequency_penalty.unwrap_or(0.0) as f32,
-        presence_penalty: request.presence_penalty.unwrap_or(0.0) as f32,
-    })
 }
 
 fn job(request: &JobRequest) -> &str {

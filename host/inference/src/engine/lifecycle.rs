@@ -1,7 +1,7 @@
 //! Fetching, loading and unloading, shared by everyone who uses the engine.
 
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
@@ -11,6 +11,7 @@ use tokio::sync::{mpsc, oneshot, watch};
 use super::worker::{Job, Pace, Worker};
 use super::{EngineConfig, EngineState, WeightsSource};
 use crate::error::{EngineError, ModelError};
+use crate::grammar::Grammars;
 use crate::model::TextModel;
 use crate::weights;
 
@@ -39,6 +40,8 @@ enum Slot {
 pub(super) struct Running {
     pub(super) model: Arc<TextModel>,
     pub(super) cache_bytes_max: u64,
+    /// Made with the first answer that is to have a fixed form.
+    grammars: OnceLock<Grammars>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     unloading: watch::Sender<bool>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
@@ -50,6 +53,15 @@ impl Running {
         let jobs = self.jobs.lock().unwrap_or_else(PoisonError::into_inner);
         let jobs = jobs.as_ref().ok_or(EngineError::Unloaded)?;
         jobs.try_send(job).map_err(|_| EngineError::Stopped)
+    }
+
+    /// Grammars for the model's vocabulary. Blocks while they are made.
+    pub(super) fn grammars(&self) -> Result<&Grammars, ModelError> {
+        if let Some(grammars) = self.grammars.get() {
+            return Ok(grammars);
+        }
+        let made = Grammars::new(self.model.tokenizer())?;
+        Ok(self.grammars.get_or_init(|| made))
     }
 
     fn is_alive(&self) -> bool {
@@ -166,6 +178,7 @@ impl Lifecycle {
         Ok(Running {
             model,
             cache_bytes_max,
+            grammars: OnceLock::new(),
             jobs: Mutex::new(Some(jobs)),
             unloading,
             ended: Mutex::new(Some(ended)),

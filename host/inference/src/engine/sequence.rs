@@ -3,17 +3,17 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use candle_core::{Device, Tensor};
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TrySendError;
 
+use super::likelihoods::Likelihoods;
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
 use crate::kernels::cpu::Page;
 use crate::llama::Slice;
 use crate::model::{TextCache, TextModel};
-use crate::sampler::Sampler;
+use crate::sampler::{Choice, Sampler};
 use crate::text_stream::TextStream;
 
 pub(super) struct Sequence {
@@ -21,12 +21,13 @@ pub(super) struct Sequence {
     cache: TextCache,
     sampler: Sampler,
     text: TextStream,
+    likelihoods: Likelihoods,
     /// Tokens that the model has not seen yet: the rest of the prompt, later the newest token.
     unseen: Vec<u32>,
     prompt_tokens: usize,
     completion_tokens: usize,
     max_tokens: usize,
-    /// At most a delta and the end, waiting for the reader.
+    /// At most log probabilities, a delta and the end, waiting for the reader.
     outbox: Vec<Event>,
     stalled_since: Option<Instant>,
     pub(super) sender: GenerationSender,
@@ -46,22 +47,16 @@ pub(super) enum Step {
 }
 
 impl Sequence {
-    /// Admit a job. Where that fails, its reader is told.
-    pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Option<Self> {
+    /// Admit a job.
+    pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Self {
         let prompt_tokens = job.prompt.len();
         let cache = model.new_cache(prompt_tokens + job.max_tokens);
-        let sampler = match Sampler::new(&job.request) {
-            Ok(sampler) => sampler,
-            Err(error) => {
-                job.sender.fail(error.into());
-                return None;
-            }
-        };
-        Some(Self {
+        Self {
             model: model.clone(),
             cache,
-            sampler,
+            sampler: job.sampler,
             text: TextStream::new(job.request.stop),
+            likelihoods: Likelihoods::default(),
             unseen: job.prompt,
             prompt_tokens,
             completion_tokens: 0,
@@ -72,7 +67,7 @@ impl Sequence {
             cache_bytes: job.cache_bytes,
             started: Instant::now(),
             _place: job.place,
-        })
+        }
     }
 
     /// Deliver what waits. [`Step::Advanced`]: it wants to compute.
@@ -101,25 +96,38 @@ impl Sequence {
     pub(super) fn advance(&mut self, count: usize, scores: Option<&[f32]>) -> Result<Step, ModelError> {
         self.unseen.drain(..count);
         if let Some(scores) = scores {
-            let token = self.sampler.choose(&Tensor::new(scores, &Device::Cpu)?)?;
-            self.take(token);
+            let choice = self.sampler.choose(scores)?;
+            self.take(choice);
         }
         Ok(self.deliver())
     }
 
     /// Account for a generated token.
-    fn take(&mut self, token: u32) {
+    fn take(&mut self, Choice { token, logprobs, is_last }: Choice) {
         self.completion_tokens += 1;
-        let ended_by_model = self.model.tokenizer().is_end(token);
-        let mut delta =
-            if ended_by_model { String::new() } else { self.text.push(self.model.tokenizer().piece(token)) };
-        let reason = if ended_by_model || self.text.is_stopped() {
+        let tokenizer = self.model.tokenizer();
+        let ended_by_model = tokenizer.is_end(token);
+        let mut delta = String::new();
+        if !ended_by_model {
+            if let Some(logprobs) = logprobs {
+                self.likelihoods.add(tokenizer, token, logprobs, self.text.decoded());
+            }
+            delta = self.text.push(tokenizer.piece(token));
+        }
+        let reason = if ended_by_model || is_last || self.text.is_stopped() {
             Some(FinishReason::Stop)
         } else {
             (self.completion_tokens >= self.max_tokens).then_some(FinishReason::Length)
         };
         if reason.is_some() {
             delta.push_str(&self.text.finish());
+        }
+        let mut told = self.likelihoods.of_given(self.text.given());
+        if reason.is_some() && !self.text.is_stopped() {
+            told.extend(self.likelihoods.rest());
+        }
+        if !told.is_empty() {
+            self.outbox.push(Event::Logprobs(told));
         }
         if !delta.is_empty() {
             self.outbox.push(Event::Delta(delta));

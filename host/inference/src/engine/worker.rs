@@ -15,6 +15,7 @@ use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
 use crate::model::{PREFILL_TOKENS_MAX, TextModel};
 use crate::request::ChatRequest;
+use crate::sampler::Sampler;
 
 /// How often waiting readers and abandoned jobs are looked at while nothing can be computed.
 const IDLE_LOOK: Duration = Duration::from_millis(20);
@@ -28,6 +29,7 @@ pub(super) struct Job {
     pub(super) max_tokens: usize,
     pub(super) cache_bytes: u64,
     pub(super) request: ChatRequest,
+    pub(super) sampler: Sampler,
     pub(super) sender: GenerationSender,
     pub(super) place: OwnedSemaphorePermit,
 }
@@ -128,7 +130,7 @@ impl Worker {
             let used: u64 = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
             let fits = |job: &mut Job| used + job.cache_bytes <= self.cache_bytes_max;
             let Some(job) = self.waiting.pop_front_if(fits) else { return };
-            self.active.extend(Sequence::start(&self.model, job));
+            self.active.push(Sequence::start(&self.model, job));
         }
     }
 

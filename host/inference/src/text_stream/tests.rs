@@ -5,16 +5,19 @@ use super::TextStream;
 /// Feed `bytes` in pieces that end at `cuts`, and join what comes out.
 fn run(bytes: &[u8], cuts: &[usize], stops: &[String]) -> (Vec<String>, bool) {
     let mut stream = TextStream::new(stops.to_vec());
-    let mut deltas = Vec::new();
+    let mut deltas: Vec<String> = Vec::new();
     let mut start = 0;
     let mut cuts: Vec<usize> = cuts.iter().map(|cut| cut % (bytes.len() + 1)).collect();
     cuts.sort_unstable();
     for cut in cuts {
         deltas.push(stream.push(&bytes[start..cut]));
+        assert_eq!(stream.given(), deltas.concat().len());
+        assert!(stream.decoded() >= stream.given());
         start = cut;
     }
     deltas.push(stream.push(&bytes[start..]));
     deltas.push(stream.finish());
+    assert_eq!((stream.given(), stream.decoded()), (deltas.concat().len(), stream.given()));
     (deltas, stream.is_stopped())
 }
 

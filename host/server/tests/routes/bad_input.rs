@@ -47,7 +47,7 @@ fn creations() -> Vec<Creation> {
     let endpoint =
         json!({"url": "https://example.com/", "description": "x", "events": ["generation.failed"]});
     let generation = json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat", "count": 1,
-        "inputs": [], "size": {"width": 1, "height": 1}, "seed": 1, "quality": "high"});
+        "inputs": [], "size": "1x1", "seed": 1, "quality": "high"});
     let training = Creation {
         // These are the provider's: any members are good.
         ill_typed: json!([[1.5]]),

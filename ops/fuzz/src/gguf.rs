@@ -30,7 +30,7 @@ pub fn gguf(bytes: &[u8]) {
         assert!(header.parameters() <= 4 * SPARSE_BYTES, "none takes less than two bits");
         let tokens = Tokenizer::from_gguf(&header).map_or(1, |tokenizer| tokenizer.vocabulary_len());
         if let Ok(shape) = Shape::from_gguf(&header, tokens) {
-            assert!(shape.cache_bytes_per_token() > 0 && shape.rotation_bytes() > 0);
+            assert!(shape.page().bytes() > 0 && shape.rotation_bytes() > 0);
         }
     }
 }

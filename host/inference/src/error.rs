@@ -172,12 +172,6 @@ pub enum ModelError {
     },
 }
 
-impl From<candle_core::Error> for ModelError {
-    fn from(error: candle_core::Error) -> Self {
-        Self::Compute { reason: error.to_string() }
-    }
-}
-
 /// Why a generation was refused or ended early. Cheap to clone: several callers may wait for one failed load.
 #[derive(Clone, Debug, thiserror::Error)]
 pub enum EngineError {

@@ -71,15 +71,15 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
     let files = names.iter().map(|name| plugins::file(workspace, name)).collect::<Result<Vec<_>>>()?;
     let others = vec![("server", "connections_per_address", CONNECTIONS.into())];
     let atelier = Atelier::new(cache, binaries, &scratch, instances.into(), &files, others)?;
-    let host = atelier.start()?;
-    let subject = atelier.subject(CHAT, host.process());
-    servers::until_answered(&subject, servers::POLL)?;
-
     let load = Load { rate: options.rate, seconds: options.seconds };
     let (mut quiet, mut crowded) = (Vec::new(), Vec::new());
     println!("{:<10} {:>10} {:>10} {:>10}  chats", "", "p50", "p99", "worst");
     for pass in 1..=options.passes {
         say(format_args!("bench: pass {pass} of {}", options.passes));
+        // Anew each time: the plugin's breaker is closed then.
+        let host = atelier.start()?;
+        let subject = atelier.subject(CHAT, host.process());
+        servers::until_answered(&subject, servers::POLL)?;
         load::warm_up(&subject, options.rate, WARM_UP)?;
         quiet.push(told("quiet", load.offer(&subject)?));
         let feeds = Feeds::open(&subject, options.feeds as usize)?;
@@ -94,9 +94,9 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
             "feeds were closed: the host's log is in {}",
             scratch.display()
         );
+        host.stop()?;
         ensure!(attacks.ended > 0 && attacks.lost == 0, "the hostile plugin was not called: {attacks:?}");
     }
-    host.stop()?;
     let ratio = super::report::median(crowded) / super::report::median(quiet);
     let mut budgets = Budgets::default();
     budgets.at_most("p99 of chat in the crowd, against quiet", ratio, RATIO_MAX, "×");

@@ -12,6 +12,8 @@ mod credentials;
 mod deletions;
 mod deliveries;
 mod events;
+#[cfg(test)]
+mod exported;
 mod files;
 mod jobs;
 mod ledger;

@@ -12,6 +12,7 @@ pub mod conversation;
 pub mod deletion;
 pub mod disk;
 pub mod event;
+pub mod export;
 pub mod failure;
 pub mod file;
 pub mod generation;

@@ -47,6 +47,7 @@ pub(crate) use traces::Tracing;
 
 use crate::backup::Backups;
 use crate::config::{Config, Local};
+use crate::http::export::Exports;
 use crate::http::route;
 use crate::http::sharing::Sharing;
 use crate::key_file::KeyFile;
@@ -90,6 +91,7 @@ pub struct App {
     pub plugins: Arc<Plugins>,
     pub instances: Arc<Instances>,
     pub(crate) backups: Backups,
+    pub(crate) exports: Exports,
     /// What is known of what is stored.
     pub(crate) checking: Arc<Checking>,
     /// Absent where nothing is traced.
@@ -313,6 +315,7 @@ impl App {
             plugins,
             instances,
             backups,
+            exports: Exports::default(),
             checking,
             tracing,
             room,

@@ -11,11 +11,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use atelier_service::ServiceError;
 use atelier_storage::backup::{self, BackupError, Manifest, Progress, Source};
 use atelier_storage::{Blobs, Store};
-use bytes::{Bytes, BytesMut};
-use tokio::sync::mpsc;
 
 use crate::config::Config;
 use crate::key_file::KeyFile;
+use crate::pieces::{Pieces, Taken};
 
 pub(crate) use last::LastBackup;
 
@@ -23,11 +22,6 @@ pub(crate) use last::LastBackup;
 pub(crate) const DATA: &str = "data";
 /// The configuration in a restored folder.
 pub(crate) const CONFIGURATION: &str = "atelier.toml";
-
-/// Bytes handed over at once.
-const PIECE_BYTES: usize = 256 * 1024;
-/// Pieces that wait for their reader.
-const PIECES_MAX: usize = 4;
 
 /// Writes a backup of an installation.
 ///
@@ -113,22 +107,18 @@ impl Backups {
     ///
     /// # Errors
     /// [`ServiceError::Exists`] while another is made.
-    pub(crate) fn begin(
-        &self,
-        with_secrets: bool,
-    ) -> Result<mpsc::Receiver<io::Result<Bytes>>, ServiceError> {
+    pub(crate) fn begin(&self, with_secrets: bool) -> Result<Taken, ServiceError> {
         if self.inner.is_running.swap(true, Ordering::AcqRel) {
             return Err(ServiceError::Exists { what: "a backup that is under way".to_owned() });
         }
         let ended = Ended(self.inner.clone());
-        let (pieces, taken) = mpsc::channel(PIECES_MAX);
+        let (mut out, taken) = Pieces::new();
         tokio::task::spawn_blocking(move || {
             let inner = &ended.0;
-            let mut out = Pieces { to: pieces.clone(), waiting: BytesMut::new(), bytes: 0 };
             let made = write(&inner.config, &inner.store, &inner.blobs, with_secrets, &mut out, &mut |_| {});
             match made {
                 Ok(manifest) => {
-                    let (rows, blobs, bytes) = (manifest.rows, manifest.blobs.count, out.bytes);
+                    let (rows, blobs, bytes) = (manifest.rows, manifest.blobs.count, out.bytes());
                     let missing = manifest.blobs.missing.len();
                     tracing::info!(rows, blobs, missing, bytes, "a backup was handed over");
                     if let Err(error) = LastBackup::now(bytes, rows).keep(&inner.config.storage.path) {
@@ -137,44 +127,10 @@ impl Backups {
                 }
                 Err(error) => {
                     tracing::error!(%error, "a backup was not made");
-                    // Nobody may be there any more to be told.
-                    let _told_or_gone = pieces.blocking_send(Err(io::Error::other(error.to_string())));
+                    out.breaker().break_off(&error);
                 }
             }
         });
         Ok(taken)
-    }
-}
-
-/// Hands what is written over, piece by piece.
-struct Pieces {
-    to: mpsc::Sender<io::Result<Bytes>>,
-    waiting: BytesMut,
-    bytes: u64,
-}
-
-impl Pieces {
-    fn hand_over(&mut self) -> io::Result<()> {
-        let piece = self.waiting.split().freeze();
-        if piece.is_empty() {
-            return Ok(());
-        }
-        self.bytes += piece.len() as u64;
-        let gone = |_| io::Error::new(io::ErrorKind::BrokenPipe, "nobody takes the backup any more");
-        self.to.blocking_send(Ok(piece)).map_err(gone)
-    }
-}
-
-impl Write for Pieces {
-    fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        let count = bytes.len().min(PIECE_BYTES);
-        self.waiting.extend_from_slice(&bytes[..count]);
-        if self.waiting.len() >= PIECE_BYTES {
-            self.hand_over()?;
-        }
-        Ok(count)
-    }
-    fn flush(&mut self) -> io::Result<()> {
-        self.hand_over()
     }
 }

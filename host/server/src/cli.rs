@@ -17,6 +17,7 @@ mod restore;
 mod secrets;
 mod serve;
 mod user;
+mod whole_file;
 
 use std::io::Write;
 use std::path::PathBuf;

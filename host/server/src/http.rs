@@ -18,6 +18,7 @@ mod deprecation;
 mod embeddings;
 mod error;
 mod events;
+pub(crate) mod export;
 mod favicon;
 mod files;
 mod fine_tuning;

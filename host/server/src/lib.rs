@@ -13,6 +13,7 @@ mod listener;
 mod local;
 mod mail_sender;
 mod metrics;
+mod pieces;
 mod plugin_host;
 mod sealing;
 mod telemetry;

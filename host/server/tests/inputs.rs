@@ -5,6 +5,8 @@
 #[expect(dead_code, reason = "this host is neither killed nor restarted")]
 mod installed;
 
+#[path = "inputs/exports.rs"]
+mod exports;
 #[path = "inputs/goods.rs"]
 mod goods;
 #[path = "inputs/paths.rs"]

@@ -28,6 +28,8 @@ mod deletions;
 mod embeddings;
 #[path = "routes/enrolment.rs"]
 mod enrolment;
+#[path = "routes/exports.rs"]
+mod exports;
 #[path = "routes/failed_generations.rs"]
 mod failed_generations;
 #[path = "routes/files.rs"]

@@ -305,6 +305,19 @@ impl Conversations {
         found.await?.ok_or(ServiceError::NotFound { what: "such message" })
     }
 
+    /// Messages of the caller's conversation on all of its branches, oldest first, behind `after`.
+    pub async fn all_messages(
+        &self,
+        caller: &Caller,
+        id: ConversationId,
+        after: Option<ChatMessageId>,
+        limit: usize,
+    ) -> Result<Vec<StoredMessage>, ServiceError> {
+        let ConversationPorts { store, pool, .. } = &self.inner.ports;
+        let (store, owner) = (store.clone(), caller.user());
+        pool.run(move || store.messages_of(owner, id, after, limit)).await
+    }
+
     /// The caller's texts that have all words of a query, the best first.
     ///
     /// # Errors

@@ -124,6 +124,17 @@ impl Responses {
         self.inner.of(caller.user(), id).await
     }
 
+    /// Those of the caller's answers that are among the next `limit` of anybody's behind `after`, and where to go on.
+    pub async fn page(
+        &self,
+        caller: &Caller,
+        after: Option<ResponseId>,
+        limit: usize,
+    ) -> Result<(Vec<StoredResponse>, Option<ResponseId>), ServiceError> {
+        let (store, owner) = (self.inner.ports.store.clone(), caller.user());
+        self.inner.ports.pool.run(move || store.responses_of(owner, after, limit)).await
+    }
+
     /// An answer of the caller's with those that it goes on from, oldest first.
     ///
     /// # Errors

@@ -221,6 +221,7 @@ def administration(admin: Person) -> Goods:
         "POST /api/v1/budgets": sent({"user": user.name, "day": 1_000_000_000}),
         "POST /api/v1/users": sent({"name": uuid.uuid4().hex}),
         "GET /api/v1/users/{id}": at(id=user.id),
+        "GET /api/v1/users/{id}/export": at(id=user.id),
         "POST /api/v1/users/{id}/password": sent({"password": PASSWORD}, id=user.id),
         "POST /api/v1/users/{id}/sign-out": at(id=user.id),
         "POST /api/v1/users/{id}/disable": at(id=somebody(admin, ["read"]).id),

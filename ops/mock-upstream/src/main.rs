@@ -68,6 +68,9 @@ struct Arguments {
     /// From charging for a request to answering it, in milliseconds (full mode).
     #[arg(long, default_value_t = 0)]
     charged_answer_delay_ms: u64,
+    /// From one webhook of an asynchronous job to its next, in milliseconds (full mode).
+    #[arg(long, default_value_t = Config::default().webhook_step_ms)]
+    webhook_step_ms: u64,
     /// Key that signs webhooks: `whsec_` and base64 (full mode).
     #[arg(long, env = "MOCK_UPSTREAM_WEBHOOK_SECRET", hide_env_values = true)]
     webhook_secret: Option<String>,
@@ -104,6 +107,7 @@ async fn full(arguments: Arguments) -> anyhow::Result<()> {
         event_interval_ms: arguments.event_interval_ms,
         polls_to_finish: arguments.polls_to_finish,
         charged_answer_delay_ms: arguments.charged_answer_delay_ms,
+        webhook_step_ms: arguments.webhook_step_ms,
         webhook_secret: arguments.webhook_secret.unwrap_or(defaults.webhook_secret.clone()),
         ..defaults
     })

@@ -203,6 +203,18 @@ pub fn edits_and_regenerations_are_branches(store: &dyn ConversationStore) {
     assert_eq!(following(Some(other.id)), []);
     assert_eq!(store.following(owner, made.id, None, 1).expect("read"), [first.question.id]);
     assert_eq!(now(store, &made).leaf, Some(other.id));
+    // All branches, in pages; another's conversation has none.
+    let all = |after, limit| {
+        let found = store.messages_of(owner, made.id, after, limit).expect("read");
+        found.iter().map(|message| message.id).collect::<Vec<_>>()
+    };
+    let mut ids = vec![first.question.id, first.answer.id, edited.question.id, edited.answer.id, other.id];
+    ids.sort();
+    assert_eq!(
+        (all(None, 9), all(None, 2), all(Some(ids[1]), 9)),
+        (ids.clone(), ids[..2].into(), ids[2..].into())
+    );
+    assert!(store.messages_of(UserId::new(), made.id, None, 9).expect("read").is_empty());
     let switched = store.change_conversation(owner, made.id, &|it| it.leaf = Some(edited.answer.id));
     assert_eq!(switched.expect("changed").expect("its own").leaf, Some(edited.answer.id));
     assert_eq!(now(store, &made).messages, 5);

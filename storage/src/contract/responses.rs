@@ -25,6 +25,17 @@ pub fn a_response_is_its_owners_alone_and_counts_to_their_bytes<S: ResponseStore
     assert_eq!(store.response_of(alice, kept.id).expect("read"), Some(kept.clone()));
     assert_eq!(store.response_of(bob, kept.id).expect("read"), None);
     assert_eq!(store.file_use_of(alice).expect("read").bytes, kept.bytes());
+    store.create_response(&response(bob, 50), 1_000).expect("kept");
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let (page, next) = store.responses_of(alice, after, 1).expect("read");
+        found.extend(page);
+        after = next;
+        if after.is_none() {
+            break;
+        }
+    }
+    assert_eq!(found, [kept.clone()], "hers, on pages that look at one answer of anybody's");
     assert!(matches!(store.create_response(&kept, 1_000), Err(StoreError::Exists { .. })));
     let second = store.create_response(&response(alice, 50), kept.bytes() * 2 - 1);
     assert!(matches!(second, Err(StoreError::QuotaExceeded { .. })), "{second:?}");

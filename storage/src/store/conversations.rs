@@ -211,6 +211,28 @@ impl ConversationStore for Store {
         Ok(Some(branch))
     }
 
+    fn messages_of(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: Option<ChatMessageId>,
+        limit: usize,
+    ) -> Result<Vec<StoredMessage>, StoreError> {
+        if self.conversation_of(owner, conversation)?.is_none() {
+            return Ok(Vec::new());
+        }
+        let first = match after {
+            Some(after) => Bound::Excluded(keys::message(conversation, after).to_vec()),
+            None => Bound::Included(conversation.as_bytes().to_vec()),
+        };
+        let last = Bound::Included([&conversation.as_bytes()[..], &[0xff; 16]].concat());
+        let mut found = Vec::new();
+        for key in self.engine().keys(Table::ChatMessages, (first, last), limit)? {
+            found.extend(self.row::<StoredMessage>(Table::ChatMessages, &key)?);
+        }
+        Ok(found)
+    }
+
     fn following(
         &self,
         owner: UserId,

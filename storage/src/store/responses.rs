@@ -1,3 +1,5 @@
+use std::ops::Bound;
+
 use atelier_domain::id::{ResponseId, UserId};
 use atelier_domain::response::StoredResponse;
 use atelier_domain::store::{Overdue, ResponseStore, StoreError, SweepPage};
@@ -28,6 +30,24 @@ impl ResponseStore for Store {
     fn response_of(&self, owner: UserId, id: ResponseId) -> Result<Option<StoredResponse>, StoreError> {
         let found: Option<StoredResponse> = self.row(Table::Responses, id.as_bytes())?;
         Ok(found.filter(|response| response.owner == owner))
+    }
+
+    fn responses_of(
+        &self,
+        owner: UserId,
+        after: Option<ResponseId>,
+        limit: usize,
+    ) -> Result<(Vec<StoredResponse>, Option<ResponseId>), StoreError> {
+        let first = after.map_or(Bound::Unbounded, |after| Bound::Excluded(after.as_bytes().to_vec()));
+        let keys = self.engine().keys(Table::Responses, (first, Bound::Unbounded), limit)?;
+        let mut found = Vec::new();
+        for key in &keys {
+            let response: Option<StoredResponse> = self.row(Table::Responses, key)?;
+            found.extend(response.filter(|response| response.owner == owner));
+        }
+        let Some(last) = keys.last().filter(|_| keys.len() == limit) else { return Ok((found, None)) };
+        let last = last.as_array().ok_or_else(|| damaged(Table::Responses, last, "its key is no id"))?;
+        Ok((found, Some(ResponseId::from_bytes(*last))))
     }
 
     fn remove_response(&self, owner: UserId, id: ResponseId) -> Result<bool, StoreError> {

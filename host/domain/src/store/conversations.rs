@@ -56,6 +56,14 @@ pub trait ConversationStore: Send + Sync + fmt::Debug {
         from: ChatMessageId,
         limit: usize,
     ) -> Result<Option<Vec<StoredMessage>>, StoreError>;
+    /// All messages of the owner's conversation, on all branches, oldest first, behind `after`, `limit` at most. Another's has none.
+    fn messages_of(
+        &self,
+        owner: UserId,
+        conversation: ConversationId,
+        after: Option<ChatMessageId>,
+        limit: usize,
+    ) -> Result<Vec<StoredMessage>, StoreError>;
     /// The messages that follow `parent`, or begin the conversation, oldest first, `limit` at most.
     fn following(
         &self,

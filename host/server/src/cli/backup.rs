@@ -2,17 +2,16 @@
 
 use std::fs::{self, File};
 use std::io::{BufReader, BufWriter, Write as _};
-use std::os::unix::fs::OpenOptionsExt as _;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{Duration, Instant};
 
-use anyhow::{Context as _, bail};
 use atelier_storage::backup::{self, Manifest};
 use atelier_storage::{Blobs, Store};
 
 use super::Configured;
 use super::desk::server::Server;
+use super::whole_file::WholeFile;
 use crate::backup::LastBackup;
 use crate::config::Config;
 
@@ -47,31 +46,12 @@ impl Backup {
 
 /// Makes a backup, and says what it holds.
 pub(super) async fn make(config: &Config, path: &Path, with_secrets: bool) -> anyhow::Result<()> {
-    if path.try_exists()? {
-        bail!("{} exists already, and is left as it is: choose another name", path.display());
-    }
-    let partial = partial(path)?;
-    let outcome = write(config, &partial, with_secrets).await;
-    let checked = match outcome {
-        Ok(()) => {
-            eprintln!("reading it back");
-            let (read, size) = (partial.clone(), fs::metadata(&partial)?.len());
-            let checked = tokio::task::spawn_blocking(move || check(&read)).await?;
-            checked.map(|manifest| (manifest, size))
-        }
-        Err(error) => Err(error),
-    };
-    let (manifest, size) = match checked {
-        Ok(checked) => checked,
-        Err(error) => {
-            // What is not whole is of no use to anybody.
-            let _gone_or_visible = fs::remove_file(&partial);
-            return Err(error);
-        }
-    };
-    fs::rename(&partial, path)?;
-    let folder = path.parent().filter(|parent| *parent != Path::new("")).unwrap_or(Path::new("."));
-    File::open(folder)?.sync_all()?;
+    let (whole, file) = WholeFile::begin(path)?;
+    write(config, file, with_secrets).await?;
+    eprintln!("reading it back");
+    let (read, size) = (whole.partial().to_owned(), fs::metadata(whole.partial())?.len());
+    let manifest = tokio::task::spawn_blocking(move || check(&read)).await??;
+    whole.keep()?;
     if let Err(error) = LastBackup::now(size, manifest.rows).keep(&config.storage.path) {
         eprintln!("when this backup was made could not be written down: {error}");
     }
@@ -94,16 +74,7 @@ pub(super) async fn make(config: &Config, path: &Path, with_secrets: bool) -> an
     Ok(())
 }
 
-fn partial(path: &Path) -> anyhow::Result<PathBuf> {
-    let name = path.file_name().with_context(|| format!("{} names no file", path.display()))?;
-    let mut name = name.to_owned();
-    name.push(".partial");
-    Ok(path.with_file_name(name))
-}
-
-async fn write(config: &Config, partial: &Path, with_secrets: bool) -> anyhow::Result<()> {
-    let file = File::options().write(true).create(true).truncate(true).mode(0o600).open(partial);
-    let file = file.with_context(|| format!("cannot write {}", partial.display()))?;
+async fn write(config: &Config, file: File, with_secrets: bool) -> anyhow::Result<()> {
     if let Some(server) = Server::at_work(config).await? {
         let secrets = if with_secrets { "include" } else { "exclude" };
         let mut shown = Shown::new();
@@ -153,7 +124,7 @@ impl Shown {
         is_due
     }
 
-    fn bytes(&mut self, bytes: u64) {
+    pub(super) fn bytes(&mut self, bytes: u64) {
         if self.is_due() {
             eprintln!("{} MiB", bytes >> 20);
         }

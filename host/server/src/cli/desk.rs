@@ -2,6 +2,8 @@
 
 pub(super) mod server;
 
+use std::path::Path;
+
 use anyhow::bail;
 use atelier_domain::account::{ApiKey, Role, Scope, User};
 use atelier_domain::id::{KeyId, UserId};
@@ -13,6 +15,7 @@ use serde::Deserialize;
 
 use super::Configured;
 use super::office::Office;
+use super::whole_file::WholeFile;
 use crate::config::Config;
 use server::Server;
 
@@ -125,6 +128,20 @@ impl Desk {
                 Ok(Removal::Begun)
             }
         }
+    }
+
+    /// Writes what a user has to `path`, which must not exist; gives how many bytes it is.
+    pub(super) async fn export_user(&self, name: &str, path: &Path) -> anyhow::Result<u64> {
+        let Self::Server(server) = self else {
+            bail!(
+                "an account is exported by the server: start it, and set ATELIER_KEY to an administrator's key"
+            )
+        };
+        let (whole, file) = WholeFile::begin(path)?;
+        let bytes = server.export_user(name, &file).await?;
+        file.sync_all()?;
+        whole.keep()?;
+        Ok(bytes)
     }
 
     pub(super) async fn set_password(&self, name: &str, password: &str) -> anyhow::Result<()> {

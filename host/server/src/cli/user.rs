@@ -1,6 +1,7 @@
 //! `atelier user …`.
 
 use std::io::BufRead;
+use std::path::PathBuf;
 use std::process::ExitCode;
 
 use anyhow::Context as _;
@@ -43,6 +44,15 @@ pub(super) enum User {
     /// End all sessions of a user; their keys go on
     SignOut {
         name: String,
+        #[command(flatten)]
+        configured: Configured,
+    },
+    /// Write all that a user has into a ZIP archive: documents and the content of files and results, without secrets
+    Export {
+        name: String,
+        /// The file; it must not exist
+        #[arg(value_name = "FILE")]
+        file: PathBuf,
         #[command(flatten)]
         configured: Configured,
     },
@@ -90,6 +100,10 @@ impl User {
             Self::SignOut { name, configured } => {
                 Desk::open(&configured).await?.sign_out(&name).await?;
                 println!("all sessions of {name} are over");
+            }
+            Self::Export { name, file, configured } => {
+                let bytes = Desk::open(&configured).await?.export_user(&name, &file).await?;
+                println!("Wrote {}: {bytes} bytes.", file.display());
             }
             Self::Delete { name, configured } => {
                 match Desk::open(&configured).await?.delete_user(&name).await? {

@@ -11,7 +11,7 @@ use http::Method;
 
 use super::gate::{Call, Reply};
 use super::route::{Access, Route};
-use super::{ApiError, backup, idempotency};
+use super::{ApiError, backup, export, idempotency};
 use crate::app::App;
 
 /// Where whoever has a key makes and revokes keys.
@@ -22,6 +22,9 @@ const WAYS_IN: [&str; 3] =
 /// Where they change in whose account they are served.
 const PROVIDER_KEYS: [&str; 2] = ["/api/v1/provider-keys", "/api/v1/provider-keys/{instance}/remove"];
 
+/// Where much leaves at once.
+const COPIES: [&str; 3] = [backup::PATH, export::OWN, export::OF_USER];
+
 /// Whether requests to a route are administration: what changes something under an administrator's scope, keys and other ways in, and
 /// copies of everything.
 pub(super) fn is_administration(route: &Route) -> bool {
@@ -31,7 +34,7 @@ pub(super) fn is_administration(route: &Route) -> bool {
         route.path == KEYS || route.path.strip_prefix(KEYS).is_some_and(|rest| rest.starts_with('/'));
     let is_own_key = PROVIDER_KEYS.contains(&route.path);
     (changes && (is_administrators || is_key || is_own_key || WAYS_IN.contains(&route.path)))
-        || route.path == backup::PATH
+        || COPIES.contains(&route.path)
 }
 
 /// Handles a request that administers something: it is noted before it is done, and how it ended. Where its client leaves

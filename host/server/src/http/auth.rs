@@ -8,4 +8,4 @@ pub(super) mod sessions;
 pub(super) mod sign_in;
 pub(super) mod sign_out;
 pub(super) mod sign_up;
-mod view;
+pub(super) mod view;

@@ -2,7 +2,6 @@
 
 use axum::body::Body;
 use axum::response::Response;
-use futures::stream;
 use http::header::{CONTENT_DISPOSITION, CONTENT_TYPE, HeaderValue};
 
 use super::openapi::{Operation, Tag, form_file, words_schema};
@@ -23,9 +22,7 @@ pub(super) async fn handle(call: Call) -> Result<Reply, ApiError> {
     let by = call.caller()?.user();
     let pieces = call.app.backups.begin(with_secrets)?;
     tracing::info!(%by, with_secrets, "a backup was begun");
-    let pieces =
-        stream::unfold(pieces, |mut pieces| async move { pieces.recv().await.map(|piece| (piece, pieces)) });
-    let mut response = Response::new(Body::from_stream(pieces));
+    let mut response = Response::new(Body::from(pieces));
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, HeaderValue::from_static("application/x-tar"));
     headers

@@ -5,7 +5,7 @@ pub(super) mod create;
 pub(super) mod get;
 pub(super) mod list;
 mod runner;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::batch::Batch;
 use atelier_domain::id::BatchId;

@@ -2,4 +2,4 @@
 
 pub(super) mod get;
 pub(super) mod set;
-mod view;
+pub(super) mod view;

@@ -9,4 +9,4 @@ pub(super) mod remove;
 pub(super) mod say;
 pub(super) mod search;
 mod stream;
-mod view;
+pub(super) mod view;

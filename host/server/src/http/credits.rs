@@ -4,7 +4,7 @@ pub(super) mod balance;
 pub(super) mod entries;
 pub(super) mod grant;
 pub(super) mod refund;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::money::MicroCredits;
 use utoipa::openapi::schema::Type;

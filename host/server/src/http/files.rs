@@ -7,7 +7,7 @@ pub(super) mod get;
 pub(super) mod list;
 pub(super) mod rendition;
 pub(super) mod used;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::file::StoredFile;
 use utoipa::openapi::schema::{ObjectBuilder, Type};

@@ -5,7 +5,7 @@ pub(super) mod create;
 pub(super) mod events;
 pub(super) mod get;
 pub(super) mod list;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::id::JobId;
 use atelier_domain::job::Job;

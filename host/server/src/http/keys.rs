@@ -3,7 +3,7 @@
 pub(super) mod create;
 pub(super) mod list;
 pub(super) mod revoke;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::account::Scope;
 use atelier_domain::id::UserId;

@@ -6,4 +6,4 @@ pub(super) mod list;
 pub(super) mod page;
 pub(super) mod rendition;
 pub(super) mod revoke;
-mod view;
+pub(super) mod view;

@@ -5,4 +5,4 @@ pub(super) mod create;
 pub(super) mod delete;
 pub(super) mod get;
 pub(super) mod list;
-mod view;
+pub(super) mod view;

@@ -9,7 +9,7 @@ pub(super) mod remove;
 pub(super) mod resend;
 pub(super) mod rotate;
 pub(super) mod test;
-mod view;
+pub(super) mod view;
 
 use atelier_domain::event::EventKind;
 

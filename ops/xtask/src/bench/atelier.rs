@@ -19,7 +19,7 @@ use crate::{
 
 /// More than any run can send: the limiter counts, and never refuses.
 const FREE: i64 = 1_000_000_000;
-const CLASSES: [&str; 4] = ["chat", "generation", "status", "administration"];
+const CLASSES: [&str; 5] = ["chat", "generation", "status", "administration", "callback"];
 
 /// A folder that `atelier init` made, with plugins installed.
 #[derive(Debug)]

@@ -1,5 +1,6 @@
 //! The running server's own API, for the command line.
 
+use std::fs::File;
 use std::io::Write as _;
 use std::net::SocketAddr;
 use std::time::Duration;
@@ -17,6 +18,7 @@ use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
 use super::{BalanceRow, BudgetRow, KeyRow, UserRow};
+use crate::cli::backup::Shown;
 use crate::cli::reach::{self, Client};
 use crate::config::Config;
 use crate::http::host::HostName;
@@ -121,7 +123,7 @@ impl Server {
     pub(in crate::cli) async fn download(
         &self,
         path: &str,
-        mut out: &std::fs::File,
+        mut out: &File,
         told: &mut dyn FnMut(u64),
     ) -> anyhow::Result<()> {
         let request = Request::builder()
@@ -202,6 +204,19 @@ impl Server {
     pub(super) async fn delete_user(&self, name: &str) -> anyhow::Result<()> {
         let user = self.user(name).await?;
         self.ask(Method::DELETE, &format!("/api/v1/users/{}", user.id), None).await.map(|_| ())
+    }
+
+    /// Writes what a user has to a file; gives how many bytes it is.
+    pub(super) async fn export_user(&self, name: &str, file: &File) -> anyhow::Result<u64> {
+        let user = self.user(name).await?;
+        let (mut bytes, mut shown) = (0, Shown::new());
+        let path = format!("/api/v1/users/{}/export", user.id);
+        self.download(&path, file, &mut |so_far| {
+            bytes = so_far;
+            shown.bytes(so_far);
+        })
+        .await?;
+        Ok(bytes)
     }
 
     async fn change_user(&self, name: &str, verb: &str, body: Option<Value>) -> anyhow::Result<()> {

@@ -28,7 +28,7 @@ struct Page<'a> {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = AuditRecord)]
-struct RecordView<'a> {
+pub(in crate::http) struct RecordView<'a> {
     #[schema(schema_with = id)]
     id: String,
     #[schema(inline, value_type = KindWord)]

@@ -78,7 +78,7 @@ pub(super) fn begun(app: &App, made: &SignedIn) -> Result<Reply, ApiError> {
 /// A session among others.
 #[derive(Serialize, ToSchema)]
 #[schema(as = Session)]
-pub(super) struct SessionView<'a> {
+pub(in crate::http) struct SessionView<'a> {
     #[schema(schema_with = id)]
     id: String,
     #[schema(format = DateTime)]
@@ -95,7 +95,7 @@ pub(super) struct SessionView<'a> {
 }
 
 impl<'a> SessionView<'a> {
-    pub(super) fn new(session: &'a Session, current: bool) -> Self {
+    pub(in crate::http) fn new(session: &'a Session, current: bool) -> Self {
         Self {
             id: session.id.to_string(),
             created: session.created.rfc3339(),

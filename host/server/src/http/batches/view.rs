@@ -16,7 +16,7 @@ use crate::http::prefix;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Batch)]
-pub(super) struct BatchView<'a> {
+pub(in crate::http) struct BatchView<'a> {
     #[schema(schema_with = batch_id)]
     id: String,
     #[schema(inline, value_type = BatchWord)]

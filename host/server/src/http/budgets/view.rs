@@ -10,7 +10,7 @@ use crate::http::credits::amount;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Budget)]
-pub(super) struct BudgetView {
+pub(in crate::http) struct BudgetView {
     day: PeriodView,
     month: PeriodView,
 }
@@ -39,7 +39,7 @@ pub(super) fn sample() -> serde_json::Value {
 }
 
 impl BudgetView {
-    pub(super) fn new(spending: &Spending, now: Timestamp) -> Self {
+    pub(in crate::http) fn new(spending: &Spending, now: Timestamp) -> Self {
         let view = |period: Period, limit: Option<MicroCredits>, counter: Counter| PeriodView {
             limit: limit.map(MicroCredits::get),
             spent: counter.spent.get(),

@@ -13,7 +13,7 @@ use crate::http::prefix;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Conversation)]
-pub(super) struct ConversationView<'a> {
+pub(in crate::http) struct ConversationView<'a> {
     #[schema(schema_with = id)]
     id: String,
     /// The first words until there is a better one; `null` until something is said.
@@ -113,7 +113,7 @@ struct UsageView {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = ConversationMessage)]
-pub(super) struct MessageView<'a> {
+pub(in crate::http) struct MessageView<'a> {
     #[schema(schema_with = id)]
     id: String,
     /// The message that it follows.
@@ -138,7 +138,7 @@ words! {
 }
 
 impl<'a> MessageView<'a> {
-    pub(super) fn listed(message: &'a StoredMessage, siblings: &[ChatMessageId]) -> Self {
+    pub(in crate::http) fn listed(message: &'a StoredMessage, siblings: &[ChatMessageId]) -> Self {
         let siblings = Some(siblings.iter().map(ChatMessageId::to_string).collect());
         Self { siblings, ..Self::from(message) }
     }

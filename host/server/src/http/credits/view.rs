@@ -10,7 +10,7 @@ use crate::http::openapi::{id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Credits)]
-pub(super) struct BalanceView {
+pub(in crate::http) struct BalanceView {
     /// What may be spent, in micro-credits.
     #[schema(schema_with = amount)]
     available: u64,
@@ -36,7 +36,7 @@ impl From<Balance> for BalanceView {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = CreditEntry)]
-pub(super) struct EntryView<'a> {
+pub(in crate::http) struct EntryView<'a> {
     #[schema(schema_with = id)]
     id: String,
     #[schema(format = DateTime)]

@@ -11,7 +11,7 @@ use crate::http::prefix;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = File)]
-pub(super) struct FileView<'a> {
+pub(in crate::http) struct FileView<'a> {
     #[schema(schema_with = file_id)]
     id: String,
     #[schema(inline, value_type = FileWord)]

@@ -20,7 +20,7 @@ const TRAINING_TOKENS: &str = "training-tokens";
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = FineTuningJob)]
-pub(super) struct TrainingView<'a> {
+pub(in crate::http) struct TrainingView<'a> {
     #[schema(inline, value_type = JobWord)]
     object: &'static str,
     #[schema(schema_with = job_id)]
@@ -150,7 +150,7 @@ impl<'a> TrainingView<'a> {
 }
 
 /// The view of a job that is known to be a training.
-pub(super) fn view(job: &Job) -> Result<TrainingView<'_>, ApiError> {
+pub(in crate::http) fn view(job: &Job) -> Result<TrainingView<'_>, ApiError> {
     let training = job.request.training.as_deref();
     let training = training.ok_or_else(|| ApiError::bug("a generation was taken for a training"))?;
     TrainingView::new(job, training).map_err(|error| ApiError::bug(error.to_string()))

@@ -8,7 +8,7 @@ use crate::http::openapi::{id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Key)]
-pub(super) struct KeyView<'a> {
+pub(in crate::http) struct KeyView<'a> {
     #[schema(schema_with = id)]
     pub id: String,
     pub name: &'a str,

@@ -12,7 +12,7 @@ use crate::http::prefix;
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = Link)]
-pub(super) struct LinkView<'a> {
+pub(in crate::http) struct LinkView<'a> {
     #[schema(schema_with = id)]
     id: String,
     #[schema(inline, value_type = KindWord)]
@@ -53,7 +53,7 @@ pub(super) fn sample() -> serde_json::Value {
 }
 
 impl<'a> LinkView<'a> {
-    pub(super) fn new(app: &App, link: &'a Link) -> Self {
+    pub(in crate::http) fn new(app: &App, link: &'a Link) -> Self {
         let base = app.config.server.public_url.as_deref().unwrap_or_default();
         let token = app.links.token(link);
         let content_url = format!("{base}/links/{token}");

@@ -8,7 +8,7 @@ use utoipa::ToSchema;
 /// A key of the caller's.
 #[derive(Serialize, ToSchema)]
 #[schema(as = ProviderKey)]
-pub(super) struct KeyView<'a> {
+pub(in crate::http) struct KeyView<'a> {
     /// The instance that is called with it: what its models' ids begin with.
     instance: &'a str,
     /// The names of its secrets.

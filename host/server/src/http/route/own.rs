@@ -10,8 +10,8 @@ use super::{
 use crate::http::idempotency::Idempotency;
 use crate::http::openapi::Reference;
 use crate::http::{
-    Dialect, audit, auth, backup, budgets, conversations, credits, events, favicon, generations, hooks, keys,
-    links, models, openapi, plugins, provider_keys, templates, usage, users, webhook_endpoints,
+    Dialect, audit, auth, backup, budgets, conversations, credits, events, export, favicon, generations,
+    hooks, keys, links, models, openapi, plugins, provider_keys, templates, usage, users, webhook_endpoints,
 };
 
 pub(super) fn entries() -> Vec<Entry> {
@@ -230,6 +230,10 @@ pub(super) fn entries() -> Vec<Entry> {
             .access(OWN)
             .idempotency(Idempotency::Harmless)
             .described(users::delete::describe_own),
+        get(export::OWN, Administration, Problem, export::own).access(OWN).described(export::describe_own),
+        get(export::OF_USER, Administration, Problem, export::of_user)
+            .access(ADMIN)
+            .described(export::describe_of_user),
         post("/api/v1/users/{id}/disable", Administration, Problem, users::access::disable)
             .body(Media::None, 0)
             .access(ADMIN)

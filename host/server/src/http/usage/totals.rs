@@ -35,7 +35,7 @@ struct Page<'a> {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = UsageTotals)]
-struct SumView<'a> {
+pub(in crate::http) struct SumView<'a> {
     #[schema(format = Date)]
     day: String,
     /// The model, provider, key or user; `null` for the whole day.
@@ -60,7 +60,7 @@ struct SumView<'a> {
     meters: &'a BTreeMap<String, u64>,
 }
 
-fn view((key, sum): &(TotalsKey, Totals), over_all: bool) -> SumView<'_> {
+pub(in crate::http) fn view((key, sum): &(TotalsKey, Totals), over_all: bool) -> SumView<'_> {
     SumView {
         day: date_of(key.day),
         value: Some(key.value.as_str()).filter(|value| !value.is_empty()),

@@ -9,7 +9,7 @@ use crate::http::openapi::{id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = User)]
-pub(super) struct UserView<'a> {
+pub(in crate::http) struct UserView<'a> {
     #[schema(schema_with = id)]
     id: String,
     /// Empty once they were deleted.

@@ -10,7 +10,7 @@ use crate::http::openapi::{id, optional_id, words};
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookEndpoint)]
-pub(super) struct EndpointView<'a> {
+pub(in crate::http) struct EndpointView<'a> {
     #[schema(schema_with = id)]
     id: String,
     url: &'a str,
@@ -56,7 +56,7 @@ pub(super) struct MadeView<'a> {
 
 #[derive(Serialize, ToSchema)]
 #[schema(as = WebhookDelivery)]
-pub(super) struct DeliveryView<'a> {
+pub(in crate::http) struct DeliveryView<'a> {
     #[schema(schema_with = id)]
     pub(super) id: String,
     /// As in the header `webhook-id`: the same at every attempt and every endpoint.

@@ -5,6 +5,8 @@ mod binary;
 
 #[path = "edge/batches.rs"]
 mod batches;
+#[path = "edge/errors.rs"]
+mod errors;
 #[path = "edge/limits.rs"]
 mod limits;
 #[path = "edge/log.rs"]

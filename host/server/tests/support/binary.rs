@@ -96,6 +96,14 @@ impl Binary {
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
     }
 
+    /// Where content lies that was stored as it is.
+    #[allow(dead_code, reason = "not every test binary looks for content")]
+    pub fn blob(&self, content: &[u8]) -> PathBuf {
+        let name = blake3::hash(content).to_hex();
+        let folder = self.config.parent().expect("a file lies in a folder");
+        folder.join("data/blobs").join(&name[..2]).join(&name[2..])
+    }
+
     /// SIGTERM, as a service manager sends it.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");

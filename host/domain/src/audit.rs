@@ -24,16 +24,19 @@ pub enum AuditKind {
     CrossSiteRefused,
     /// Callbacks came that their provider has not signed, or not now.
     CallbackRefused,
+    /// A plugin asked to reach what its instance may not, or the host did for it.
+    EgressRefused,
 }
 
 impl AuditKind {
-    pub const ALL: [AuditKind; 6] = [
+    pub const ALL: [AuditKind; 7] = [
         AuditKind::Administration,
         AuditKind::KeyRefused,
         AuditKind::ScopeRefused,
         AuditKind::SignInRefused,
         AuditKind::CrossSiteRefused,
         AuditKind::CallbackRefused,
+        AuditKind::EgressRefused,
     ];
 
     /// The API's word.
@@ -45,6 +48,7 @@ impl AuditKind {
             AuditKind::SignInRefused => "sign_in_refused",
             AuditKind::CrossSiteRefused => "cross_site_refused",
             AuditKind::CallbackRefused => "callback_refused",
+            AuditKind::EgressRefused => "egress_refused",
         }
     }
 }
@@ -65,16 +69,21 @@ pub struct AuditRecord {
     /// The first of them.
     pub time: Timestamp,
     pub actor: Option<Actor>,
-    /// The route: its method and path, as the reference writes them.
+    /// The instance, and the id of its plugin, where a plugin did it.
+    #[serde(default)]
+    pub instance: Option<String>,
+    #[serde(default)]
+    pub plugin: Option<String>,
+    /// The route: its method and path, as the reference writes them. Of a plugin, `egress`.
     pub action: String,
-    /// The path as it was asked for, where it names what was meant.
+    /// The path as it was asked for, where it names what was meant; the host that a plugin asked for.
     pub target: Option<String>,
     /// Of the first of them.
     pub request_id: String,
     /// The HTTP status of the answer. Absent of an action that was begun and whose end is not known: the process ended in its middle, or its
-    /// caller left.
+    /// caller left; and of what a plugin did, which is no request.
     pub status: Option<u16>,
-    /// The code of the error that it was answered with.
+    /// The code of the error that it was answered with, or of why a host may not be reached.
     pub code: Option<String>,
     /// How many of them: more than one only of refusals.
     pub count: u64,

@@ -11,6 +11,7 @@ pub mod blob;
 pub mod conversation;
 pub mod deletion;
 pub mod disk;
+pub mod egress;
 pub mod event;
 pub mod export;
 pub mod failure;

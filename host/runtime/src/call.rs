@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use atelier_domain::egress::DeniedEgress;
 use atelier_domain::failure::{Limit, ProviderError};
 use atelier_domain::model::Description;
 use atelier_domain::provider::CallContext;
@@ -111,6 +112,8 @@ pub trait Observer: Send + Sync + std::fmt::Debug {
     fn call_ended(&self, report: &CallReport<'_>);
     /// A plugin wrote a line for the operator; it is in the host's log already.
     fn logged(&self, _instance: &str, _line: &str) {}
+    /// A request did not leave, since the instance may not reach its host. A guest may try in a loop.
+    fn egress_denied(&self, _denied: &DeniedEgress<'_>) {}
 }
 
 /// Nobody looks.

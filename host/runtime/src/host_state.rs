@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use atelier_domain::blob::BlobStore;
+use atelier_domain::egress::{DeniedEgress, shown_host};
 use atelier_domain::failure::{Limit, ProviderError};
 use atelier_domain::provider::CallContext;
 use atelier_domain::time::Clock;
@@ -15,7 +16,7 @@ use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
 
 use crate::call::Observer;
-use crate::egress::{Egress, Grants, Secrets};
+use crate::egress::{Egress, EgressError, Grants, Secrets};
 use crate::engine::TICK;
 use crate::lane::CpuMeter;
 use crate::limits::{Meter, Profile, limit_error};
@@ -29,6 +30,8 @@ use crate::v0_1::imports::wasi::Wasi;
 pub struct Shared {
     /// The instance's name, or the plugin's id for `describe`.
     pub name: String,
+    /// The plugin's id.
+    pub plugin: String,
     pub base_url: String,
     /// The settings as JSON text.
     pub settings: String,
@@ -51,6 +54,23 @@ impl fmt::Debug for Shared {
             .field("name", &self.name)
             .field("base_url", &self.base_url)
             .finish_non_exhaustive()
+    }
+}
+
+impl Shared {
+    /// The call's own error, if the way out refused: see [`EgressError::refusal`]. Whoever observes is told of what was denied.
+    pub fn refusal(&self, error: &EgressError, request_id: &str) -> Option<ProviderError> {
+        if let EgressError::Denied { host, denial } = error {
+            let host = self.secrets.patterns().blank_text(host).unwrap_or_else(|| host.clone());
+            self.observer.egress_denied(&DeniedEgress {
+                instance: &self.name,
+                plugin: &self.plugin,
+                host: shown_host(&host),
+                denial: *denial,
+                request_id,
+            });
+        }
+        error.refusal(&self.name)
     }
 }
 

@@ -133,6 +133,7 @@ impl SandboxedProvider {
         let randomness = sandbox.randomness();
         let shared = Shared {
             name: config.name.to_string(),
+            plugin: settings.manifest.id.clone(),
             base_url: config.base_url.trim_end_matches('/').to_owned(),
             settings: serde_json::Value::Object(config.settings.clone()).to_string(),
             grants,
@@ -264,7 +265,7 @@ impl SandboxedProvider {
         let (egress, store) = (&self.sandbox.egress, Arc::clone(&self.shared.blobs));
         let fetched = egress.download(url, &self.downloads, &self.shared.secrets, store, bytes_max).await;
         fetched.map_err(|error| {
-            error.refusal(&self.shared.name).unwrap_or_else(|| ProviderError::Unavailable {
+            self.shared.refusal(&error, "").unwrap_or_else(|| ProviderError::Unavailable {
                 instance: self.shared.name.clone(),
                 reason: format!("its result could not be fetched: {error}"),
                 retry_after: None,

@@ -7,6 +7,7 @@ use std::sync::atomic::AtomicU64;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 use atelier_domain::blob::BlobStore;
+use atelier_domain::egress::DeniedEgress;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::model::Description;
 use atelier_domain::time::Clock;
@@ -129,6 +130,11 @@ impl Sandbox {
         }
     }
 
+    /// Tells whoever observes of a request that the host may not make for an instance.
+    pub fn egress_denied(&self, denied: &DeniedEgress<'_>) {
+        self.observer.egress_denied(denied);
+    }
+
     /// The way out, for the host's own fetches on behalf of callers.
     pub fn egress(&self) -> &Egress {
         &self.egress
@@ -197,6 +203,7 @@ impl Sandbox {
     ) -> Result<Description, ProviderError> {
         let shared = Arc::new(Shared {
             name: plugin.package.manifest.id.clone(),
+            plugin: plugin.package.manifest.id.clone(),
             base_url: String::new(),
             settings: "{}".to_owned(),
             grants: Grants::default(),

@@ -4,6 +4,7 @@ mod checking;
 mod running;
 mod telling;
 mod traces;
+mod watch;
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -41,6 +42,7 @@ use atelier_service::{StoragePool, StoragePoolLimits};
 use atelier_storage::{Blobs, Disk, Store};
 
 pub use running::Running;
+use watch::Watch;
 
 pub(crate) use checking::{Checking, is_bad};
 pub(crate) use traces::Tracing;
@@ -133,7 +135,10 @@ impl App {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
             registry.put(&name, Arc::new(local_provider(&config.local)?)).await;
         }
-        let office = PluginOffice::open(&config, store.clone(), clock.clone(), metrics.clone()).await?;
+        let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
+        let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
+        let watch = Arc::new(Watch { metrics: metrics.clone(), audit: audit.clone() });
+        let office = PluginOffice::open(&config, store.clone(), clock.clone(), watch).await?;
         let plugins = office.plugins;
         let checking = Arc::new(Checking::new(store.clone(), office.blobs.clone()));
         metrics.watch_stored(checking.clone(), config.storage.path.clone())?;
@@ -272,8 +277,6 @@ impl App {
             pool: pool.clone(),
             clock: clock.clone(),
         });
-        let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
-        let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
         let templates = Templates::new(store.clone(), pool.clone(), clock.clone(), registry.clone());
         let callbacks = Callbacks::new(CallbackPorts {
             addresses,

@@ -4,6 +4,7 @@
 mod accounts;
 mod batches;
 mod conversations;
+mod errors;
 mod events;
 mod jobs;
 mod limits;
@@ -31,6 +32,7 @@ use toml_edit::DocumentMut;
 
 pub use accounts::Accounts;
 pub use conversations::Conversations;
+pub use errors::Errors;
 pub use events::{Audit, Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
@@ -86,6 +88,8 @@ pub struct Config {
     pub sealing: Sealing,
     /// Absent where nothing is traced.
     pub traces: Option<Traces>,
+    /// Absent where nobody is told of errors.
+    pub errors: Option<Errors>,
 }
 
 /// A secret that is configured and cannot be read.
@@ -197,6 +201,7 @@ impl Config {
         let log = root.section("log", Log::read);
         let sealing = root.section("secrets", |section| Sealing::read(section, folder));
         let traces = root.section("traces", |section| Traces::read(section, folder));
+        let errors = root.section("errors", |section| Errors::read(section, folder));
         plugins::check_names(&mut root, &mut instances, &local);
         let known = instances.iter().map(|instance| instance.name.as_str());
         let known: Vec<&str> =
@@ -233,6 +238,7 @@ impl Config {
             log,
             sealing,
             traces,
+            errors,
         })
     }
 }

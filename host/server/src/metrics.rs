@@ -1,6 +1,7 @@
 //! Prometheus metrics. What a request touches is resolved beforehand.
 
 mod checking;
+mod errors;
 mod events;
 mod plugins;
 mod process;

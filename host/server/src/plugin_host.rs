@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use atelier_domain::blob::{Blob, BlobStore};
+use atelier_domain::egress::{DeniedEgress, EgressDenial, shown_host};
 use atelier_domain::failure::{Failure, FailureCode, ProviderError};
 use atelier_domain::model::Description;
 use atelier_domain::plugin::{InstalledPlugin, InstanceConfig};
@@ -209,6 +210,14 @@ impl Instances {
         Ok(Grants::new(patterns(&plugin.current.manifest.download_hosts), patterns(&config.private_hosts)))
     }
 
+    /// Tells of a result that an instance's plugin named and that may not be fetched.
+    fn download_denied(&self, instance: &str, host: &str, denial: EgressDenial) {
+        let config = self.configured.iter().find(|config| config.name.as_str() == instance);
+        let plugin = config.map_or("", |config| config.plugin.as_str());
+        let host = shown_host(host);
+        self.sandbox.egress_denied(&DeniedEgress { instance, plugin, host, denial, request_id: "" });
+    }
+
     async fn place(&self, config: &InstanceConfig, plugin: Option<&InstalledPlugin>) {
         let placed = match plugin {
             None => Err(format!(
@@ -284,8 +293,10 @@ impl Fetcher for Downloads {
         let (egress, store) = (self.instances.sandbox.egress(), Arc::clone(&self.blobs));
         egress.download(url, &grants, &Secrets::default(), store, bytes_max).await.map_err(
             |error| match error {
-                EgressError::Denied { host, reason } => {
-                    ProviderError::EgressDenied { instance: instance.to_owned(), host, reason }
+                EgressError::Denied { host, denial } => {
+                    self.instances.download_denied(instance, &host, denial);
+                    let (instance, reason) = (instance.to_owned(), denial.to_string());
+                    ProviderError::EgressDenied { instance, host, reason }
                 }
                 // It will be no smaller the next time.
                 EgressError::TooLarge(_) => {

@@ -42,7 +42,7 @@ pub fn granted(text: &str, private: &[HostPattern]) -> Result<(Url, Grants), Str
     match grants.check(&url) {
         Ok(_) => Ok((url, grants)),
         Err(_) if url.scheme() != "https" => Err("must begin with https://".to_owned()),
-        Err(why) => Err(why),
+        Err(why) => Err(why.to_string()),
     }
 }
 

@@ -5,6 +5,10 @@ mod binary;
 
 #[path = "edge/batches.rs"]
 mod batches;
+#[path = "edge/egress.rs"]
+mod egress;
+#[path = "edge/errors.rs"]
+mod errors;
 #[path = "edge/limits.rs"]
 mod limits;
 #[path = "edge/log.rs"]

@@ -1,17 +1,23 @@
 //! The audit log (O-2): administration is written before it is done and when it has ended; refusals are gathered for some seconds and
 //! written with their number, so that whoever knocks all day fills no disk.
 
+mod egress;
+
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atelier_domain::audit::{Actor, AuditKind, AuditPage, AuditRecord, AuditRecords, AuditStore};
+use atelier_domain::egress::DeniedEgress;
 use atelier_domain::id::AuditId;
 use atelier_domain::store::SweepPage;
 use atelier_domain::time::{Clock, Timestamp};
 use tokio::sync::watch;
 
 use crate::{ServiceError, StoragePool};
+
+use egress::Denials;
+pub use egress::EgressLimits;
 
 /// What refusals count as once there are too many kinds of them.
 const OTHERS: &str = "(others)";
@@ -26,6 +32,8 @@ pub struct AuditLimits {
     pub gathered_for: Duration,
     /// Different refusals that are gathered at once; what is beyond them counts together.
     pub gathered_max: usize,
+    /// Of what plugins may not reach.
+    pub egress: EgressLimits,
     /// Records that a page looks at.
     pub looked_at_max: usize,
     pub swept_at_once: usize,
@@ -38,6 +46,7 @@ impl Default for AuditLimits {
             kept_for: Duration::from_secs(365 * 86_400),
             gathered_for: Duration::from_secs(5),
             gathered_max: 1024,
+            egress: EgressLimits::default(),
             looked_at_max: 10_000,
             swept_at_once: 256,
             sweep_every: Duration::from_secs(3600),
@@ -67,6 +76,7 @@ pub struct Audit {
     clock: Arc<dyn Clock>,
     limits: AuditLimits,
     gathered: Arc<Mutex<HashMap<Same, AuditRecord>>>,
+    denials: Arc<Denials>,
 }
 
 /// An action that was begun: to be ended, or to stand as one whose end is not known.
@@ -85,7 +95,8 @@ impl Audit {
         clock: Arc<dyn Clock>,
         limits: AuditLimits,
     ) -> Self {
-        Self { store, pool, clock, limits, gathered: Arc::default() }
+        let denials = Arc::new(Denials::new(limits.egress));
+        Self { store, pool, clock, limits, gathered: Arc::default(), denials }
     }
 
     /// Writes, durably, that somebody is about to administer something.
@@ -118,12 +129,18 @@ impl Audit {
         entry.count += 1;
     }
 
+    /// Notes what a plugin asked to reach and may not. It waits for nothing; it is written some seconds later, and what comes again
+    /// within an hour when that is over.
+    pub fn egress_denied(&self, denied: &DeniedEgress<'_>) {
+        self.denials.note(denied, self.clock.now(), self.clock.monotonic_ms());
+    }
+
     /// A page of records, newest first.
     ///
     /// # Errors
     /// The store's.
     pub async fn page(&self, page: AuditPage) -> Result<AuditRecords, ServiceError> {
-        self.write_gathered().await?;
+        self.write_gathered(true).await?;
         let (store, looked_at_max) = (self.store.clone(), self.limits.looked_at_max);
         self.pool.run(move || store.audited(&page, looked_at_max)).await
     }
@@ -147,7 +164,7 @@ impl Audit {
                 () = tokio::time::sleep(self.limits.gathered_for) => false,
                 _ = stopped.wait_for(|stop| *stop) => true,
             };
-            if let Err(error) = self.write_gathered().await {
+            if let Err(error) = self.write_gathered(is_over).await {
                 tracing::error!(%error, "refusals could not be written to the audit log; they are kept for the next try");
             }
             if is_over {
@@ -156,13 +173,17 @@ impl Audit {
         }
     }
 
-    async fn write_gathered(&self) -> Result<(), ServiceError> {
+    /// Writes refusals, and what plugins may not reach as far as that is due, or all of it.
+    async fn write_gathered(&self, all: bool) -> Result<(), ServiceError> {
+        let denials = self.denials.take(self.clock.monotonic_ms(), all);
         let gathered = std::mem::take(&mut *self.gathered.lock().unwrap_or_else(PoisonError::into_inner));
-        if gathered.is_empty() {
+        if gathered.is_empty() && denials.is_empty() {
             return Ok(());
         }
-        let written = self.write(gathered.values().cloned().collect()).await;
+        let records = gathered.values().chain(denials.iter().map(|(_, record)| record));
+        let written = self.write(records.cloned().collect()).await;
         if written.is_err() {
+            self.denials.give_back(denials, self.clock.monotonic_ms());
             let mut newer = self.gathered.lock().unwrap_or_else(PoisonError::into_inner);
             for (same, record) in gathered {
                 match newer.get_mut(&same) {
@@ -199,6 +220,8 @@ impl Audit {
             kind,
             time: self.clock.now(),
             actor: noted.actor,
+            instance: None,
+            plugin: None,
             action: noted.action,
             target: noted.target,
             request_id: noted.request_id,

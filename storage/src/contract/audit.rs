@@ -11,6 +11,8 @@ fn record(kind: AuditKind, user: Option<UserId>) -> AuditRecord {
         kind,
         time: Timestamp(7),
         actor: user.map(|user| Actor { user, key: KeyId::new() }),
+        instance: None,
+        plugin: None,
         action: "POST /api/v1/users/{id}/disable".to_owned(),
         target: Some("/api/v1/users/x/disable".to_owned()),
         request_id: "req_1".to_owned(),

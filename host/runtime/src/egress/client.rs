@@ -3,6 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use atelier_domain::egress::EgressDenial;
 use atelier_domain::trace::Trace;
 use http::header::{CONTENT_ENCODING, CONTENT_TYPE, USER_AGENT, VIA};
 use http::{HeaderMap, HeaderValue, Method, Request, StatusCode, Uri};
@@ -24,8 +25,8 @@ use super::traced;
 /// Why a request got no answer.
 #[derive(Debug, thiserror::Error)]
 pub enum EgressError {
-    #[error("{host} may not be reached: {reason}")]
-    Denied { host: String, reason: String },
+    #[error("{host} may not be reached: {denial}")]
+    Denied { host: String, denial: EgressDenial },
     #[error("the request is not possible: {0}")]
     Invalid(String),
     #[error("the secret {0} is not set")]
@@ -194,9 +195,9 @@ impl Egress {
         grants: &Grants,
         secrets: &Secrets,
     ) -> Result<Received, EgressError> {
-        let reach = grants.check(&request.url).map_err(|reason| EgressError::Denied {
+        let reach = grants.check(&request.url).map_err(|denial| EgressError::Denied {
             host: request.url.host_str().unwrap_or_default().to_owned(),
-            reason,
+            denial,
         })?;
         self.complete(&mut request);
         secrets.inject(&mut request.url, &mut request.headers).map_err(EgressError::SecretMissing)?;
@@ -304,11 +305,9 @@ fn explain(error: &ClientError) -> EgressError {
     while let Some(source) = cause {
         if let Some(connect) = source.downcast_ref::<ConnectError>() {
             return match connect {
-                ConnectError::Denied { host } => EgressError::Denied {
-                    host: host.clone(),
-                    reason: "it has private or special addresses only, which needs a grant in private_hosts"
-                        .to_owned(),
-                },
+                ConnectError::Denied { host } => {
+                    EgressError::Denied { host: host.clone(), denial: EgressDenial::SpecialAddress }
+                }
                 ConnectError::Dns { .. } => EgressError::Dns(connect.to_string()),
                 ConnectError::Connect { .. } => EgressError::Connect(connect.to_string()),
                 ConnectError::Timeout { seconds, .. } => {

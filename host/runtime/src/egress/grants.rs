@@ -1,5 +1,6 @@
 //! What an instance may reach.
 
+use atelier_domain::egress::EgressDenial;
 use url::{Host, Url};
 
 /// A granted host: exact, or all below one, optionally at one port.
@@ -74,15 +75,15 @@ impl Grants {
     ///
     /// # Errors
     /// The rule it breaks, for the operator.
-    pub fn check(&self, url: &Url) -> Result<Reach, String> {
+    pub fn check(&self, url: &Url) -> Result<Reach, EgressDenial> {
         let default_port = match url.scheme() {
             "https" => 443,
             "http" => 80,
-            other => return Err(format!("the scheme {other} is not allowed")),
+            _ => return Err(EgressDenial::Scheme),
         };
-        let Some(host) = url.host_str() else { return Err("it has no host".to_owned()) };
+        let Some(host) = url.host_str() else { return Err(EgressDenial::NoHost) };
         if !url.username().is_empty() || url.password().is_some() {
-            return Err("a URL may not carry a user name or password".to_owned());
+            return Err(EgressDenial::Credentials);
         }
         let port = url.port().unwrap_or(default_port);
         let host = without_root(host);
@@ -90,13 +91,13 @@ impl Grants {
             return Ok(Reach::Private);
         }
         if !self.public.iter().any(|pattern| pattern.covers(host, port, default_port)) {
-            return Err("the instance has no grant for it".to_owned());
+            return Err(EgressDenial::NotGranted);
         }
         if url.scheme() != "https" {
-            return Err("plain http needs a grant in private_hosts".to_owned());
+            return Err(EgressDenial::PlainHttp);
         }
         if is_local_name(host) || literal(url).is_some_and(super::is_special) {
-            return Err("it is a private or special address, which needs a grant in private_hosts".to_owned());
+            return Err(EgressDenial::SpecialAddress);
         }
         Ok(Reach::Public)
     }
@@ -132,7 +133,7 @@ mod tests {
     }
 
     fn check(grants: &Grants, url: &str) -> Result<Reach, String> {
-        grants.check(&Url::parse(url).expect("url"))
+        grants.check(&Url::parse(url).expect("url")).map_err(|why| why.to_string())
     }
 
     #[test]

@@ -10,8 +10,8 @@ impl EgressError {
     pub fn refusal(&self, instance: &str) -> Option<ProviderError> {
         let instance = instance.to_owned();
         match self {
-            Self::Denied { host, reason } => {
-                Some(ProviderError::EgressDenied { instance, host: host.clone(), reason: reason.clone() })
+            Self::Denied { host, denial } => {
+                Some(ProviderError::EgressDenied { instance, host: host.clone(), reason: denial.to_string() })
             }
             Self::SecretMissing(secret) => {
                 Some(ProviderError::SecretMissing { instance, secret: secret.clone() })

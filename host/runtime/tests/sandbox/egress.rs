@@ -1,12 +1,13 @@
 //! The way out: nobody gets to where they were not let, however they spell it.
 
+use atelier_domain::egress::DeniedEgress;
 use atelier_domain::failure::ProviderError;
 use atelier_domain::provider::Provider as _;
-use atelier_runtime::SandboxedProvider;
+use atelier_runtime::{CallReport, Observer, SandboxedProvider};
 
-use crate::support::{Host, assert_good, chat, profile};
+use crate::support::{Host, SECRET, assert_good, chat, profile};
 use crate::upstream::{Script, Upstream, response};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 
 /// An instance that may reach `upstream`, and that has the grants of an ordinary, public host for `also`.
 fn instance(host: &Host, upstream: &Upstream, also: &[String]) -> Arc<SandboxedProvider> {
@@ -180,4 +181,45 @@ async fn a_describing_plugin_has_no_way_out() {
     let description = provider.describe().await.expect("describing works");
     let outcome = description.models[0].description.clone().expect("the plugin tells how it went");
     assert!(outcome.starts_with("forbidden:") && outcome.contains("no way out"), "{outcome}");
+}
+
+/// Notes what is denied.
+#[derive(Debug, Default)]
+struct Watch(Mutex<Vec<[String; 5]>>);
+
+impl Observer for Watch {
+    fn call_ended(&self, _: &CallReport<'_>) {}
+    fn egress_denied(&self, denied: &DeniedEgress<'_>) {
+        let told = [denied.instance, denied.plugin, &denied.host, denied.denial.as_str(), denied.request_id];
+        self.0.lock().expect("no panic").push(told.map(str::to_owned));
+    }
+}
+
+#[tokio::test]
+async fn what_is_denied_is_told_with_who_asked_where_and_why_and_without_secrets() {
+    let upstream = Upstream::start([]).await;
+    let watch = Arc::new(Watch::default());
+    let host = Host::observed(profile(), Arc::clone(&watch) as Arc<dyn Observer>);
+    let granted = ["10.0.0.1:443".to_owned(), "plain.example:80".to_owned()];
+    let long = format!("{}.example", "a".repeat(5_000));
+    for (url, shown, why) in [
+        ("https://10.0.0.1/", "10.0.0.1", "special_address"),
+        ("https://other.example/", "other.example", "not_granted"),
+        ("http://plain.example/", "plain.example", "plain_http"),
+        ("ftp://plain.example/", "plain.example", "scheme"),
+        ("https://user:password@other.example/", "other.example", "credentials"),
+        (&*format!("https://{long}/"), &long[..253], "not_granted"),
+    ] {
+        // An instance each, so that no breaker takes part.
+        let provider = instance(&host, &upstream, &granted);
+        chat(&provider, "visit", url).await.expect_error();
+        let told = std::mem::take(&mut *watch.0.lock().expect("no panic"));
+        let told: Vec<_> = told.iter().filter(|told| told[0] == "hostile").collect();
+        assert_eq!(
+            told,
+            [&["hostile", "dev/hostile", shown, why, "test-request"].map(str::to_owned)],
+            "{url}"
+        );
+        assert!(!format!("{told:?}").contains(SECRET));
+    }
 }

@@ -16,7 +16,8 @@ use atelier_domain::provider::{CallContext, EventStream, Provider as _};
 use atelier_domain::time::{Clock, SystemClock};
 use atelier_runtime::egress::EgressTimeouts;
 use atelier_runtime::{
-    Compiler, InstanceSettings, NoObserver, Package, Profile, Sandbox, SandboxConfig, SandboxedProvider,
+    Compiler, InstanceSettings, NoObserver, Observer, Package, Profile, Sandbox, SandboxConfig,
+    SandboxedProvider,
 };
 use futures::StreamExt as _;
 
@@ -91,6 +92,20 @@ impl Host {
     }
 
     pub fn with(profile: Profile, compiler: Compiler, clock: Arc<dyn Clock>) -> Self {
+        Self::built(profile, compiler, clock, Arc::new(NoObserver))
+    }
+
+    /// One whose calls somebody observes.
+    pub fn observed(profile: Profile, observer: Arc<dyn Observer>) -> Self {
+        Self::built(profile, Compiler::InProcess, Arc::new(SystemClock::default()), observer)
+    }
+
+    fn built(
+        profile: Profile,
+        compiler: Compiler,
+        clock: Arc<dyn Clock>,
+        observer: Arc<dyn Observer>,
+    ) -> Self {
         let artefacts = tempfile::tempdir().expect("a folder for temporary files");
         let blobs = Arc::new(MemoryBlobs::default());
         let config = SandboxConfig {
@@ -105,7 +120,7 @@ impl Host {
             host_token: "test".to_owned(),
             blobs: Arc::clone(&blobs) as Arc<dyn BlobStore>,
             clock,
-            observer: Arc::new(NoObserver),
+            observer,
             random_seed: None,
         };
         let sandbox = Arc::new(Sandbox::new(config).expect("this machine runs the sandbox"));

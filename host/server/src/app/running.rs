@@ -18,6 +18,7 @@ use crate::http::batches::Runner;
 use crate::http::proxied::Proxies;
 use crate::http::route;
 use crate::listener::{Bounds, Listener, Tls};
+use crate::telemetry::{ErrorQueue, Reporter};
 use crate::workers::Workers;
 use crate::{admin, listener};
 
@@ -26,8 +27,8 @@ const RENEWAL_EVERY: Duration = Duration::from_secs(60);
 /// Connections to the operators' listener.
 const ADMIN_CONNECTIONS_MAX: usize = 64;
 const ADMIN_DRAIN_MAX: Duration = Duration::from_secs(1);
-/// For the last spans, where draining has taken all of its time.
-const LAST_SPANS: Duration = Duration::from_secs(1);
+/// For the last spans, and then the last reports of errors, where draining has taken all of its time.
+const LAST_SENT: Duration = Duration::from_secs(1);
 
 /// A server that listens.
 #[derive(Debug)]
@@ -43,9 +44,13 @@ pub struct Running {
     /// Ends after the others: their calls are recorded until then.
     accounting: JoinHandle<()>,
     checking: checking::Stop,
-    /// Ends last, and is told until when it may go on.
-    exporting: Option<(watch::Sender<Option<Instant>>, JoinHandle<()>)>,
+    /// End last, the reporter after the exporter, and are told until when they may go on.
+    exporting: Option<Sending>,
+    reporting: Option<Sending>,
 }
+
+/// A task that sends what others gather, and the end of it.
+type Sending = (watch::Sender<Option<Instant>>, JoinHandle<()>);
 
 impl Running {
     /// Builds the app and listens.
@@ -53,6 +58,17 @@ impl Running {
     /// # Errors
     /// The store cannot be opened, or an address is taken.
     pub async fn start(config: Config) -> anyhow::Result<Self> {
+        Self::start_reporting(config, None).await
+    }
+
+    /// The same, and tells of the errors in a queue.
+    ///
+    /// # Errors
+    /// The same.
+    pub(crate) async fn start_reporting(
+        config: Config,
+        errors: Option<Arc<ErrorQueue>>,
+    ) -> anyhow::Result<Self> {
         let (listen, admin_listen) = (config.server.listen, config.admin.listen);
         let public = bind(listen, "[server] listen").await?;
         let private = bind(admin_listen, "[admin] listen").await?;
@@ -146,8 +162,26 @@ impl Running {
             let (end, ended) = watch::channel(None);
             (end, tokio::spawn(tracing.exporter(app.instances.sandbox().egress()).run(ended)))
         });
+        if let Some(errors) = &errors {
+            app.metrics.watch_errors(&errors.counts)?;
+        }
+        let reporting = errors.map(|errors| {
+            let (end, ended) = watch::channel(None);
+            (end, tokio::spawn(Reporter::new(errors, app.instances.sandbox().egress().clone()).run(ended)))
+        });
         tracing::info!(%address, %admin_address, "listening");
-        Ok(Self { app, address, admin_address, stop, tasks, settle, accounting, checking, exporting })
+        Ok(Self {
+            app,
+            address,
+            admin_address,
+            stop,
+            tasks,
+            settle,
+            accounting,
+            checking,
+            exporting,
+            reporting,
+        })
     }
 
     /// Stops accepting, and waits for what runs, within the configured deadline.
@@ -164,9 +198,9 @@ impl Running {
         ended(self.accounting).await;
         // It ends within a batch.
         ended(tokio::task::spawn_blocking(move || self.checking.stop())).await;
-        if let Some((end, exporting)) = self.exporting {
-            end.send_replace(Some(drained.max(Instant::now() + LAST_SPANS)));
-            ended(exporting).await;
+        for (end, sending) in [self.exporting, self.reporting].into_iter().flatten() {
+            end.send_replace(Some(drained.max(Instant::now() + LAST_SENT)));
+            ended(sending).await;
         }
     }
 }

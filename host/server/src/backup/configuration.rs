@@ -6,7 +6,7 @@ use toml_edit::{DocumentMut, InlineTable, Item, TableLike, TomlError, Value, tab
 
 use super::DATA;
 
-/// What holds a secret outside an instance's `secrets`: the mail server's.
+/// What holds a secret outside an instance's `secrets`: the mail server's, beside the DSN of `[errors]`.
 const PASSWORD: &str = "password";
 
 /// The text with its data folder where a restore puts it. Secrets that stand in it are replaced by names of environment variables, unless
@@ -35,7 +35,8 @@ fn walk(table: &mut dyn TableLike, name: &str, are_secrets: bool) {
     for (key, item) in table.iter_mut() {
         let key = key.get().to_owned();
         let is_value = |item: &Item| item.as_table_like().is_some_and(|source| source.contains_key("value"));
-        if (are_secrets || key == PASSWORD) && is_value(item) {
+        let is_secret = are_secrets || key == PASSWORD || (name == "errors" && key == "dsn");
+        if is_secret && is_value(item) {
             let mut source = InlineTable::new();
             source.insert("env", variable(&name, &key).into());
             *item = Item::Value(Value::InlineTable(source));
@@ -79,7 +80,8 @@ mod tests {
          [instance.settings]\nvalue = \"kept\"\n\n\
          [mail]\npassword = { value = \"s3cret-3\" }\n\n\
          [secrets]\nkey = { value = \"s3cret-5\" }\n\n\
-         [traces]\nheaders = { x-key = { value = \"s3cret-4\" } }\n";
+         [traces]\nheaders = { x-key = { value = \"s3cret-4\" } }\n\n\
+         [errors]\ndsn = { value = \"https://s3cret-6@sentry.example.com/42\" }\n";
 
     #[test]
     fn secrets_stay_out_and_the_rest_stays() {
@@ -93,6 +95,7 @@ mod tests {
             "env = \"MAIL_PASSWORD\"",
             "env = \"TRACES_X_KEY\"",
             "env = \"SECRETS_KEY\"",
+            "env = \"ERRORS_DSN\"",
             "OTHER",
             "value = \"kept\"",
         ] {

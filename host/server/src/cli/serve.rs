@@ -11,12 +11,12 @@ use crate::telemetry;
 
 pub(super) fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let config = configured.load()?;
-    let _writer = telemetry::start(&config.log).context("no thread to write the log")?;
+    let telemetry = telemetry::start(&config).context("no thread to write the log")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;
         let mut interrupt = signal(SignalKind::interrupt()).context("cannot listen for signals")?;
-        let running = Running::start(config).await?;
+        let running = Running::start_reporting(config, telemetry.errors.clone()).await?;
         let config = &running.app.config;
         let (scheme, admin) = (config.server.transport.scheme(), config.admin.transport.scheme());
         eprintln!(

@@ -78,6 +78,16 @@ level = "info"
 # batch_spans = 512        # of one export
 # queue_spans = 8192       # that wait; more are dropped and counted
 
+# This server's own errors, as the log tells them, panics and faults in answers included, to a receiver that speaks Sentry's protocol.
+# Without a DSN nobody is told.
+# [errors]
+# dsn = { env = "SENTRY_DSN" }    # https://KEY@HOST/PROJECT; over https alone, but for this machine
+# environment = "production"
+# release = "atelier@0.1.0"       # this server's version
+# timeout_seconds = 10            # for one attempt at one report
+# per_minute = 60                 # more are dropped and counted
+# queue_reports = 100             # that wait; more are dropped and counted
+
 [local]
 enabled = true   # in-house models, as local/…; weights are fetched on first use
 

@@ -109,6 +109,59 @@ fn nothing_is_traced_without_an_endpoint_and_a_key_does_not_go_in_the_clear() {
 }
 
 #[test]
+fn nobody_is_told_of_errors_without_a_dsn_which_is_a_secret_and_goes_over_tls() {
+    let with = |errors: &str| load(&format!("{}\n[errors]\n{errors}\n", template::TEXT));
+    let dsn = |dsn: &str| format!("dsn = {{ value = \"{dsn}\" }}");
+    assert!(load(template::TEXT).expect("valid").errors.is_none());
+    assert!(with("per_minute = 5").expect("the DSN may come from the environment").errors.is_none());
+    let config = with(&dsn("https://s3cret:0ld@sentry.example.com/below/42")).expect("valid");
+    let errors = config.errors.as_ref().expect("told");
+    assert_eq!(errors.endpoint.as_str(), "https://sentry.example.com/below/api/42/envelope/");
+    assert_eq!((errors.key.reveal(), errors.environment.as_str()), ("s3cret", "production"));
+    assert_eq!(errors.release, format!("atelier@{}", env!("CARGO_PKG_VERSION")));
+    let printed = format!("{config:?}");
+    assert!(!printed.contains("s3cret") && !printed.contains("0ld"));
+    let mistakes = |errors: &str| -> Vec<String> {
+        let error = with(errors).expect_err("a mistake");
+        assert!(!error.to_string().contains("s3cret"), "{error}");
+        error.mistakes.iter().map(|mistake| mistake.path.clone()).collect()
+    };
+    for wrong in [
+        "sentry.example.com",
+        "https://sentry.example.com/42",
+        "https://s3cret@sentry.example.com",
+        "https://s3cret@sentry.example.com/",
+        "https://s3cret@sentry.example.com/4%202",
+        "https://s3cr%0aet@sentry.example.com/42",
+        "https://s3cret@sentry.example.com/42?x=s3cret",
+        "ftp://s3cret@sentry.example.com/42",
+        "http://s3cret@sentry.example.com/42",
+        "http://s3cret@10.0.0.7:9000/42",
+    ] {
+        assert_eq!(mistakes(&dsn(wrong)), ["errors.dsn"], "{wrong}");
+    }
+    for here in ["127.0.0.1:9000", "[::1]:9000", "localhost"] {
+        with(&dsn(&format!("http://s3cret@{here}/42"))).expect("it stays on this machine");
+    }
+    assert_eq!(
+        mistakes("dsn = \"https://s3cret@sentry.example.com/42\""),
+        ["errors.dsn"],
+        "no secret's form"
+    );
+    assert_eq!(mistakes("dsn = { env = \"ATELIER_TEST_NO_SUCH_VARIABLE\" }"), ["errors.dsn"]);
+    assert_eq!(
+        mistakes("environment = \"a b\"\nrelease = \"a/b\"\nper_minute = 0\nqueue_reports = 0\ncolour = 1"),
+        [
+            "errors.environment",
+            "errors.release",
+            "errors.queue_reports",
+            "errors.per_minute",
+            "errors.colour"
+        ]
+    );
+}
+
+#[test]
 fn an_unknown_trust_word_is_strict() {
     let config = load(&template::TEXT.replace("trust = \"strict\"", "trust = \"lax\"")).expect("valid");
     assert_eq!(

@@ -148,7 +148,8 @@ fn place_of(text: &str) -> Option<(Url, HostPattern)> {
     is_good.then_some((url, host))
 }
 
-fn is_here(url: &Url) -> bool {
+/// Whether it means this machine.
+pub(super) fn is_here(url: &Url) -> bool {
     let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
     host == "localhost" || host.parse::<IpAddr>().is_ok_and(|address| address.to_canonical().is_loopback())
 }

@@ -1,5 +1,6 @@
 //! The one error enum of the HTTP edge: only it knows status codes.
 
+mod logged;
 mod provider;
 mod service;
 mod shapes;

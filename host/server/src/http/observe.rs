@@ -70,7 +70,7 @@ impl Observation {
     pub(super) fn error(&mut self, error: &ApiError) {
         self.code = Some(error.code());
         if let Some(detail) = error.internal_detail() {
-            tracing::warn!(request_id = &*self.request_id, code = error.code(), detail, "a request failed");
+            error.log(&self.request_id, "a request failed", &detail);
         }
     }
 

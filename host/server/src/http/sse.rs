@@ -104,7 +104,7 @@ impl<L, S> Events<L, S> {
     {
         self.live = None;
         let detail = error.internal_detail().unwrap_or_default();
-        tracing::warn!(request_id = &*self.request_id, code = error.code(), detail, "a stream failed");
+        error.log(&self.request_id, "a stream failed", &detail);
         let mut out = Vec::with_capacity(512);
         self.script.failed(error, &self.request_id, &mut out);
         out.into()

@@ -13,7 +13,9 @@ use reqwest::{Client, RequestBuilder};
 use rustix::process::{Pid, Signal, kill_process};
 
 pub use served::built;
-use served::{Log, Prepared, Served, dev_key, on_free_ports, prepared, trusting};
+#[allow(unused_imports, reason = "not every test binary trusts more")]
+pub use served::dev_key;
+use served::{Log, Prepared, Served, on_free_ports, prepared, trusting};
 
 pub const MODEL: &str = "mock/mock-chat";
 /// The secret that the instance's provider wants.
@@ -44,21 +46,32 @@ impl Drop for Binary {
 impl Binary {
     /// Starts it with the openai plugin as the instance `mock`, its configuration changed.
     pub fn start(upstream: &MockUpstream, change: impl FnOnce(String) -> String) -> Self {
+        Self::with_plugins(upstream, &[], change)
+    }
+
+    /// The same, with more plugins installed, by their files' names.
+    pub fn with_plugins(
+        upstream: &MockUpstream,
+        more: &[&str],
+        change: impl FnOnce(String) -> String,
+    ) -> Self {
         let (url, address) = (upstream.url(), upstream.address());
-        let more = format!(
+        let instance = format!(
             "{}[[instance]]\nname = \"mock\"\nplugin = \"atelier/openai\"\nbase_url = \"{url}/v1\"\n\
              private_hosts = [\"{address}\"]\nsecrets = {{ api-key = {{ value = \"{SECRET}\" }} }}\n",
             trusting(&dev_key()),
         );
         let Prepared { folder, config, key } =
-            prepared(|text| change(format!("{}\n{more}", on_free_ports(&text))));
-        let install = Command::new(env!("CARGO_BIN_EXE_atelier"))
-            .args(["plugin", "install", "--yes", "--config"])
-            .arg(&config)
-            .arg(built("openai-0.1.0.wasm"))
-            .output()
-            .expect("it runs");
-        assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
+            prepared(|text| change(format!("{}\n{instance}", on_free_ports(&text))));
+        for plugin in ["openai-0.1.0.wasm"].iter().chain(more) {
+            let install = Command::new(env!("CARGO_BIN_EXE_atelier"))
+                .args(["plugin", "install", "--yes", "--config"])
+                .arg(&config)
+                .arg(built(plugin))
+                .output()
+                .expect("it runs");
+            assert!(install.status.success(), "{}", String::from_utf8_lossy(&install.stderr));
+        }
         let client = Client::builder().no_proxy().timeout(Duration::from_secs(60)).build().expect("a client");
         let log = Log::default();
         let Served { child, base, admin, reader } = Served::start(&config, &[], &log);
@@ -94,6 +107,14 @@ impl Binary {
     pub async fn warm(&self) {
         let answer = self.chat("hi", false).send().await.expect("answered");
         assert_eq!(answer.status(), 200, "{}", answer.text().await.unwrap_or_default());
+    }
+
+    /// Where content lies that was stored as it is.
+    #[allow(dead_code, reason = "not every test binary looks for content")]
+    pub fn blob(&self, content: &[u8]) -> PathBuf {
+        let name = blake3::hash(content).to_hex();
+        let folder = self.config.parent().expect("a file lies in a folder");
+        folder.join("data/blobs").join(&name[..2]).join(&name[2..])
     }
 
     /// SIGTERM, as a service manager sends it.

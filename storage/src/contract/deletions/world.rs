@@ -128,6 +128,8 @@ impl World {
             kind: AuditKind::Administration,
             time: Timestamp(7),
             actor: Some(Actor { user: user.id, key }),
+            instance: None,
+            plugin: None,
             action: "POST /api/v1/keys".to_owned(),
             target: Some("/api/v1/keys".to_owned()),
             request_id: "req_1".to_owned(),

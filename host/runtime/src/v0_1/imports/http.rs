@@ -3,6 +3,7 @@
 mod charging;
 
 use atelier_domain::blob::Blob;
+use atelier_domain::egress::EgressDenial;
 use atelier_domain::failure::{Limit, ProviderError};
 use bytes::{Bytes, BytesMut};
 use http::{HeaderMap, HeaderName, HeaderValue, Method, StatusCode};
@@ -59,7 +60,7 @@ fn invalid(message: impl Into<String>) -> HttpError {
 impl CallState {
     /// The contract's error for one of the egress; denials are remembered for the operator.
     pub fn http_error(&mut self, error: &EgressError) -> HttpError {
-        if let Some(refusal) = error.refusal(&self.shared.name) {
+        if let Some(refusal) = self.shared.refusal(error, &self.context.request_id) {
             self.refuse(refusal);
         }
         HttpError { code: error.code().to_owned(), message: error.to_string() }
@@ -246,9 +247,7 @@ impl CallState {
         let outgoing = self.outgoing(request)?;
         let Some(egress) = self.shared.egress.clone() else {
             let host = outgoing.url.host_str().unwrap_or_default().to_owned();
-            return Err(
-                self.http_error(&EgressError::Denied { host, reason: "this call has no way out".to_owned() })
-            );
+            return Err(self.http_error(&EgressError::Denied { host, denial: EgressDenial::NoWayOut }));
         };
         if self.shared.secrets.signs() {
             self.ready_to_sign(&egress, &outgoing.url).await?;

@@ -201,7 +201,7 @@ impl Door {
     }
 
     fn wasi_error(&self, error: &EgressError) -> Error {
-        if let Some(refusal) = error.refusal(&self.shared.name) {
+        if let Some(refusal) = self.shared.refusal(error, &self.context.request_id) {
             return self.refuse(refusal);
         }
         match error {
@@ -301,6 +301,7 @@ mod tests {
         };
         Arc::new(Shared {
             name: "test".to_owned(),
+            plugin: "dev/test".to_owned(),
             base_url: String::new(),
             settings: "{}".to_owned(),
             grants: Grants::default(),

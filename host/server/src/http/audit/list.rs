@@ -13,7 +13,8 @@ const PAGE_USUAL: usize = 20;
 const PAGE_MAX: usize = 100;
 
 words! {
-    KindWord: "administration" | "key_refused" | "scope_refused" | "sign_in_refused" | "cross_site_refused" | "callback_refused";
+    KindWord: "administration" | "key_refused" | "scope_refused" | "sign_in_refused" | "cross_site_refused" | "callback_refused"
+        | "egress_refused";
 }
 
 #[derive(Serialize, ToSchema)]
@@ -40,16 +41,22 @@ pub(in crate::http) struct RecordView<'a> {
     user: Option<String>,
     #[schema(required, format = Uuid)]
     key: Option<String>,
-    /// The route, as this reference writes it.
+    /// The instance of which a plugin asked to reach a host that it may not; `null` of all else.
+    #[schema(required)]
+    instance: Option<&'a str>,
+    /// The id of its plugin.
+    #[schema(required)]
+    plugin: Option<&'a str>,
+    /// The route, as this reference writes it; `egress` of a plugin's requests.
     action: &'a str,
-    /// The path as it was asked for.
+    /// The path as it was asked for; the host of a plugin's request, as the plugin wrote it.
     #[schema(required)]
     target: Option<&'a str>,
     request_id: &'a str,
-    /// The status of the answer; `null` of an action that was begun and whose end is not known.
+    /// The status of the answer; `null` of an action that was begun and whose end is not known, and of a plugin's requests.
     #[schema(required)]
     status: Option<u16>,
-    /// The code of the error that it was answered with.
+    /// The code of the error that it was answered with; of a plugin's requests why the host may not be reached.
     #[schema(required)]
     code: Option<&'a str>,
     /// How many of them there were; more than one of refusals alone.
@@ -64,6 +71,8 @@ impl<'a> From<&'a AuditRecord> for RecordView<'a> {
             time: record.time.rfc3339(),
             user: record.actor.map(|actor| actor.user.to_string()),
             key: record.actor.map(|actor| actor.key.to_string()),
+            instance: record.instance.as_deref(),
+            plugin: record.plugin.as_deref(),
             action: &record.action,
             target: record.target.as_deref(),
             request_id: &record.request_id,
@@ -97,14 +106,14 @@ pub(in crate::http) async fn handle(call: Call) -> Result<Reply, ApiError> {
 pub(in crate::http) fn describe() -> Operation {
     let record = json!({"id": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60718", "kind": "administration",
         "time": "2026-11-22T00:00:00.000Z", "user": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f60719",
-        "key": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f6071a", "action": "POST /api/v1/users/{id}/disable",
+        "key": "019ab0c3-e5f0-7d0a-a1b2-c3d4e5f6071a", "instance": null, "plugin": null, "action": "POST /api/v1/users/{id}/disable",
         "target": "/api/v1/users/019ab0c3-e5f0-7d0a-a1b2-c3d4e5f6071b/disable", "request_id": "req_019ab0c3e5f07d0aa1b2c3d4e5f6071c",
         "status": 200, "code": null, "count": 1});
     Operation::new("listAudit", Tag::Audit, "Read the audit log")
         .about(
             "Newest first: what was administered (users, keys, plugins, money, templates, backups), by whom and how it ended, and what was \
              refused for safety's sake. Administration is written before it is done. Refusals of the same kind within some seconds are one \
-             record with their number. Nothing can be changed here; records go after the time that the configuration says.",
+             record with their number; what a plugin asked to reach and may not, within an hour. Nothing can be changed here; records go after the time that the configuration says.",
         )
         .query("before", id(), "Begin after this record: the `next` of the page before.")
         .query("limit", number(1, PAGE_MAX, Some(PAGE_USUAL)), "How many at most.")

@@ -99,7 +99,7 @@ impl LineRunner for Runner {
 
 fn told(error: &ApiError, request_id: &str) -> Response {
     if let Some(detail) = error.internal_detail() {
-        tracing::warn!(request_id, code = error.code(), detail, "a request of a batch failed");
+        error.log(request_id, "a request of a batch failed", &detail);
     }
     error.respond(Dialect::OpenAi, request_id)
 }

@@ -194,7 +194,7 @@ impl Events {
 
     fn failed(&self, error: &ApiError) -> Vec<u8> {
         let detail = error.internal_detail().unwrap_or_default();
-        tracing::warn!(request_id = &*self.request_id, code = error.code(), detail, "a stream failed");
+        error.log(&self.request_id, "a stream failed", &detail);
         let mut out = b"event: error\ndata: ".to_vec();
         out.extend_from_slice(&error.object(Dialect::OpenAi, &self.request_id));
         out.extend_from_slice(b"\n\n");

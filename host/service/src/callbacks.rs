@@ -6,7 +6,7 @@ mod senders;
 
 use std::collections::HashMap;
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use atelier_domain::generation::media::{Callback, CallbackEvent, CallbackRefusal, Delivery};
@@ -23,6 +23,7 @@ pub use senders::{InvalidNetwork, Network};
 use crate::jobs::{Jobs, Woken};
 use crate::limits::{Class, Limiter, Subject};
 use crate::meter::Meter;
+use crate::places::{PlaceLimits, Places};
 use crate::registry::Registry;
 use crate::{ServiceError, StoragePool};
 
@@ -36,6 +37,10 @@ const SWEPT_MAX: usize = 16_384;
 const PARSE_BUDGET: Duration = Duration::from_secs(10);
 /// Events taken out of one callback.
 const EVENTS_MAX: usize = 64;
+
+/// Of one instance. Few are taken at once, so that a storm of them leaves this machine to who waits for an answer: providers send again
+/// what is refused, and jobs are asked about anyhow.
+const PLACES: PlaceLimits = PlaceLimits { taken_max: 2, waiting_max: 256, wait_max: Duration::from_secs(2) };
 
 /// What became of a callback; each is counted under its word.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -119,6 +124,8 @@ pub struct CallbackPorts {
 #[derive(Clone, Debug)]
 pub struct Callbacks {
     ports: Arc<CallbackPorts>,
+    /// By instance.
+    places: Arc<Mutex<HashMap<String, Places>>>,
 }
 
 /// Whom a callback reached.
@@ -132,7 +139,7 @@ struct Reached {
 impl Callbacks {
     /// None received yet.
     pub fn new(ports: CallbackPorts) -> Self {
-        Self { ports: Arc::new(ports) }
+        Self { ports: Arc::new(ports), places: Arc::default() }
     }
 
     /// What the address of `token` was given for; `None` if it is none of ours.
@@ -208,14 +215,27 @@ impl Callbacks {
         if !self.may_call(&instance, sender) {
             return Ok((Some(instance), Outcome::Stranger));
         }
+        let place = self.places_of(&instance).take().await.ok_or(ServiceError::CallbacksBusy)?;
         let delivery = match reached.provider.verify_callback(&callback) {
             Ok(delivery) => delivery,
             Err(refusal) => return Ok((Some(instance), refusal.into())),
         };
         let callbacks = self.clone();
-        let delivering = tokio::spawn(async move { callbacks.deliver(reached, delivery, callback).await });
+        let delivering = tokio::spawn(async move {
+            let _until_it_is_taken = place;
+            callbacks.deliver(reached, delivery, callback).await
+        });
         let stopped = |error| ServiceError::Internal(format!("receiving a callback stopped: {error}"));
         Ok((Some(instance), delivering.await.map_err(stopped)??))
+    }
+
+    /// Where an instance's callbacks are taken. Instances are the operator's: there are few.
+    fn places_of(&self, instance: &str) -> Places {
+        let mut all = self.places.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(places) = all.get(instance) {
+            return places.clone();
+        }
+        all.entry(instance.to_owned()).or_insert(Places::new(PLACES)).clone()
     }
 
     /// Whether an instance's provider calls from there.

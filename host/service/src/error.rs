@@ -130,6 +130,9 @@ pub enum ServiceError {
     Template(PromptFault),
     #[error("storage is busy")]
     StorageBusy,
+    /// More callbacks of a provider than are taken at once; it sends them again, and jobs are asked about anyhow.
+    #[error("too many callbacks of this provider are being taken; send it again")]
+    CallbacksBusy,
     #[error(transparent)]
     Store(StoreError),
     #[error("blob store: {0}")]

@@ -1,12 +1,11 @@
 //! The one way to the blocking stores: a bounded number of threads behind a bounded queue.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use tokio::sync::Semaphore;
-
 use crate::ServiceError;
+use crate::places::{PlaceLimits, Places};
 
 /// Bounds of a [`StoragePool`].
 #[derive(Clone, Copy, Debug)]
@@ -28,41 +27,31 @@ impl Default for StoragePoolLimits {
 /// Runs blocking store calls off the async threads.
 #[derive(Clone, Debug)]
 pub struct StoragePool {
-    places: Arc<Semaphore>,
-    waiting: Arc<AtomicUsize>,
+    places: Places,
     refused: Arc<AtomicU64>,
-    limits: StoragePoolLimits,
-}
-
-/// Counts a waiting call for as long as it waits, however it stops waiting.
-struct Waiting<'a>(&'a AtomicUsize);
-
-impl Drop for Waiting<'_> {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::Relaxed);
-    }
 }
 
 impl StoragePool {
     /// A pool with these bounds.
     pub fn new(limits: StoragePoolLimits) -> Self {
-        let places = Arc::new(Semaphore::new(limits.running_max));
-        Self { places, waiting: Arc::default(), refused: Arc::default(), limits }
+        let StoragePoolLimits { running_max, waiting_max, wait_max } = limits;
+        let places = Places::new(PlaceLimits { taken_max: running_max, waiting_max, wait_max });
+        Self { places, refused: Arc::default() }
     }
 
     /// Calls that run now.
     pub fn running(&self) -> usize {
-        self.limits.running_max - self.places.available_permits()
+        self.places.taken()
     }
 
     /// Calls that may run at once.
     pub fn places(&self) -> usize {
-        self.limits.running_max
+        self.places.count()
     }
 
     /// Calls that wait for a place.
     pub fn waiting(&self) -> usize {
-        self.waiting.load(Ordering::Relaxed)
+        self.places.waiting()
     }
 
     /// Calls refused so far.
@@ -80,11 +69,9 @@ impl StoragePool {
         T: Send + 'static,
         E: Into<ServiceError> + Send + 'static,
     {
-        let place = match self.places.clone().try_acquire_owned() {
-            Ok(place) => place,
-            Err(_) => self.wait().await.inspect_err(|_| {
-                self.refused.fetch_add(1, Ordering::Relaxed);
-            })?,
+        let Some(place) = self.places.take().await else {
+            self.refused.fetch_add(1, Ordering::Relaxed);
+            return Err(ServiceError::StorageBusy);
         };
         let outcome = tokio::task::spawn_blocking(move || {
             // The place is given back when the call ends, not when its caller leaves.
@@ -96,18 +83,6 @@ impl StoragePool {
             Err(error) => {
                 Err(ServiceError::Internal(format!("a storage call stopped unexpectedly: {error}")))
             }
-        }
-    }
-
-    async fn wait(&self) -> Result<tokio::sync::OwnedSemaphorePermit, ServiceError> {
-        if self.waiting.fetch_add(1, Ordering::Relaxed) >= self.limits.waiting_max {
-            self.waiting.fetch_sub(1, Ordering::Relaxed);
-            return Err(ServiceError::StorageBusy);
-        }
-        let _waiting = Waiting(&self.waiting);
-        match tokio::time::timeout(self.limits.wait_max, self.places.clone().acquire_owned()).await {
-            Ok(Ok(place)) => Ok(place),
-            Ok(Err(_)) | Err(_) => Err(ServiceError::StorageBusy),
         }
     }
 }

@@ -141,6 +141,29 @@ async fn a_callback_is_not_lost_when_its_sender_hangs_up_while_it_is_read() {
 }
 
 #[tokio::test]
+async fn two_callbacks_of_a_provider_are_read_at_once_and_one_that_waits_too_long_is_to_be_sent_again() {
+    let (_folder, store, blobs) = stores();
+    let provider = signing([Act::Waiting("p-1")]);
+    let (engine, alice) = (Engine::start(&store, &blobs, &provider).await, caller());
+    let job = admit(&engine, &alice).await;
+    at_its_provider(&engine, &alice, &job).await;
+    let token = token(&engine, &Target::Job(job.id));
+    provider.holds_callbacks.store(true, Ordering::Relaxed);
+    let said = r#"{"kind":"progress","provider_id":"p-1"}"#;
+    let asked = ["1", "2", "3"].map(|id| Box::pin(receive(&engine, &token, id, said)));
+    let (first, _, others) = futures::future::select_all(asked).await;
+    let is_busy = matches!(first, Err(CallbackError::Service(ServiceError::CallbacksBusy)));
+    assert!(is_busy, "the third, while two are read: {first:?}");
+    provider.holds_callbacks.store(false, Ordering::Relaxed);
+    provider.released.notify_waiters();
+    for taken in futures::future::join_all(others).await {
+        assert_eq!(taken.expect("genuine"), Outcome::Accepted);
+    }
+    assert_eq!(receive(&engine, &token, "4", said).await.expect("there is room again"), Outcome::Accepted);
+    engine.stop().await;
+}
+
+#[tokio::test]
 async fn an_unsigned_callback_only_advances_the_next_poll() {
     let (_folder, store, blobs) = stores();
     let provider = Scripted::new([Act::Waiting("p-1"), Act::Done("a cat")]);

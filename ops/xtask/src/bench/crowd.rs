@@ -123,14 +123,16 @@ pub fn run(workspace: &Workspace, cache: &Cache, binaries: &Path, options: &Opti
                     let jobs = storm::Jobs::begin(&subject, calling)?;
                     let polls = jobs.polls(Load { rate: options.polls, ..load });
                     let chats = load.chats(&subject)?;
-                    told("  polls", &polls.end()?);
+                    told("  polls", &polls.end()?.0);
                     told(&name, &chats)
                 }
                 Beside::Callbacks => {
                     let jobs = storm::Jobs::begin(&subject, calling)?;
                     let callbacks = jobs.callbacks(Load { rate: CALLBACKS.div_ceil(load.seconds), ..load });
                     let chats = load.chats(&subject)?;
-                    told("  callbacks", &callbacks.end()?);
+                    let (times, refused) = callbacks.end()?;
+                    told("  callbacks", &times);
+                    println!("{:<10} {refused} of them are to be sent again", "");
                     told(&name, &chats)
                 }
             });

@@ -107,6 +107,8 @@ pub(super) fn told(error: &ServiceError) -> Told {
         }
         ServiceError::Template(_) => Told::new(StatusCode::UNPROCESSABLE_ENTITY, "template_failed", text),
         ServiceError::Refused(why) => refused(why, text),
+        ServiceError::CallbacksBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "callbacks_busy", text)
+            .retry(Some(Duration::from_secs(2))),
         ServiceError::StorageBusy => Told::new(StatusCode::SERVICE_UNAVAILABLE, "storage_busy", text)
             .retry(Some(Duration::from_secs(1))),
         ServiceError::Store(StoreError::Conflict { .. }) => Told::new(StatusCode::CONFLICT, "conflict", text),
@@ -213,6 +215,7 @@ pub(super) fn internal_detail(error: &ServiceError) -> Option<String> {
         | ServiceError::NotPriced { .. }
         | ServiceError::Template(_)
         | ServiceError::Refused(_)
+        | ServiceError::CallbacksBusy
         | ServiceError::StorageBusy => None,
     }
 }

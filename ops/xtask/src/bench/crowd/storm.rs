@@ -2,6 +2,10 @@
 
 use std::{
     net::SocketAddr,
+    sync::{
+        Arc,
+        atomic::{AtomicU32, Ordering},
+    },
     thread::{self, JoinHandle},
     time::{Duration, Instant, SystemTime, UNIX_EPOCH},
 };
@@ -71,7 +75,7 @@ impl Jobs {
     /// Polls as an application would that waits for its jobs.
     pub fn polls(&self, load: Load) -> Storm {
         let all = self.clone();
-        Storm::begin(move || {
+        Storm::begin(Arc::default(), move || {
             load.offer(|agent, number| {
                 let job = &all.jobs[number as usize % all.jobs.len()];
                 let request = agent.get(format!("http://{}/api/v1/generations/{}", all.address, job.id));
@@ -82,8 +86,9 @@ impl Jobs {
 
     /// Calls back, each time with something new to say.
     pub fn callbacks(&self, load: Load) -> Storm {
-        let all = self.clone();
-        Storm::begin(move || {
+        let (all, refused) = (self.clone(), Arc::new(AtomicU32::new(0)));
+        let counted = refused.clone();
+        Storm::begin(refused, move || {
             let key = STANDARD.decode(SECRET.trim_start_matches("whsec_"))?;
             load.offer(|agent, number| {
                 let job = &all.jobs[number as usize % all.jobs.len()];
@@ -103,7 +108,8 @@ impl Jobs {
                     )
                     .send(&content)?;
                 let status = answer.status();
-                ensure!(status == 200, "a callback was answered {status}");
+                ensure!(status == 200 || status == 503, "a callback was answered {status}");
+                counted.fetch_add(u32::from(status == 503), Ordering::Relaxed);
                 Ok(())
             })
         })
@@ -150,18 +156,22 @@ fn arrived(agent: &Agent, upstream: SocketAddr, known: usize) -> Result<(String,
 
 /// Requests that are sent beside what is measured.
 #[derive(Debug)]
-pub struct Storm(JoinHandle<Result<Vec<f64>>>);
+pub struct Storm {
+    work: JoinHandle<Result<Vec<f64>>>,
+    refused: Arc<AtomicU32>,
+}
 
 impl Storm {
-    fn begin(work: impl FnOnce() -> Result<Vec<f64>> + Send + 'static) -> Self {
-        Self(thread::spawn(work))
+    fn begin(refused: Arc<AtomicU32>, work: impl FnOnce() -> Result<Vec<f64>> + Send + 'static) -> Self {
+        Self { work: thread::spawn(work), refused }
     }
 
-    /// Waits for its end; returns how long its requests took in microseconds, sorted.
+    /// Waits for its end; returns how long its requests took in microseconds, sorted, and how many were to be sent again.
     ///
     /// # Errors
     /// One of its requests was not answered well.
-    pub fn end(self) -> Result<Vec<f64>> {
-        self.0.join().ok().context("a storm panicked")?
+    pub fn end(self) -> Result<(Vec<f64>, u32)> {
+        let times = self.work.join().ok().context("a storm panicked")??;
+        Ok((times, self.refused.load(Ordering::Relaxed)))
     }
 }

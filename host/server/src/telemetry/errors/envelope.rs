@@ -57,6 +57,10 @@ fn event(report: &ErrorReport, config: &Errors) -> Value {
             fields.insert("place".to_owned(), format!("{file}:{line}").into());
         }
     }
+    // Errors that are told in the same words are not the same.
+    if let Some(code) = told("code") {
+        event["fingerprint"] = json!(["{{ default }}", tag(code)]);
+    }
     event["contexts"] = json!({ "log": fields });
     event
 }

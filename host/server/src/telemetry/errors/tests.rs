@@ -125,7 +125,10 @@ fn an_envelope_is_a_header_an_item_and_an_event_that_names_no_machine() {
         event["contexts"]["log"],
         serde_json::json!({"request_id": "r\n-1", "error": "worn\nout", "place": "a.rs:7"})
     );
-    for absent in ["server_name", "user", "request"] {
+    let coded = ErrorReport { fields: vec![("code", "internal_error".to_owned())], ..report.clone() };
+    let [_, _, coded] = lines(&coded);
+    assert_eq!(coded["fingerprint"], serde_json::json!(["{{ default }}", "internal_error"]), "its own group");
+    for absent in ["server_name", "user", "request", "fingerprint"] {
         assert!(event.get(absent).is_none(), "{absent}");
     }
 }

@@ -5,6 +5,8 @@
 //! only taking memory can fail. Model families are generic over this trait and name no device.
 
 pub mod cpu;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+pub mod cuda;
 
 use std::fmt::Debug;
 

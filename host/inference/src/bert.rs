@@ -12,7 +12,11 @@ mod word_pieces;
 use std::path::Path;
 
 use crate::error::ModelError;
+use crate::gguf::Encoding;
+use crate::kernels::Kernels;
 use crate::kernels::cpu::Cpu;
+use crate::llama::Precision;
+use crate::planner::{Layer, Needs};
 use crate::safetensors::{Limits, TensorReader};
 use encoder::Encoder;
 pub use shape::Shape;
@@ -47,38 +51,33 @@ impl BertModel {
     /// [`ModelError`] says what is wrong; a damaged or hostile file takes no more memory than its length and its limits
     /// allow.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        Self::load_within(folder, 0, |info| (info.memory_bytes, u64::MAX))
+        Ok(Self::load_planned(folder, 0, |_, _| Ok::<_, ModelError>(()))?.0)
     }
 
-    /// As [`BertModel::load`], for packs of up to `pack_tokens` tokens or one text. `budget` says, before weights are read,
-    /// how many bytes would be needed and how many there are.
-    ///
-    /// # Errors
-    /// [`ModelError::DoesNotFit`] with both numbers, and those of [`BertModel::load`].
-    pub fn load_within(
+    /// As [`BertModel::load`], for packs of up to `pack_tokens` tokens or one text. `admit` decides from what is needed,
+    /// before weights are read, and gives what is to be kept beside the model.
+    pub(crate) fn load_planned<R, E: From<ModelError>>(
         folder: &Path,
         pack_tokens: usize,
-        budget: impl Fn(&BertInfo) -> (u64, u64),
-    ) -> Result<Self, ModelError> {
+        admit: impl FnOnce(&BertInfo, Needs) -> Result<R, E>,
+    ) -> Result<(Self, R), E> {
         let shape = Shape::from_json(&folder::read_config(folder)?)?;
         let tokens_max = folder::tokens_max(folder, shape.positions)?;
         folder::check_pooling(folder)?;
         let vocabulary = folder::read_tokenizer(folder)?;
+        let needs = needs(&shape, tokens_max, tokens_max.max(pack_tokens), vocabulary.len());
         let info = BertInfo {
             dimensions: shape.width,
             tokens_max,
             parameters: shape.parameters(),
-            memory_bytes: memory_bytes(&shape, tokens_max, tokens_max.max(pack_tokens), vocabulary.len()),
+            memory_bytes: needs.whole_bytes(),
         };
-        let (needed_bytes, limit_bytes) = budget(&info);
-        if needed_bytes > limit_bytes {
-            return Err(ModelError::DoesNotFit { needed_bytes, limit_bytes });
-        }
+        let admitted = admit(&info, needs)?;
         let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
         drop(vocabulary);
         let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
         let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
-        Ok(Self { info, pieces, encoder })
+        Ok((Self { info, pieces, encoder }, admitted))
     }
 
     /// What the model is and what it takes.
@@ -105,14 +104,29 @@ impl BertModel {
     }
 }
 
-/// Bytes for weights and vocabulary, and for a pack of `pack_tokens` tokens in texts of up to `tokens_max`. Nothing
-/// overflows: every dimension is bounded.
-fn memory_bytes(shape: &Shape, tokens_max: usize, pack_tokens: usize, vocabulary_bytes: usize) -> u64 {
-    let float = size_of::<f32>() as u64;
-    // A piece's text and its number, in the tables of both directions.
-    let vocabulary = 4 * vocabulary_bytes as u64;
-    let row = 10 * shape.width + 3 * shape.feed_width;
+/// What the model takes: weights by the kernels' layout, the vocabulary, a pack of `pack_tokens` tokens in texts of up to
+/// `tokens_max`. Nothing overflows: every dimension is bounded.
+fn needs(shape: &Shape, tokens_max: usize, pack_tokens: usize, vocabulary_bytes: usize) -> Needs {
+    let (float, width, feed) = (size_of::<f32>() as u64, shape.width, shape.feed_width);
+    let matrix = |rows, columns| Cpu::matrix_bytes(Encoding::F32, rows, columns, Precision::Exact);
+    // Biases of six products, and two norms of two vectors each.
+    let vectors = float * (9 * width + feed) as u64;
+    let layer = Layer {
+        weights_bytes: 4 * matrix(width, width) + matrix(feed, width) + matrix(width, feed) + vectors,
+        cache_bytes: 0,
+    };
+    let row = 10 * width + 3 * feed;
     let scores = 3 * shape.heads as u64 * (tokens_max * tokens_max) as u64;
-    let working = pack_tokens as u64 * row as u64 + scores;
-    vocabulary + float * (shape.parameters() + working)
+    let longest = shape.vocabulary.max(shape.positions).max(shape.kinds).max(feed).max(width);
+    Needs {
+        // A piece's text and its number, in the tables of both directions.
+        ends_bytes: 4 * vocabulary_bytes as u64
+            + matrix(shape.vocabulary, width)
+            + matrix(tokens_max, width)
+            + 2 * float * width as u64,
+        layers: vec![layer; shape.blocks],
+        workspace_bytes: float * (pack_tokens as u64 * row as u64 + scores),
+        // A tensor as the file has it, of up to 8 bytes an element, and as floats.
+        staging_bytes: 3 * float * longest as u64 * width as u64,
+    }
 }

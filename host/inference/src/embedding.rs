@@ -13,6 +13,7 @@ use crate::bert::{BertInfo, BertModel};
 use crate::engine::{EngineState, Pace, WeightsSource};
 use crate::error::EngineError;
 use crate::loading::Loading;
+use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
 use request::invalid;
 pub use request::{EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX};
 use running::Running;
@@ -86,22 +87,30 @@ impl Embedder {
     /// An engine that fetches and loads its model on first use: a folder with `config.json`, `tokenizer.json` and
     /// `model.safetensors`. Must be used within a tokio runtime.
     pub fn lazy(source: WeightsSource, config: EmbedderConfig) -> Self {
+        let budget = Budget::new(config.memory_bytes_max, ROOM_WAITED_MAX);
+        Self::within(source, config, budget)
+    }
+
+    /// As [`Embedder::lazy`], within memory that other models share.
+    pub fn within(source: WeightsSource, config: EmbedderConfig, budget: Budget) -> Self {
         let config = Arc::new(config);
         let places = config.places_max.clamp(1, Semaphore::MAX_PERMITS);
         let pace = Arc::new(Pace::default());
         let load = {
             let (config, pace) = (config.clone(), pace.clone());
-            move |folder: &std::path::Path| {
-                let model = BertModel::load_within(folder, PACK_TOKENS, |info| {
-                    let memory_bytes = info.memory_bytes.saturating_add(config.requests_bytes(info));
-                    (memory_bytes, config.memory_bytes_max)
+            move |folder: &std::path::Path, rooms: &Rooms| {
+                let (model, room) = BertModel::load_planned(folder, PACK_TOKENS, |info, mut needs| {
+                    needs.ends_bytes = needs.ends_bytes.saturating_add(config.requests_bytes(info));
+                    needs.check(config.memory_bytes_max)?;
+                    rooms.take(&needs)
                 })?;
-                Running::start(model, places, pace.clone())
+                Running::start(model, room, places, pace.clone())
             }
         };
+        let places = Arc::new(Semaphore::new(places));
         Self {
-            loading: Arc::new(Loading::new(source, Box::new(load))),
-            places: Arc::new(Semaphore::new(places)),
+            loading: Arc::new(Loading::new(source, budget, places.clone(), Box::new(load))),
+            places,
             config,
             pace,
         }
@@ -124,9 +133,9 @@ impl EmbeddingEngine for Embedder {
             .try_acquire_owned()
             .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_in(1) })?;
         let running = self.loading.running().await?;
-        let model = running.model.clone();
+        let encoding = running.clone();
         // The place goes with the work: a caller who leaves does not free it before this ends.
-        let encode = move || encode(&model, request).map(|texts| (texts, place));
+        let encode = move || encode(&encoding.model, request).map(|texts| (texts, place));
         let (texts, place) =
             tokio::task::spawn_blocking(encode).await.map_err(|_| EngineError::Stopped)??;
         let tokens = texts.iter().map(Vec::len).sum();

@@ -1,8 +1,8 @@
 //! The text engine: a port, and the implementation that runs one model on the CPU.
 
 mod admission;
-mod lifecycle;
 mod likelihoods;
+mod running;
 mod sequence;
 mod worker;
 
@@ -16,10 +16,12 @@ use tokio::sync::Semaphore;
 use crate::error::EngineError;
 use crate::generation::Generation;
 use crate::llama::Precision;
+use crate::loading::Loading;
 use crate::model::ModelInfo;
 use crate::request::{ChatRequest, Message};
+use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
 use crate::weights::{Progress, Source};
-use lifecycle::Lifecycle;
+use running::Running;
 pub(crate) use worker::Pace;
 
 /// Prompts that are counted at once; more wait.
@@ -134,21 +136,32 @@ pub struct Engine {
     /// Prompts that are being counted: they take no place, but time on threads.
     counts: Arc<Semaphore>,
     pace: Arc<Pace>,
-    lifecycle: Arc<Lifecycle>,
+    loading: Arc<Loading<Running>>,
 }
 
 impl Engine {
     /// An engine that fetches and loads its model on first use. Several first users share one load, and a user who
     /// leaves does not interrupt it. Must be used within a tokio runtime.
     pub fn lazy(source: WeightsSource, config: EngineConfig) -> Self {
+        let budget = Budget::new(config.memory_bytes_max, ROOM_WAITED_MAX);
+        Self::within(source, config, budget)
+    }
+
+    /// As [`Engine::lazy`], within memory that other models share.
+    pub fn within(source: WeightsSource, config: EngineConfig, budget: Budget) -> Self {
         let config = Arc::new(config);
         let places =
             config.concurrent_max.max(1).saturating_add(config.queued_max).min(Semaphore::MAX_PERMITS);
         let pace = Arc::new(Pace::default());
+        let load = {
+            let (config, pace) = (config.clone(), pace.clone());
+            move |path: &std::path::Path, rooms: &Rooms| Running::load(path, &config, places, &pace, rooms)
+        };
+        let places = Arc::new(Semaphore::new(places));
         Self {
-            places: Arc::new(Semaphore::new(places)),
+            loading: Arc::new(Loading::new(source, budget, places.clone(), Box::new(load))),
+            places,
             counts: Arc::new(Semaphore::new(COUNTS_MAX)),
-            lifecycle: Arc::new(Lifecycle::new(source, config.clone(), places, pace.clone())),
             config,
             pace,
         }
@@ -171,14 +184,14 @@ impl TextEngine for Engine {
     }
 
     async fn warm(&self) -> Result<ModelInfo, EngineError> {
-        Ok(self.lifecycle.running().await?.model.info().clone())
+        Ok(self.loading.running().await?.model.info().clone())
     }
 
     async fn unload(&self) {
-        self.lifecycle.unload().await;
+        self.loading.unload().await;
     }
 
     fn state(&self) -> EngineState {
-        self.lifecycle.state()
+        self.loading.state()
     }
 }

@@ -235,6 +235,18 @@ pub enum EngineError {
         /// Bytes allowed.
         limit_bytes: u64,
     },
+    /// Models that are in use hold the memory that this one needs; later it may fit.
+    #[error(
+        "the model needs {needed_bytes} bytes of memory; {free_bytes} of {total_bytes} are free, and the models that hold the others are in use"
+    )]
+    NoRoom {
+        /// Bytes needed.
+        needed_bytes: u64,
+        /// Bytes free now.
+        free_bytes: u64,
+        /// Bytes for all models together.
+        total_bytes: u64,
+    },
     /// The weights could not be fetched.
     #[error(transparent)]
     Fetch(Arc<FetchError>),

@@ -127,6 +127,11 @@ impl Header {
         self.tensors.values().map(|entry| entry.shape.iter().map(|&n| n as u64).product::<u64>()).sum()
     }
 
+    /// Bytes of the largest tensor as the file has it.
+    pub fn largest_bytes(&self) -> u64 {
+        self.tensors.values().map(|entry| entry.bytes).max().unwrap_or(0)
+    }
+
     /// A text value, or an error that names the missing key.
     pub fn text(&self, key: &'static str) -> Result<&str, ModelError> {
         self.get(key).and_then(Value::as_str).ok_or(ModelError::MissingMetadata { key: key.to_owned() })

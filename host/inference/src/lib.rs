@@ -30,7 +30,9 @@ pub mod kernels;
 pub mod llama;
 mod loading;
 mod model;
+pub mod planner;
 mod request;
+mod residency;
 pub mod safetensors;
 mod sampler;
 mod tensors;
@@ -54,6 +56,7 @@ pub use request::{
     AnswerFormat, ChatRequest, LOGIT_BIASES_MAX, Message, REPETITION_PENALTY_MAX, Role, STOP_BYTES_MAX,
     STOP_SEQUENCES_MAX, TOP_LOGPROBS_MAX,
 };
+pub use residency::{Budget, ROOM_WAITED_MAX};
 pub use sampler::{Choice, Logprobs, Sampler};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;

@@ -2,15 +2,16 @@
 
 use std::fmt;
 use std::path::Path;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use futures::FutureExt;
 use futures::future::{BoxFuture, Shared};
-use tokio::sync::watch;
+use tokio::sync::{Semaphore, watch};
 
 use crate::engine::{EngineState, WeightsSource};
 use crate::error::EngineError;
+use crate::residency::{Budget, Resident, Room, Rooms};
 use crate::weights;
 
 /// After a failure, callers get the same error for this long instead of another attempt.
@@ -22,6 +23,8 @@ pub(crate) trait Served: Send + Sync + 'static {
     type Info: Clone + fmt::Debug + Send + Sync + 'static;
 
     fn info(&self) -> &Self::Info;
+    /// Its share of the memory for all models.
+    fn room(&self) -> &Room;
     /// Whether it can still take requests.
     fn is_alive(&self) -> bool;
     /// End all requests; ready once its memory is free but for what callers hold.
@@ -29,11 +32,15 @@ pub(crate) trait Served: Send + Sync + 'static {
 }
 
 type SharedLoad<S> = Shared<BoxFuture<'static, Result<Arc<S>, EngineError>>>;
-type Loader<S> = Box<dyn Fn(&Path) -> Result<S, EngineError> + Send + Sync>;
+type Loader<S> = Box<dyn Fn(&Path, &Rooms) -> Result<S, EngineError> + Send + Sync>;
 
 /// At most one loaded `S`, made on first use.
 pub(crate) struct Loading<S: Served> {
     source: WeightsSource,
+    budget: Budget,
+    /// Each request holds one until it ends: while all are free, nobody uses the model.
+    places: Arc<Semaphore>,
+    places_max: usize,
     /// Blocks while it reads.
     load: Loader<S>,
     slot: Mutex<Slot<S>>,
@@ -48,9 +55,16 @@ enum Slot<S> {
 }
 
 impl<S: Served> Loading<S> {
-    pub(crate) fn new(source: WeightsSource, load: Loader<S>) -> Self {
+    /// `places` are those of requests, all free now.
+    pub(crate) fn new(
+        source: WeightsSource,
+        budget: Budget,
+        places: Arc<Semaphore>,
+        load: Loader<S>,
+    ) -> Self {
         let state = watch::Sender::new(at_rest(&source));
-        Self { source, load, slot: Mutex::new(Slot::Empty), state }
+        let places_max = places.available_permits();
+        Self { source, budget, places, places_max, load, slot: Mutex::new(Slot::Empty), state }
     }
 
     pub(crate) fn state(&self) -> EngineState<S::Info> {
@@ -62,7 +76,10 @@ impl<S: Served> Loading<S> {
         let load = {
             let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
             match &*slot {
-                Slot::Loaded(running) if running.is_alive() => return Ok(running.clone()),
+                Slot::Loaded(running) if running.is_alive() => {
+                    running.room().touch();
+                    return Ok(running.clone());
+                }
                 Slot::Failed { error, at } if at.elapsed() < RETRY_AFTER => return Err(error.clone()),
                 Slot::Loading(load) => load.clone(),
                 Slot::Empty | Slot::Loaded(_) | Slot::Failed { .. } => {
@@ -79,8 +96,11 @@ impl<S: Served> Loading<S> {
     fn begin(self: &Arc<Self>) -> SharedLoad<S> {
         let loading = self.clone();
         let task = tokio::spawn(async move {
+            let resident: Weak<dyn Resident> = Arc::downgrade(&loading) as Weak<dyn Resident>;
+            let runtime = tokio::runtime::Handle::current();
+            let rooms = Rooms { budget: loading.budget.clone(), resident, runtime };
             let loader = loading.clone();
-            let outcome = tokio::task::spawn_blocking(move || loader.fetch_and_load()).await;
+            let outcome = tokio::task::spawn_blocking(move || loader.fetch_and_load(&rooms)).await;
             let outcome = outcome.unwrap_or(Err(EngineError::Stopped)).map(Arc::new);
             loading.settle(&outcome);
             outcome
@@ -88,7 +108,7 @@ impl<S: Served> Loading<S> {
         async move { task.await.unwrap_or(Err(EngineError::Stopped)) }.boxed().shared()
     }
 
-    fn fetch_and_load(&self) -> Result<S, EngineError> {
+    fn fetch_and_load(&self, rooms: &Rooms) -> Result<S, EngineError> {
         let path = match &self.source {
             WeightsSource::File(path) => path.clone(),
             WeightsSource::Published { source, cache_dir } => {
@@ -98,7 +118,7 @@ impl<S: Served> Loading<S> {
             }
         };
         self.state.send_replace(EngineState::Loading);
-        (self.load)(&path)
+        (self.load)(&path, rooms)
     }
 
     /// Record how a load ended. The slot and the state change together.
@@ -149,6 +169,23 @@ impl<S: Served> Loading<S> {
         if matches!(*slot, Slot::Empty) {
             self.state.send_replace(at_rest(&self.source));
         }
+    }
+}
+
+impl<S: Served> Resident for Loading<S> {
+    fn evict(&self) -> Option<BoxFuture<'static, ()>> {
+        let mut slot = self.slot.lock().unwrap_or_else(PoisonError::into_inner);
+        // Who has a place is about to use it; who holds it, uses it. Nobody begins to while the slot is locked.
+        let is_idle = self.places.available_permits() == self.places_max
+            && matches!(&*slot, Slot::Loaded(running) if Arc::strong_count(running) == 1);
+        if !is_idle {
+            return None;
+        }
+        let Slot::Loaded(running) = std::mem::replace(&mut *slot, Slot::Empty) else { return None };
+        self.state.send_replace(at_rest(&self.source));
+        drop(slot);
+        tracing::info!(info = ?running.info(), "an idle model is unloaded to make room");
+        Some(async move { running.stop().await }.boxed())
     }
 }
 

@@ -10,6 +10,7 @@ use crate::gguf::{Header, Limits};
 use crate::kernels::cpu::{Cpu, Page};
 use crate::kernels::{Kernels, PAGE_TOKENS};
 use crate::llama::{KvCache, Llama, Precision, Shape, Slice};
+use crate::planner::{Layer, Needs};
 use crate::request::Message;
 use crate::tensors::TensorFile;
 use crate::tokenizer::Tokenizer;
@@ -72,30 +73,37 @@ impl TextModel {
         threads: Option<usize>,
         memory_bytes_max: u64,
     ) -> Result<Self, ModelError> {
-        let path = path.as_ref();
+        let admit = |_: &ModelInfo, needs: Needs| needs.check(memory_bytes_max);
+        Ok(Self::load_planned(path.as_ref(), precision, threads, admit)?.0)
+    }
+
+    /// As [`TextModel::load_within`], where `admit` decides from what is needed, before weights are read, and gives what is
+    /// to be kept beside the model.
+    pub(crate) fn load_planned<R, E: From<ModelError>>(
+        path: &Path,
+        precision: Precision,
+        threads: Option<usize>,
+        admit: impl FnOnce(&ModelInfo, Needs) -> Result<R, E>,
+    ) -> Result<(Self, R), E> {
         let io = |source| ModelError::Io { path: path.to_owned(), source };
         let file = File::open(path).map_err(io)?;
         let metadata = file.metadata().map_err(io)?;
         if !metadata.is_file() {
-            return Err(io(std::io::Error::other("not a regular file")));
+            return Err(io(std::io::Error::other("not a regular file")).into());
         }
         let header = Header::read(BufReader::new(&file), metadata.len(), path, Limits::default())?;
         let vocabulary =
             header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
         let shape = Shape::from_gguf(&header, vocabulary)?;
-        let info = describe(&header, &shape, precision)?;
-        if info.memory_bytes > memory_bytes_max {
-            return Err(ModelError::DoesNotFit {
-                needed_bytes: info.memory_bytes,
-                limit_bytes: memory_bytes_max,
-            });
-        }
+        let needs = needs(&header, &shape, precision);
+        let info = describe(&header, &shape, &needs);
+        let admitted = admit(&info, needs)?;
         let tokenizer = Tokenizer::from_gguf(&header)?;
         let template =
             ChatTemplate::parse(header.text("tokenizer.chat_template")?, tokenizer.bos(), tokenizer.eos())?;
         let mut tensors = TensorFile::new(file, path.to_owned(), header, precision);
         let llama = Llama::load(Cpu::new(threads)?, &mut tensors, shape)?;
-        Ok(Self { info, llama, tokenizer, template })
+        Ok((Self { info, llama, tokenizer, template }, admitted))
     }
 
     /// What the model is and what it takes.
@@ -177,32 +185,52 @@ impl TextModel {
     }
 }
 
-/// Plan the memory from the header alone, before any weight is read.
-fn describe(header: &Header, shape: &Shape, precision: Precision) -> Result<ModelInfo, ModelError> {
+/// What the model takes, from the header alone. Attention cache is not among it yet.
+fn needs(header: &Header, shape: &Shape, precision: Precision) -> Needs {
     let weights = |name: &str| {
-        header.tensor(name).map_or(0, |entry| {
-            let (columns, outer) =
-                entry.shape.split_last().map_or((0, &[][..]), |(last, rest)| (*last, rest));
-            Cpu::matrix_bytes(entry.encoding, outer.iter().product(), columns, precision)
+        header.tensor(name).map_or(0, |entry| match entry.shape.split_last() {
+            // Norms become floats; matrices have the kernels' layout.
+            Some((columns, [])) => (columns * size_of::<f32>()) as u64,
+            Some((columns, outer)) => {
+                Cpu::matrix_bytes(entry.encoding, outer.iter().product(), *columns, precision)
+            }
+            None => 0,
         })
     };
-    let parts = ["attn_q", "attn_k", "attn_v", "attn_output", "ffn_gate", "ffn_up", "ffn_down"];
-    let blocks: u64 = (0..shape.blocks)
-        .map(|index| parts.iter().map(|part| weights(&format!("blk.{index}.{part}.weight"))).sum::<u64>())
-        .sum();
-    let embedding = weights("token_embd.weight");
-    let output = weights("output.weight"); // none where it is tied: scores use the embedding
+    let sum = |bytes: u64, name: String| bytes.saturating_add(weights(&name));
+    let parts = [
+        "attn_norm",
+        "attn_q",
+        "attn_k",
+        "attn_v",
+        "attn_output",
+        "ffn_norm",
+        "ffn_gate",
+        "ffn_up",
+        "ffn_down",
+    ];
+    let layer = |index: usize| Layer {
+        weights_bytes: parts.iter().map(|part| format!("blk.{index}.{part}.weight")).fold(0, sum),
+        cache_bytes: 0,
+    };
+    // The last product is none where it is tied: scores use the embedding.
+    let ends = ["token_embd", "output", "output_norm"].map(|part| format!("{part}.weight"));
     let widest = shape.vocabulary.max(3 * shape.feed_width).max(shape.heads * shape.context);
-    let working = (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64;
-    let memory_bytes = [embedding, output, blocks, shape.rotation_bytes(), working]
-        .into_iter()
-        .fold(0_u64, u64::saturating_add);
+    Needs {
+        ends_bytes: ends.into_iter().fold(shape.rotation_bytes(), sum),
+        layers: (0..shape.blocks).map(layer).collect(),
+        workspace_bytes: (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64,
+        staging_bytes: header.largest_bytes(),
+    }
+}
+
+fn describe(header: &Header, shape: &Shape, needs: &Needs) -> ModelInfo {
     let name = header.get("general.name").and_then(|value| value.as_str()).unwrap_or("unnamed");
-    Ok(ModelInfo {
+    ModelInfo {
         name: name.chars().filter(|c| !c.is_control()).take(256).collect(),
         context_tokens: shape.context,
         parameters: header.parameters(),
-        memory_bytes,
+        memory_bytes: needs.whole_bytes(),
         cache_bytes_per_page: shape.page().bytes(),
-    })
+    }
 }

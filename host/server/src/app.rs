@@ -13,7 +13,10 @@ use anyhow::Context as _;
 use atelier_domain::blob::BlobStore;
 use atelier_domain::mail::MailSender;
 use atelier_domain::time::{Clock, SystemClock};
-use atelier_inference::{Embedder, EmbedderConfig, Engine, EngineConfig, Precision, WeightsSource, weights};
+use atelier_inference::{
+    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, Precision, ROOM_WAITED_MAX, WeightsSource,
+    weights,
+};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::audit::{Audit, AuditLimits};
@@ -434,8 +437,9 @@ fn local_provider(local: &Local) -> anyhow::Result<LocalProvider> {
         memory_bytes_max: local.memory_bytes_max,
         ..EmbedderConfig::default()
     };
+    let budget = Budget::new(local.memory_total_bytes, ROOM_WAITED_MAX);
     Ok(LocalProvider::new(
-        Arc::new(Engine::lazy(published(weights::SMOLLM2_135M_INSTRUCT), engine)),
-        Arc::new(Embedder::lazy(published(weights::ALL_MINILM_L6_V2), embedder)),
+        Arc::new(Engine::within(published(weights::SMOLLM2_135M_INSTRUCT), engine, budget.clone())),
+        Arc::new(Embedder::within(published(weights::ALL_MINILM_L6_V2), embedder, budget)),
     ))
 }

@@ -267,6 +267,14 @@ fn engine_error(error: EngineError) -> ProviderError {
         EngineError::InvalidRequest { parameter, .. } => {
             reported(FailureCode::InvalidRequest, text, Some(parameter))
         }
+        EngineError::NoRoom { .. } => {
+            // The models that hold the room are asked for it again with the next request.
+            let failure = Failure {
+                retry_after: Some(inference::ROOM_WAITED_MAX),
+                ..Failure::new(FailureCode::Overloaded, text)
+            };
+            ProviderError::Reported { instance: INSTANCE.to_owned(), failure: Box::new(failure) }
+        }
         EngineError::Fetch(_) | EngineError::Model(_) | EngineError::Unloaded => {
             ProviderError::Unavailable { instance: INSTANCE.to_owned(), reason: text, retry_after: None }
         }

@@ -12,9 +12,11 @@ use crate::bert::{BertInfo, BertModel};
 use crate::engine::Pace;
 use crate::error::{EngineError, ModelError};
 use crate::loading::Served;
+use crate::residency::Room;
 
 pub(super) struct Running {
     pub(super) model: Arc<BertModel>,
+    room: Arc<Room>,
     jobs: Mutex<Option<mpsc::Sender<Job>>>,
     unloading: Arc<AtomicBool>,
     ended: Mutex<Option<oneshot::Receiver<()>>>,
@@ -22,7 +24,14 @@ pub(super) struct Running {
 
 impl Running {
     /// Start the thread of a model that this many requests may wait for.
-    pub(super) fn start(model: BertModel, places: usize, pace: Arc<Pace>) -> Result<Self, EngineError> {
+    pub(super) fn start(
+        model: BertModel,
+        room: Room,
+        places: usize,
+        pace: Arc<Pace>,
+    ) -> Result<Self, EngineError> {
+        let room = Arc::new(room);
+        let held = room.clone();
         let model = Arc::new(model);
         let (jobs, queue) = mpsc::channel(places);
         let (end, ended) = oneshot::channel();
@@ -32,11 +41,12 @@ impl Running {
             .name("embedder".to_owned())
             .spawn(move || {
                 worker.run(queue);
+                drop(held);
                 // Nobody need be waiting for the end.
                 let _ = end.send(());
             })
             .map_err(|error| ModelError::Compute { reason: format!("no thread for it: {error}") })?;
-        Ok(Self { model, jobs: Mutex::new(Some(jobs)), unloading, ended: Mutex::new(Some(ended)) })
+        Ok(Self { model, room, jobs: Mutex::new(Some(jobs)), unloading, ended: Mutex::new(Some(ended)) })
     }
 
     /// Queue a job. Its place guarantees room, so a full queue cannot happen.
@@ -52,6 +62,10 @@ impl Served for Running {
 
     fn info(&self) -> &BertInfo {
         self.model.info()
+    }
+
+    fn room(&self) -> &Room {
+        &self.room
     }
 
     fn is_alive(&self) -> bool {

@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::Engine;
-use super::lifecycle::Running;
+use super::running::Running;
 use super::worker::Job;
 use crate::error::EngineError;
 use crate::generation::Generation;
@@ -23,7 +23,7 @@ impl Engine {
             .clone()
             .try_acquire_owned()
             .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_after(&self.config) })?;
-        let running = self.lifecycle.running().await?;
+        let running = self.loading.running().await?;
         check_tokens(&running, &request)?;
 
         let (place, request, prompt) = encode(&running, place, request).await?;
@@ -52,7 +52,7 @@ impl Engine {
         request.validate()?;
         self.check_length(request.text_bytes())?;
         let turn = self.counts.clone().acquire_owned().await.map_err(|_| EngineError::Stopped)?;
-        let running = self.lifecycle.running().await?;
+        let running = self.loading.running().await?;
         let (_, _, prompt) = encode(&running, turn, request).await?;
         Ok(prompt.len())
     }
@@ -84,9 +84,9 @@ async fn encode(
     place: OwnedSemaphorePermit,
     request: ChatRequest,
 ) -> Result<(OwnedSemaphorePermit, ChatRequest, Vec<u32>), EngineError> {
-    let model = running.model.clone();
+    let running = running.clone();
     let encoding = spawn_blocking(move || {
-        let prompt = model.prompt(&request.messages)?;
+        let prompt = running.model.prompt(&request.messages)?;
         Ok((place, request, prompt))
     });
     encoding.await.map_err(|_| EngineError::Stopped)?

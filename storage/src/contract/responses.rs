@@ -35,7 +35,7 @@ pub fn a_response_is_its_owners_alone_and_counts_to_their_bytes<S: ResponseStore
             break;
         }
     }
-    assert_eq!(found, [kept.clone()], "hers, on pages that look at one answer of anybody's");
+    assert_eq!(found, std::slice::from_ref(&kept), "hers, on pages that look at one answer of anybody's");
     assert!(matches!(store.create_response(&kept, 1_000), Err(StoreError::Exists { .. })));
     let second = store.create_response(&response(alice, 50), kept.bytes() * 2 - 1);
     assert!(matches!(second, Err(StoreError::QuotaExceeded { .. })), "{second:?}");

@@ -67,7 +67,7 @@ fn compiled_programs_are_kept_and_damaged_ones_made_anew() {
         .expect("read")
         .map(|entry| entry.expect("an entry").path())
         .collect();
-    assert_eq!(files, [path.clone()], "nothing else is left");
+    assert_eq!(files, std::slice::from_ref(&path), "nothing else is left");
     assert_ne!(cache.path(compiler, Program::Rows, Generation::Hopper), path);
     assert_ne!(cache.path(Compiler { version: (13, 1) }, Program::Rows, Generation::Ampere), path);
 }

@@ -4,6 +4,7 @@
 //! values come to the host by [`Kernels::read`] alone. Shapes that do not fit each other are bugs of the caller and panic;
 //! only taking memory can fail. Model families are generic over this trait and name no device.
 
+pub mod audio;
 pub mod cpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod cuda;

@@ -20,6 +20,7 @@
 
 pub mod bert;
 mod chat_template;
+pub mod ctranslate2;
 mod embedding;
 mod engine;
 mod error;

@@ -5,6 +5,7 @@
 //! the corpus is simply what the product would read: a stream, a manifest, a form behind its content type.
 
 mod configuration;
+mod ctranslate2;
 mod egress;
 mod form;
 mod gguf;
@@ -16,6 +17,7 @@ mod streams;
 mod webhook;
 
 pub use configuration::configuration;
+pub use ctranslate2::ctranslate2;
 pub use egress::egress_url;
 pub use form::multipart;
 pub use gguf::gguf;
@@ -28,8 +30,9 @@ pub use webhook::webhook_signature;
 pub type Property = fn(&[u8]);
 
 /// All of them, by the names of their targets and of their folders in `corpus/`.
-pub const PROPERTIES: [(&str, Property); 10] = [
+pub const PROPERTIES: [(&str, Property); 11] = [
     ("configuration", configuration),
+    ("ctranslate2", ctranslate2),
     ("egress_url", egress_url),
     ("gguf", gguf),
     ("manifest", manifest),

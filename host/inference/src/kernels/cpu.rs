@@ -1,6 +1,7 @@
 //! The kernels on the processor: the fastest instructions that it has, work split over threads.
 
 mod attention;
+mod audio;
 mod dense;
 mod isa;
 mod packed;

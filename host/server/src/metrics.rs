@@ -17,6 +17,7 @@ use std::time::Duration;
 use atelier_domain::disk::DiskSpace;
 use atelier_domain::generation::usage::TokenTotals;
 use atelier_domain::model::Task;
+use atelier_domain::money::MicroCredits;
 use atelier_domain::time::Clock;
 use atelier_service::StoragePool;
 use atelier_service::events::Events;
@@ -74,6 +75,7 @@ struct CallMetrics {
     duration: HistogramVec,
     first: HistogramVec,
     tokens: IntCounterVec,
+    charged: IntCounterVec,
 }
 
 impl Metrics {
@@ -153,6 +155,11 @@ impl Metrics {
                 "atelier_first_event_seconds",
                 "Time to a call's first event.",
                 &["instance", "task"],
+            )?,
+            charged: counter(
+                "atelier_charged_micro_credits_total",
+                "What calls and jobs were charged, in millionths of a credit; refunds are not taken off.",
+                &["instance"],
             )?,
             tokens: counter(
                 "atelier_tokens_total",
@@ -304,6 +311,7 @@ impl Meter for Metrics {
             tasks,
             input: token("input"),
             output: token("output"),
+            charged: self.calls.charged.with_label_values(&[instance]),
         })
     }
     fn limit_refused(&self, class: Class) {
@@ -312,7 +320,10 @@ impl Meter for Metrics {
     fn catalogue_loaded(&self, instance: &str, ok: bool) {
         self.catalogues.with_label_values(&[instance, if ok { "ok" } else { "failed" }]).inc();
     }
-    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>) {
+    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>, cost: Option<MicroCredits>) {
+        if let Some(cost) = cost {
+            self.calls.charged.with_label_values(&[instance]).inc_by(cost.get());
+        }
         self.jobs.with_label_values(&[instance, state]).inc();
         if code == Some("outcome_unknown") {
             self.jobs_unknown.with_label_values(&[instance]).inc();
@@ -343,6 +354,7 @@ struct InstanceMeter {
     tasks: [TaskMetrics; Task::ALL.len()],
     input: IntCounter,
     output: IntCounter,
+    charged: IntCounter,
 }
 
 impl ModelMeter for InstanceMeter {
@@ -363,5 +375,8 @@ impl ModelMeter for InstanceMeter {
         let tokens = TokenTotals::of(record.usage);
         self.input.inc_by(tokens.input);
         self.output.inc_by(tokens.output);
+    }
+    fn charged(&self, cost: MicroCredits) {
+        self.charged.inc_by(cost.get());
     }
 }

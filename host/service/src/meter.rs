@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::Task;
+use atelier_domain::money::MicroCredits;
 
 use crate::caller::Caller;
 use crate::limits::Class;
@@ -31,6 +32,8 @@ pub struct CallRecord<'a> {
 pub trait ModelMeter: Send + Sync + Debug {
     /// A call ended, however it did.
     fn ended(&self, record: &CallRecord<'_>);
+    /// A call was charged.
+    fn charged(&self, cost: MicroCredits);
 }
 
 /// Measures.
@@ -41,8 +44,8 @@ pub trait Meter: Send + Sync + Debug {
     fn limit_refused(&self, class: Class);
     /// An instance's models were loaded, or could not be.
     fn catalogue_loaded(&self, instance: &str, ok: bool);
-    /// A job reached its final state, a failed one with its error's code.
-    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>);
+    /// A job reached its final state, a failed one with its error's code, and was charged, if it cost anything.
+    fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>, cost: Option<MicroCredits>);
     /// A provider called back, or somebody in its place; the instance is empty where none was reached.
     fn callback_received(&self, instance: &str, outcome: &'static str);
     /// A sweep left so many rows or blobs where they are, since it could not deal with them.
@@ -59,11 +62,12 @@ impl Meter for NoMeter {
     }
     fn limit_refused(&self, _: Class) {}
     fn catalogue_loaded(&self, _: &str, _: bool) {}
-    fn job_ended(&self, _: &str, _: &'static str, _: Option<&str>) {}
+    fn job_ended(&self, _: &str, _: &'static str, _: Option<&str>, _: Option<MicroCredits>) {}
     fn callback_received(&self, _: &str, _: &'static str) {}
     fn sweep_skipped(&self, _: &'static str, _: usize) {}
 }
 
 impl ModelMeter for NoMeter {
     fn ended(&self, _: &CallRecord<'_>) {}
+    fn charged(&self, _: MicroCredits) {}
 }

@@ -68,6 +68,11 @@ fn any_configuration_is_read_or_has_mistakes_and_no_secret_is_told() {
 }
 
 #[test]
+fn a_ctranslate2_file_is_its_variables_and_takes_no_more_memory_than_its_limits() {
+    replay("ctranslate2");
+}
+
+#[test]
 fn whatever_url_is_let_out_goes_where_it_was_granted() {
     replay("egress_url");
 }

@@ -30,6 +30,13 @@ async fn post(host: &TestHost, key: &str, path: &str, request: &Value) -> Respon
     host.client.post(host.url(path)).bearer_auth(key).json(request).send().await.expect("answered")
 }
 
+/// What the metrics say that calls and jobs were charged, in micro-credits.
+fn charged(host: &TestHost) -> Option<u64> {
+    let text = String::from_utf8(host.running().app.metrics.text().expect("metrics")).expect("text");
+    let series = "atelier_charged_micro_credits_total{instance=\"scripted\"} ";
+    text.lines().find_map(|line| line.strip_prefix(series)?.parse().ok())
+}
+
 fn painting() -> Value {
     json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat", "count": 2})
 }
@@ -83,6 +90,7 @@ async fn credits_are_granted_spent_and_given_back_and_every_number_agrees() {
     let costs: Vec<_> =
         usage["data"].as_array().expect("a list").iter().map(|record| record["cost"].as_u64()).collect();
     assert_eq!(costs, [Some(20), Some(10)]);
+    assert_eq!(charged(&host), Some(30), "as they ended, whatever was given back");
     host.stop().await;
 }
 
@@ -160,6 +168,7 @@ async fn a_streamed_answer_is_paid_and_its_usage_can_be_read() {
         (usage["data"][0]["cost"].as_u64(), usage["data"][0]["task"].as_str()),
         (Some(26), Some("chat"))
     );
+    assert_eq!(charged(&host), Some(26));
     let balance = body(get(&host, &ada, "/api/v1/credits").await, 200).await;
     let all: u64 =
         ["available", "allowance"].iter().map(|part| balance[part].as_u64().expect("a number")).sum();

@@ -90,7 +90,7 @@ impl Inner {
         let now = self.ports.clock.now();
         let error_code = error.as_ref().map(|error| error.code.clone());
         let usage = bounded(&usage);
-        self.change_surely(job.id, move |job| {
+        let ended = self.change_surely(job.id, move |job| {
             if job.state.is_final() {
                 return false;
             }
@@ -109,11 +109,12 @@ impl Inner {
                 job.progress = Some(1.0);
             }
             true
-        })
-        .await?;
+        });
+        let ended = ended.await?;
         self.forget_callbacks(job);
         let code = error_code.as_deref();
-        self.ports.meter.job_ended(job.request.instance(), state.as_str(), code);
+        let cost = ended.bill.cost.map(|cost| cost.charged);
+        self.ports.meter.job_ended(job.request.instance(), state.as_str(), code, cost);
         Ok(())
     }
 

@@ -98,6 +98,9 @@ impl Charge {
         });
         let cost = costing.map(|costing| Cost::within(costing.total, held, costing.is_unpriced));
         let charged = cost.map(|cost| cost.charged);
+        if let Some(charged) = charged {
+            self.model.meter().charged(charged);
+        }
         let record = UsageRecord {
             id: UsageId::new(),
             at: self.ledger.clock.now(),

@@ -126,7 +126,7 @@ fn needs(shape: &Shape, tokens_max: usize, pack_tokens: usize, vocabulary_bytes:
             + 2 * float * width as u64,
         layers: vec![layer; shape.blocks],
         workspace_bytes: float * (pack_tokens as u64 * row as u64 + scores),
-        // A tensor as the file has it, of up to 8 bytes an element, and as floats.
-        staging_bytes: 3 * float * longest as u64 * width as u64,
+        // The largest tensor as floats; of the file itself only a piece at a time is in memory.
+        staging_bytes: float * longest as u64 * width as u64,
     }
 }

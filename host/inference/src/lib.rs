@@ -24,6 +24,7 @@ pub mod ctranslate2;
 mod embedding;
 mod engine;
 mod error;
+mod floats;
 mod generation;
 pub mod gguf;
 mod grammar;

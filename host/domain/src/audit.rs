@@ -26,10 +26,12 @@ pub enum AuditKind {
     CallbackRefused,
     /// A plugin asked to reach what its instance may not, or the host did for it.
     EgressRefused,
+    /// A prompt was not sent, since something was found in it.
+    PromptRefused,
 }
 
 impl AuditKind {
-    pub const ALL: [AuditKind; 7] = [
+    pub const ALL: [AuditKind; 8] = [
         AuditKind::Administration,
         AuditKind::KeyRefused,
         AuditKind::ScopeRefused,
@@ -37,6 +39,7 @@ impl AuditKind {
         AuditKind::CrossSiteRefused,
         AuditKind::CallbackRefused,
         AuditKind::EgressRefused,
+        AuditKind::PromptRefused,
     ];
 
     /// The API's word.
@@ -49,6 +52,7 @@ impl AuditKind {
             AuditKind::CrossSiteRefused => "cross_site_refused",
             AuditKind::CallbackRefused => "callback_refused",
             AuditKind::EgressRefused => "egress_refused",
+            AuditKind::PromptRefused => "prompt_refused",
         }
     }
 }

@@ -167,6 +167,17 @@ pub enum ProviderError {
     Unavailable { instance: String, reason: String, retry_after: Option<Duration> },
     #[error("{instance} cannot do {task}")]
     Unsupported { instance: String, task: String },
+    /// The operator has prompts judged, and something was found in this one.
+    #[error("the prompt was not sent: {} was found in it", found.join(", "))]
+    PromptRefused {
+        /// Path of the request's field.
+        param: Option<String>,
+        /// Categories, as the moderation model names them.
+        found: Vec<String>,
+    },
+    /// The operator has prompts judged, and the moderation model gave no verdict.
+    #[error("the prompt was not sent: {model} could not judge it: {reason}")]
+    PromptUnjudged { model: String, reason: String, retry_after: Option<Duration> },
     #[error("the call was canceled")]
     Canceled,
 }
@@ -184,6 +195,8 @@ impl ProviderError {
             ProviderError::Trapped { .. } => "trapped",
             ProviderError::Unavailable { .. } => "unavailable",
             ProviderError::Unsupported { .. } => "unsupported",
+            ProviderError::PromptRefused { .. } => "prompt-refused",
+            ProviderError::PromptUnjudged { .. } => "prompt-unjudged",
             ProviderError::Canceled => "canceled",
         }
     }
@@ -199,7 +212,27 @@ impl ProviderError {
             | ProviderError::Reported { .. }
             | ProviderError::Unavailable { .. }
             | ProviderError::Unsupported { .. }
+            | ProviderError::PromptRefused { .. }
+            | ProviderError::PromptUnjudged { .. }
             | ProviderError::Canceled => false,
+        }
+    }
+
+    /// How long to wait before it is tried again, where somebody said so.
+    pub fn retry_after(&self) -> Option<Duration> {
+        match self {
+            ProviderError::Unavailable { retry_after, .. }
+            | ProviderError::PromptUnjudged { retry_after, .. } => *retry_after,
+            ProviderError::Reported { failure, .. } => failure.retry_after,
+            ProviderError::LimitReached { .. }
+            | ProviderError::EgressDenied { .. }
+            | ProviderError::Forbidden { .. }
+            | ProviderError::SecretMissing { .. }
+            | ProviderError::SecretRefused { .. }
+            | ProviderError::Trapped { .. }
+            | ProviderError::Unsupported { .. }
+            | ProviderError::PromptRefused { .. }
+            | ProviderError::Canceled => None,
         }
     }
 }

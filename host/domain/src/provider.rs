@@ -172,6 +172,13 @@ pub trait Provider: Send + Sync + fmt::Debug {
         request: ModerationRequest,
     ) -> Result<ModerationResponse, ProviderError>;
 
+    /// Whether a job may be sent to it, asked before the job is taken. A provider itself has nothing against any.
+    ///
+    /// # Errors
+    /// Why not.
+    async fn admit(&self, _context: CallContext, _request: &JobRequest) -> Result<(), ProviderError> {
+        Ok(())
+    }
     /// The most a job can use; empty if the provider does not say.
     async fn estimate(
         &self,

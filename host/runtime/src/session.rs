@@ -148,6 +148,8 @@ impl Session {
             | ProviderError::SecretRefused { .. }
             | ProviderError::Unavailable { .. }
             | ProviderError::Unsupported { .. }
+            | ProviderError::PromptRefused { .. }
+            | ProviderError::PromptUnjudged { .. }
             | ProviderError::Canceled => {}
         }
         error

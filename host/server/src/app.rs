@@ -39,6 +39,7 @@ use atelier_service::plugins::Plugins;
 use atelier_service::registry::Registry;
 use atelier_service::renditions::{RenditionPorts, Renditions};
 use atelier_service::responses::{ResponsePorts, Responses};
+use atelier_service::screening::Screening;
 use atelier_service::templates::Templates;
 use atelier_service::webhooks::Webhooks;
 use atelier_service::{StoragePool, StoragePoolLimits};
@@ -133,7 +134,9 @@ impl App {
             sender: mail_sender(&config)?,
         };
         let enrolment = Arc::new(Enrolment::new(enrolment, config.accounts.enrolment()));
-        let registry = Arc::new(Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone()));
+        let screening = config.moderation.clone().map(|settings| Screening::new(settings, metrics.clone()));
+        let registry = Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone());
+        let registry = Arc::new(registry.screened_by(screening));
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
             registry.put(&name, Arc::new(local_provider(&config.local)?)).await;

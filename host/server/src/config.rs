@@ -10,6 +10,7 @@ mod jobs;
 mod limits;
 mod mail;
 mod models;
+mod moderation;
 mod money;
 mod plugins;
 mod reader;
@@ -50,6 +51,7 @@ use atelier_domain::plugin::InstanceConfig;
 use atelier_service::batches::BatchLimits;
 use atelier_service::ledger::LedgerSettings;
 use atelier_service::responses::ResponseLimits;
+use atelier_service::screening::ScreeningSettings;
 use money::{Money, Price};
 
 /// Exit code for a bad configuration (`EX_USAGE` of sysexits).
@@ -82,6 +84,8 @@ pub struct Config {
     pub responses: responses::Responses,
     pub sandbox: Sandbox,
     pub models: Models,
+    /// Absent where prompts are not judged.
+    pub moderation: Option<ScreeningSettings>,
     pub local: Local,
     pub money: LedgerSettings,
     pub log: Log,
@@ -194,6 +198,7 @@ impl Config {
         let responses = root.section("responses", responses::Responses::read);
         let sandbox = root.section("sandbox", Sandbox::read);
         let models = root.section("models", Models::read);
+        let moderation = root.section("moderation", moderation::read);
         let local = root.section("local", |section| Local::read(section, folder));
         let money = root.section("money", Money::read);
         let prices = root.sections("price", Price::read);
@@ -207,6 +212,9 @@ impl Config {
         let known: Vec<&str> =
             local.enabled.then_some(crate::local::INSTANCE).into_iter().chain(known).collect();
         models.check_instances(&root, &known);
+        if let Some(moderation) = &moderation {
+            moderation::check(moderation, &models.aliases, &known, &root);
+        }
         let mistakes = root.finish();
         if !mistakes.is_empty() {
             return Err(mistakes);
@@ -233,6 +241,7 @@ impl Config {
             responses,
             sandbox,
             models,
+            moderation,
             local,
             money,
             log,

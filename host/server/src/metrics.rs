@@ -23,7 +23,7 @@ use atelier_service::StoragePool;
 use atelier_service::events::Events;
 use atelier_service::jobs::Jobs;
 use atelier_service::limits::Class;
-use atelier_service::meter::{CallRecord, Meter, ModelMeter};
+use atelier_service::meter::{CallRecord, Meter, ModelMeter, ScreeningOutcome};
 use atelier_service::webhooks::Webhooks;
 use http::StatusCode;
 use prometheus::{
@@ -55,6 +55,7 @@ pub struct Metrics {
     jobs: IntCounterVec,
     jobs_unknown: IntCounterVec,
     callbacks: IntCounterVec,
+    screened: IntCounterVec,
     sweeps_skipped: IntCounterVec,
     plugins: PluginMetrics,
     connections: Counts,
@@ -188,6 +189,11 @@ impl Metrics {
                 "atelier_sweep_skipped_total",
                 "Rows and blobs that sweeps left, since they could not be read or removed.",
                 &["sweep"],
+            )?,
+            screened: counter(
+                "atelier_prompts_screened_total",
+                "Prompts that were judged before they were sent, by what became of them.",
+                &["instance", "outcome"],
             )?,
             callbacks: counter(
                 "atelier_callbacks_total",
@@ -331,6 +337,9 @@ impl Meter for Metrics {
     }
     fn callback_received(&self, instance: &str, outcome: &'static str) {
         self.callbacks.with_label_values(&[instance, outcome]).inc();
+    }
+    fn prompt_screened(&self, instance: &str, outcome: ScreeningOutcome) {
+        self.screened.with_label_values(&[instance, outcome.as_str()]).inc();
     }
     fn sweep_skipped(&self, sweep: &'static str, count: usize) {
         self.sweeps_skipped.with_label_values(&[sweep]).inc_by(count as u64);

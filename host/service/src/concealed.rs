@@ -91,6 +91,13 @@ pub(crate) fn error(hidden: &HiddenTexts, error: ProviderError) -> ProviderError
         ProviderError::Unsupported { instance, task } => {
             ProviderError::Unsupported { instance, task: told(task) }
         }
+        // Where it stands would tell how the hidden one is made.
+        ProviderError::PromptRefused { param: _, found } => {
+            ProviderError::PromptRefused { param: None, found: found.into_iter().map(told).collect() }
+        }
+        ProviderError::PromptUnjudged { model, reason, retry_after } => {
+            ProviderError::PromptUnjudged { model, reason: told(reason), retry_after }
+        }
         ProviderError::Canceled => ProviderError::Canceled,
     }
 }
@@ -214,6 +221,9 @@ impl Provider for Concealed {
         request: ModerationRequest,
     ) -> Result<ModerationResponse, ProviderError> {
         self.result(self.provider.moderate(self.context(context), request).await)
+    }
+    async fn admit(&self, context: CallContext, request: &JobRequest) -> Result<(), ProviderError> {
+        self.result(self.provider.admit(self.context(context), request).await)
     }
     async fn estimate(
         &self,

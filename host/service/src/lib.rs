@@ -31,6 +31,7 @@ pub mod plugins;
 pub mod registry;
 pub mod renditions;
 pub mod responses;
+pub mod screening;
 mod storage_pool;
 pub mod templates;
 pub mod webhooks;

@@ -28,6 +28,28 @@ pub struct CallRecord<'a> {
     pub usage: &'a [UsageLine],
 }
 
+/// What became of a prompt that is judged before it is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ScreeningOutcome {
+    Sent,
+    Refused,
+    /// There was no verdict, and the operator has such prompts sent.
+    SentUnjudged,
+    RefusedUnjudged,
+}
+
+impl ScreeningOutcome {
+    /// For metrics.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            ScreeningOutcome::Sent => "sent",
+            ScreeningOutcome::Refused => "refused",
+            ScreeningOutcome::SentUnjudged => "sent_unjudged",
+            ScreeningOutcome::RefusedUnjudged => "refused_unjudged",
+        }
+    }
+}
+
 /// Measures the calls of one model; resolved once, so that a call looks nothing up.
 pub trait ModelMeter: Send + Sync + Debug {
     /// A call ended, however it did.
@@ -48,6 +70,8 @@ pub trait Meter: Send + Sync + Debug {
     fn job_ended(&self, instance: &str, state: &'static str, code: Option<&str>, cost: Option<MicroCredits>);
     /// A provider called back, or somebody in its place; the instance is empty where none was reached.
     fn callback_received(&self, instance: &str, outcome: &'static str);
+    /// A prompt for an instance was judged before it was sent, or could not be.
+    fn prompt_screened(&self, instance: &str, outcome: ScreeningOutcome);
     /// A sweep left so many rows or blobs where they are, since it could not deal with them.
     fn sweep_skipped(&self, sweep: &'static str, count: usize);
 }
@@ -64,6 +88,7 @@ impl Meter for NoMeter {
     fn catalogue_loaded(&self, _: &str, _: bool) {}
     fn job_ended(&self, _: &str, _: &'static str, _: Option<&str>, _: Option<MicroCredits>) {}
     fn callback_received(&self, _: &str, _: &'static str) {}
+    fn prompt_screened(&self, _: &str, _: ScreeningOutcome) {}
     fn sweep_skipped(&self, _: &'static str, _: usize) {}
 }
 

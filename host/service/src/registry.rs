@@ -29,6 +29,7 @@ use shelf::{Shelf, Slot};
 use crate::ServiceError;
 use crate::caller::Caller;
 use crate::meter::Meter;
+use crate::screening::{Screened, Screening};
 
 /// How long metadata of single models counts as fresh (M-3).
 const FRESH_FOR: Duration = Duration::from_secs(3600);
@@ -81,6 +82,13 @@ impl<'a> From<&'a Caller> for Viewer<'a> {
     }
 }
 
+impl Viewer<'static> {
+    /// Who configured this host.
+    pub(crate) fn operator() -> Self {
+        Self { scope: "", is_administrator: true }
+    }
+}
+
 impl Viewer<'_> {
     fn may_use(self, alias: &Alias) -> bool {
         self.is_administrator || !alias.is_for_administrators
@@ -97,6 +105,8 @@ pub struct Registry {
     singles: Cache<String, Arc<ModelEntry>>,
     clock: Arc<dyn Clock>,
     meter: Arc<dyn Meter>,
+    /// What judges prompts, if anything does.
+    screening: Option<Arc<Screening>>,
 }
 
 impl Registry {
@@ -110,6 +120,7 @@ impl Registry {
             singles: Cache::builder().max_capacity(SINGLE_MODELS_MAX).time_to_live(FRESH_FOR).build(),
             clock,
             meter,
+            screening: None,
         }
     }
 
@@ -119,8 +130,26 @@ impl Registry {
         Self { lots: Lots::seeded(seed), ..self }
     }
 
+    /// The same, whose instances are sent no prompt before it was judged.
+    #[must_use]
+    pub fn screened_by(self, screening: Option<Screening>) -> Self {
+        Self { screening: screening.map(Arc::new), ..self }
+    }
+
+    /// Whether prompts are judged.
+    pub(crate) fn is_screened(&self) -> bool {
+        self.screening.is_some()
+    }
+
     /// Adds or replaces an instance. Running calls go on with what they began with.
-    pub async fn put(&self, name: &InstanceName, provider: Arc<dyn Provider>) {
+    pub async fn put(self: &Arc<Self>, name: &InstanceName, provider: Arc<dyn Provider>) {
+        let provider = match &self.screening {
+            Some(screening) if screening.covers(name.as_str()) => {
+                let registry = Arc::downgrade(self);
+                Arc::new(Screened::new(provider, name.as_str(), screening.clone(), registry))
+            }
+            _ => provider,
+        };
         let slot = Arc::new(Slot::new(name.as_str(), provider));
         let before = self.slots.rcu(|now| {
             let mut next = Slots::clone(now);

@@ -42,6 +42,8 @@ mod registry;
 mod renditions;
 #[path = "providers/results.rs"]
 mod results;
+#[path = "providers/screening.rs"]
+mod screening;
 #[path = "providers/sessions.rs"]
 mod sessions;
 #[path = "providers/templates.rs"]

@@ -98,6 +98,16 @@ enabled = true   # in-house models, as local/…; weights are fetched on first u
 # safe = ["openai/gpt-4o", "anthropic/claude-sonnet-4-5"]
 # both = { targets = [{ model = "openai/gpt-4o", weight = 3 }, { model = "local/smollm2-135m-instruct" }], audience = "everyone" }
 
+# Every prompt is judged by a moderation model before it is sent anywhere, jobs' before they are taken; off unless a model is named.
+# All words of a request are judged, and its pictures where the model judges pictures; recordings, videos and documents are not.
+# [moderation]
+# model = "openai/omni-moderation-latest"   # or an alias, whose later targets step in
+# except = ["local"]                        # instances that are sent prompts unjudged
+# ignore = ["harassment"]                   # categories that are no reason to refuse
+# scores = { violence = 0.5 }               # from this score on a category is a reason, whatever the model flags
+# on_failure = "refuse"                     # where nobody can judge: "send" sends it all the same
+# timeout_seconds = 10                      # for judging one prompt
+
 # What things cost, in whole micro-credits: a million of them is one credit.
 [money]
 accounting = "record"   # usage and cost are recorded and budgets bind, and nobody needs credits. "enforce": every call is paid from

@@ -177,8 +177,7 @@ fn a_fresh_configuration_needs_no_credits_and_prices_are_read() {
     assert!(config.money.prices.is_empty());
     let uncommented = template::TEXT
         .replace("accounting = \"record\"", "accounting = \"enforce\"")
-        .replace("# [[price]]", "[[price]]")
-        .replace("# model = ", "model = ")
+        .replace("# [[price]]\n# model = ", "[[price]]\nmodel = ")
         .replace("# free = true", "free = true")
         .replace("# per_million", "per_million")
         .replace("# hold = 80000 ", "hold = 80000 ");

@@ -4,6 +4,7 @@ pub(super) mod list;
 
 use atelier_domain::account::{Principal, Scope, browser_key};
 use atelier_domain::audit::{Actor, AuditKind};
+use atelier_domain::failure::ProviderError;
 use atelier_domain::id::UserId;
 use atelier_service::ServiceError;
 use atelier_service::audit::{Begun, Noted};
@@ -97,6 +98,20 @@ pub(super) fn refused(
         app.audit.refused(kind, noted, error.status().as_u16(), error.code());
     }
     error
+}
+
+/// Notes that a prompt was not sent, if that is what its handler failed with.
+pub(super) fn prompt_refused(
+    app: &App,
+    route: &Route,
+    request_id: &str,
+    who: Option<&Principal>,
+    error: &ApiError,
+) {
+    if let ApiError::Service(ServiceError::Provider(ProviderError::PromptRefused { .. })) = error {
+        let noted = noted(route, request_id, who.map(actor));
+        app.audit.refused(AuditKind::PromptRefused, noted, error.status().as_u16(), error.code());
+    }
 }
 
 /// Notes a callback that its provider has not signed.

@@ -115,7 +115,10 @@ where
                 tokio::time::timeout_at(deadline, handler(call)).await
             };
             match answered {
-                Ok(outcome) => outcome,
+                Ok(outcome) => outcome.inspect_err(|error| {
+                    let who = observation.caller.as_deref();
+                    audit::prompt_refused(&app, &route, &request_id, who, error);
+                }),
                 Err(_) => Err(ApiError::TimedOut),
             }
         }

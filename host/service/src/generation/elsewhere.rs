@@ -29,6 +29,9 @@ fn may_go_well_elsewhere(error: &ProviderError) -> bool {
         | ProviderError::Forbidden { .. }
         | ProviderError::Trapped { .. }
         | ProviderError::Unsupported { .. }
+        | ProviderError::PromptRefused { .. }
+        // Whoever is asked next would ask the same judge.
+        | ProviderError::PromptUnjudged { .. }
         | ProviderError::Canceled => false,
     }
 }

@@ -35,6 +35,8 @@ const LONG_WORDS: &str = "long-words";
 const PREVIEWS_HELD_MAX: usize = 4;
 /// How long a plugin may think about what a job will use.
 const ESTIMATE_BUDGET: Duration = Duration::from_secs(5);
+/// How long it may take to say whether a job may be sent at all.
+const ADMISSION_BUDGET: Duration = Duration::from_secs(60);
 /// Bytes copied at once.
 const PIECE_BYTES: usize = 1 << 20;
 
@@ -151,6 +153,10 @@ impl Jobs {
             fallbacks.iter().filter_map(|model| Some((model.clone(), ledger.price(model).ok()?))).collect();
         let others = fallbacks.iter().filter_map(|(_, price)| price.as_ref());
         let costs = price.iter().chain(others).any(|price| !price.snapshot.is_free());
+        if self.inner.ports.registry.is_screened() {
+            let request = self.inner.request(&job).await?;
+            provider.admit(context(caller, ADMISSION_BUDGET), &request).await?;
+        }
         let estimate = if costs {
             let request = self.inner.request(&job).await?;
             match provider.estimate(context(caller, ESTIMATE_BUDGET), request).await {

@@ -15,19 +15,7 @@ const LEAST: Duration = Duration::from_millis(50);
 /// The pause before a job's next attempt after `failures` in a row. A provider that says how long to wait is taken at its word, and
 /// the jitter comes on top.
 pub(super) fn pause(job: JobId, failures: u32, error: &ProviderError) -> Duration {
-    let told = match error {
-        ProviderError::Unavailable { retry_after, .. } => *retry_after,
-        ProviderError::Reported { failure, .. } => failure.retry_after,
-        ProviderError::LimitReached { .. }
-        | ProviderError::EgressDenied { .. }
-        | ProviderError::Forbidden { .. }
-        | ProviderError::SecretMissing { .. }
-        | ProviderError::SecretRefused { .. }
-        | ProviderError::Trapped { .. }
-        | ProviderError::Unsupported { .. }
-        | ProviderError::Canceled => None,
-    };
-    match told {
+    match error.retry_after() {
         Some(told) => told + part_of(FIRST, job, failures),
         None => {
             let bound = FIRST * 2u32.pow(failures.saturating_sub(1).min(DOUBLINGS_MAX));

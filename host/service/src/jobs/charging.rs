@@ -107,14 +107,16 @@ pub(super) fn answer_was_lost(error: &ProviderError) -> bool {
         | ProviderError::Forbidden { .. }
         | ProviderError::SecretMissing { .. }
         | ProviderError::SecretRefused { .. }
-        | ProviderError::Unsupported { .. } => false,
+        | ProviderError::Unsupported { .. }
+        | ProviderError::PromptRefused { .. }
+        | ProviderError::PromptUnjudged { .. } => false,
     }
 }
 
 /// Whether a failure is likely to pass by itself.
 pub(super) fn passes(error: &ProviderError) -> bool {
     match error {
-        ProviderError::Unavailable { .. } => true,
+        ProviderError::Unavailable { .. } | ProviderError::PromptUnjudged { .. } => true,
         ProviderError::Reported { failure, .. } => matches!(
             failure.code,
             FailureCode::RateLimited
@@ -129,6 +131,7 @@ pub(super) fn passes(error: &ProviderError) -> bool {
         | ProviderError::SecretRefused { .. }
         | ProviderError::Trapped { .. }
         | ProviderError::Unsupported { .. }
+        | ProviderError::PromptRefused { .. }
         | ProviderError::Canceled => false,
     }
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_domain::failure::ProviderError;
+use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::generation::media::{Outcome, Step, Ticket};
 use atelier_domain::generation::usage::{UsageLine, bounded};
 use atelier_domain::id::JobId;
@@ -148,6 +148,8 @@ impl Inner {
 fn code_of(error: &ProviderError) -> String {
     match error {
         ProviderError::Reported { failure, .. } => failure.code.as_str().to_owned(),
+        ProviderError::PromptRefused { .. } => FailureCode::ContentRefused.as_str().to_owned(),
+        ProviderError::PromptUnjudged { .. } => FailureCode::Unavailable.as_str().to_owned(),
         other => other.kind().to_owned(),
     }
 }

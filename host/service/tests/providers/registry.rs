@@ -12,10 +12,10 @@ use atelier_service::ServiceError;
 use atelier_service::meter::NoMeter;
 use atelier_service::registry::Registry;
 
-async fn registry(provider: &Arc<Scripted>) -> (Registry, Arc<TestClock>) {
+async fn registry(provider: &Arc<Scripted>) -> (Arc<Registry>, Arc<TestClock>) {
     let clock = Arc::new(TestClock(AtomicU64::new(1_000_000)));
     let aliases = HashMap::from([("art".to_owned(), Alias::of("scripted/painter".parse().expect("an id")))]);
-    let registry = Registry::new(aliases, clock.clone(), Arc::new(NoMeter));
+    let registry = Arc::new(Registry::new(aliases, clock.clone(), Arc::new(NoMeter)));
     registry.put(&"scripted".parse().expect("a name"), provider.clone()).await;
     (registry, clock)
 }

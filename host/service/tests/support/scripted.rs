@@ -2,6 +2,8 @@
 
 #[path = "scripted/act.rs"]
 mod act;
+#[path = "scripted/judging.rs"]
+mod judging;
 #[path = "scripted/script.rs"]
 mod script;
 
@@ -29,6 +31,7 @@ use atelier_domain::plugin::SecretValue;
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
 use futures::{StreamExt as _, stream};
 
+pub use judging::Judging;
 pub use script::{Act, Repeatable, Seen, Talk};
 
 #[derive(Debug)]
@@ -57,6 +60,7 @@ pub struct Scripted {
     pub own: Mutex<Option<Arc<Scripted>>>,
     /// What it says that a job uses at most.
     pub estimate: Mutex<Option<Vec<UsageLine>>>,
+    pub judging: Mutex<Judging>,
 }
 
 fn secret() -> SecretSpec {
@@ -83,6 +87,7 @@ impl Scripted {
             secrets: vec![secret()],
             own: Mutex::new(None),
             estimate: Mutex::new(None),
+            judging: Mutex::default(),
         })
     }
 
@@ -172,6 +177,8 @@ impl Provider for Scripted {
         soon.status = ModelStatus::ComingSoon;
         let trainer = model("trainer", Task::Training);
         let filmer = model("filmer", Task::VideoGeneration);
+        let mut judge = model("judge", Task::Moderation);
+        judge.input_modalities.push("image".to_owned());
         let mut cutter = model("cutter", Task::VideoGeneration);
         cutter.tasks.push(Task::VideoRemix);
         let items = vec![
@@ -183,6 +190,10 @@ impl Provider for Scripted {
             soon,
             filmer,
             cutter,
+            judge,
+            model("reader", Task::Moderation),
+            model("mouth", Task::Speech),
+            model("vectors", Task::Embedding),
         ];
         Ok(Page { items, next: None })
     }
@@ -238,9 +249,9 @@ impl Provider for Scripted {
     async fn moderate(
         &self,
         _: CallContext,
-        _: ModerationRequest,
+        request: ModerationRequest,
     ) -> Result<ModerationResponse, ProviderError> {
-        unsupported()
+        self.judge(request).await
     }
     async fn count_tokens(&self, _: CallContext, _: ChatRequest) -> Result<u64, ProviderError> {
         unsupported()

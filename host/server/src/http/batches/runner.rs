@@ -19,7 +19,7 @@ use http_body_util::BodyExt;
 use crate::app::App;
 use crate::http::route::{Route, table};
 use crate::http::{
-    ApiError, Call, Dialect, Reply, chat_completions, embeddings, images, moderations, responses,
+    ApiError, Call, Dialect, Reply, audit, chat_completions, embeddings, images, moderations, responses,
 };
 
 /// Hands requests of batches to their endpoints' handlers. They pass no gate: their batch did, and each has its key's rights looked at.
@@ -52,10 +52,11 @@ impl Runner {
             .body(())
             .map_err(|error| ApiError::bug(error.to_string()))?;
         let (parts, ()) = request.into_parts();
-        let request_id = caller.request_id.clone();
+        let (request_id, who) = (caller.request_id.clone(), caller.principal.clone());
         let (app, caller, body) = (self.app.clone(), Some(caller), Body::from(body));
         let deadline = Instant::now() + self.app.config.server.request_max;
-        let call = Call { app, caller, route, request_id, parts, body, deadline };
+        let call =
+            Call { app, caller, route: route.clone(), request_id: request_id.clone(), parts, body, deadline };
         let handling = match endpoint {
             BatchEndpoint::ChatCompletions => chat_completions::create(call).boxed(),
             BatchEndpoint::Responses => responses::create(call).boxed(),
@@ -64,7 +65,10 @@ impl Runner {
             BatchEndpoint::Images => images::generations::create(call).boxed(),
         };
         let handled = tokio::time::timeout_at(deadline.into(), handling).await;
-        let Reply { response, is_stream, .. } = handled.map_err(|_| ApiError::TimedOut)??;
+        let handled = handled.map_err(|_| ApiError::TimedOut)?.inspect_err(|error| {
+            audit::prompt_refused(&self.app, &route, &request_id, Some(&who), error);
+        });
+        let Reply { response, is_stream, .. } = handled?;
         match is_stream {
             false => Ok(response),
             true => Err(ApiError::invalid("stream", "an answer in a file is no stream: leave it out")),

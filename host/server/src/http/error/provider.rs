@@ -46,6 +46,20 @@ pub(super) fn told(error: &ProviderError) -> Told {
         ProviderError::Unsupported { .. } => {
             Told::new(StatusCode::BAD_REQUEST, "unsupported_by_provider", error.to_string())
         }
+        ProviderError::PromptRefused { param, .. } => {
+            let told = Told::new(StatusCode::BAD_REQUEST, "content_policy_violation", error.to_string());
+            match param {
+                Some(param) => told.at(param),
+                None => told,
+            }
+        }
+        ProviderError::PromptUnjudged { retry_after, .. } => Told::new(
+            StatusCode::SERVICE_UNAVAILABLE,
+            "moderation_unavailable",
+            "prompts are judged before they are sent, and this one could not be; try again in a moment"
+                .to_owned(),
+        )
+        .retry(retry_after.or(Some(Duration::from_secs(1)))),
         ProviderError::Canceled => Told::new(StatusCode::BAD_GATEWAY, "canceled", error.to_string()),
     }
 }
@@ -128,7 +142,10 @@ pub(super) fn internal_detail(error: &ProviderError) -> Option<String> {
         | ProviderError::SecretMissing { .. }
         | ProviderError::SecretRefused { .. }
         | ProviderError::Trapped { .. }
-        | ProviderError::Unavailable { .. } => Some(error.to_string()),
-        ProviderError::Unsupported { .. } | ProviderError::Canceled => None,
+        | ProviderError::Unavailable { .. }
+        | ProviderError::PromptUnjudged { .. } => Some(error.to_string()),
+        ProviderError::PromptRefused { .. } | ProviderError::Unsupported { .. } | ProviderError::Canceled => {
+            None
+        }
     }
 }

@@ -81,6 +81,8 @@ pub struct Seen {
     pub trainings: Vec<TrainingRequest>,
     pub media: Vec<MediaRequest>,
     pub chats: Vec<ChatRequest>,
+    /// Texts that it was asked to judge, by question.
+    pub judged: Vec<Vec<String>>,
     /// Of which kind jobs went on.
     pub kinds: Vec<JobKind>,
 }

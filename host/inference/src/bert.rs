@@ -61,6 +61,25 @@ impl BertModel {
         pack_tokens: usize,
         admit: impl FnOnce(&BertInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
+        let (shape, info, needs, vocabulary) = Self::described(folder, pack_tokens)?;
+        let tokens_max = info.tokens_max;
+        let admitted = admit(&info, needs)?;
+        let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
+        drop(vocabulary);
+        let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
+        let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
+        Ok((Self { info, pieces, encoder }, admitted))
+    }
+
+    /// What a folder's model is and takes, from its descriptions alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with them.
+    pub fn inspect(folder: &Path) -> Result<BertInfo, ModelError> {
+        Self::described(folder, 0).map(|(_, info, _, _)| info)
+    }
+
+    fn described(folder: &Path, pack_tokens: usize) -> Result<(Shape, BertInfo, Needs, Vec<u8>), ModelError> {
         let shape = Shape::from_json(&folder::read_config(folder)?)?;
         let tokens_max = folder::tokens_max(folder, shape.positions)?;
         folder::check_pooling(folder)?;
@@ -72,12 +91,7 @@ impl BertModel {
             parameters: shape.parameters(),
             memory_bytes: needs.whole_bytes(),
         };
-        let admitted = admit(&info, needs)?;
-        let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
-        drop(vocabulary);
-        let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
-        let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
-        Ok((Self { info, pieces, encoder }, admitted))
+        Ok((shape, info, needs, vocabulary))
     }
 
     /// What the model is and what it takes.

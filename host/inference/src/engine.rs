@@ -20,7 +20,7 @@ use crate::loading::Loading;
 use crate::model::ModelInfo;
 use crate::request::{ChatRequest, Message};
 use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
-use crate::weights::{Progress, Source};
+use crate::weights::{Progress, Pulled, Source};
 use running::Running;
 pub(crate) use worker::Pace;
 
@@ -63,6 +63,13 @@ pub enum WeightsSource {
         /// Which file.
         source: Source,
         /// The cache folder, as from [`crate::weights::cache_dir`].
+        cache_dir: PathBuf,
+    },
+    /// An operator's own, fetched into the folder beforehand.
+    Pulled {
+        /// Which files.
+        weights: Pulled,
+        /// The cache folder.
         cache_dir: PathBuf,
     },
     /// On this machine: a GGUF file, or the folder of a model of several files.

@@ -66,6 +66,12 @@ pub enum FetchError {
         /// What is wrong.
         reason: String,
     },
+    /// An operator's own weights, which nobody has fetched.
+    #[error("the weights of {name} are not on this machine: fetch them with `atelier model pull {name}`")]
+    NotPulled {
+        /// The model.
+        name: String,
+    },
     /// Neither `ATELIER_CACHE` nor a home folder says where weights may be kept.
     #[error("no folder to keep weights in; set ATELIER_CACHE to one")]
     NoCacheFolder,

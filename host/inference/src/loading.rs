@@ -10,7 +10,7 @@ use futures::future::{BoxFuture, Shared};
 use tokio::sync::{Semaphore, watch};
 
 use crate::engine::{EngineState, WeightsSource};
-use crate::error::EngineError;
+use crate::error::{EngineError, FetchError};
 use crate::residency::{Budget, Resident, Room, Rooms};
 use crate::weights;
 
@@ -111,6 +111,12 @@ impl<S: Served> Loading<S> {
     fn fetch_and_load(&self, rooms: &Rooms) -> Result<S, EngineError> {
         let path = match &self.source {
             WeightsSource::File(path) => path.clone(),
+            WeightsSource::Pulled { weights, cache_dir } if weights.is_fetched(cache_dir) => {
+                weights.path_in(cache_dir)
+            }
+            WeightsSource::Pulled { weights, .. } => {
+                return Err(FetchError::NotPulled { name: weights.name.clone() }.into());
+            }
             WeightsSource::Published { source, cache_dir } => {
                 weights::fetch(source, cache_dir, |progress| {
                     self.state.send_replace(EngineState::Fetching(progress));
@@ -193,6 +199,9 @@ impl<S: Served> Resident for Loading<S> {
 fn at_rest<I>(source: &WeightsSource) -> EngineState<I> {
     match source {
         WeightsSource::Published { source, cache_dir } if !source.is_fetched(cache_dir) => {
+            EngineState::NotFetched
+        }
+        WeightsSource::Pulled { weights, cache_dir } if !weights.is_fetched(cache_dir) => {
             EngineState::NotFetched
         }
         _ => EngineState::Unloaded,

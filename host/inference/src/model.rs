@@ -77,6 +77,22 @@ impl TextModel {
         Ok(Self::load_planned(path.as_ref(), precision, threads, admit)?.0)
     }
 
+    /// What a file's model is and takes, from its header alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with the file.
+    pub fn inspect(path: &Path, precision: Precision) -> Result<ModelInfo, ModelError> {
+        let seen =
+            Self::load_planned(path, precision, Some(1), |info, _| Err::<(), _>(Seen::Info(info.clone())));
+        match seen {
+            Err(Seen::Info(info)) => Ok(info),
+            Err(Seen::Error(error)) => Err(error),
+            Ok(_) => {
+                Err(ModelError::Compute { reason: "a model that was only looked at was loaded".to_owned() })
+            }
+        }
+    }
+
     /// As [`TextModel::load_within`], where `admit` decides from what is needed, before weights are read, and gives what is
     /// to be kept beside the model.
     pub(crate) fn load_planned<R, E: From<ModelError>>(
@@ -182,6 +198,18 @@ impl TextModel {
     /// [`ModelError::Compute`], as [`Llama::forward`].
     pub fn forward_batch(&self, batch: &mut [Slice<'_, Page>]) -> Result<Vec<f32>, ModelError> {
         self.llama.forward(batch)
+    }
+}
+
+/// What came of looking at a file.
+enum Seen {
+    Info(ModelInfo),
+    Error(ModelError),
+}
+
+impl From<ModelError> for Seen {
+    fn from(error: ModelError) -> Self {
+        Self::Error(error)
     }
 }
 

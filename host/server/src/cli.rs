@@ -10,6 +10,7 @@ mod doctor;
 mod init;
 mod key;
 mod migrate;
+mod model;
 mod office;
 mod plugin;
 mod reach;
@@ -67,6 +68,9 @@ enum Verb {
     /// Install and manage plugins, or write one
     #[command(subcommand)]
     Plugin(plugin::Plugin),
+    /// See in-house models, and fetch, check and remove their weights
+    #[command(subcommand)]
+    Model(model::Model),
     /// Make a key that seals secrets in the store, or remove those whose key is lost
     #[command(subcommand)]
     Secrets(secrets::Secrets),
@@ -106,6 +110,7 @@ pub fn run() -> ExitCode {
         Verb::Credit(credit) => in_runtime(credit.run()),
         Verb::Budget(budget) => in_runtime(budget.run()),
         Verb::Plugin(plugin) => in_runtime(plugin.run()),
+        Verb::Model(model) => in_runtime(model.run()),
         Verb::Secrets(secrets) => in_runtime(secrets.run()),
         Verb::Openapi => openapi(),
         Verb::Compile(compile) => compile.run(),

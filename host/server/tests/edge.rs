@@ -15,6 +15,8 @@ mod limits;
 mod log;
 #[path = "edge/metrics.rs"]
 mod metrics;
+#[path = "edge/models.rs"]
+mod models;
 #[path = "edge/screening.rs"]
 mod screening;
 #[path = "edge/shutdown.rs"]

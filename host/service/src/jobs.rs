@@ -20,6 +20,7 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use atelier_domain::account::Scope;
 use atelier_domain::blob::{Blob, BlobId, BlobStore};
 use atelier_domain::generation::media::{CallbackEvent, Preview};
 use atelier_domain::id::{JobId, UserId};
@@ -168,6 +169,19 @@ impl Jobs {
     /// They have none such.
     pub async fn get(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
         self.inner.of(caller.user(), id).await
+    }
+
+    /// A job that the caller may see: one of their own, or anybody's where they administer the server.
+    ///
+    /// # Errors
+    /// There is none such that they may see.
+    pub async fn see(&self, caller: &Caller, id: JobId) -> Result<Job, ServiceError> {
+        if !caller.principal.may(Scope::Admin) {
+            return self.get(caller, id).await;
+        }
+        let store = self.inner.ports.store.clone();
+        let job = self.inner.ports.pool.run(move || store.job(id)).await?;
+        self.inner.of(job.map_or(caller.user(), |job| job.owner), id).await
     }
 
     /// The caller's jobs, newest first.

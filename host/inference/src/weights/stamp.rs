@@ -6,7 +6,7 @@ use std::time::UNIX_EPOCH;
 
 use serde::{Deserialize, Serialize};
 
-use super::{SourceFile, io_error};
+use super::io_error;
 use crate::error::FetchError;
 
 /// Longer than any stamp; a larger file is not one.
@@ -24,26 +24,26 @@ fn stamp_path(path: &Path) -> PathBuf {
     path.with_added_extension("verified")
 }
 
-fn stamp_for(path: &Path, file: &SourceFile) -> std::io::Result<Stamp> {
+fn stamp_for(path: &Path, sha256: &str) -> std::io::Result<Stamp> {
     let metadata = fs::metadata(path)?;
     let modified_ns = metadata.modified()?.duration_since(UNIX_EPOCH).map_or(0, |age| age.as_nanos());
-    Ok(Stamp { sha256: file.sha256.to_owned(), bytes: metadata.len(), modified_ns })
+    Ok(Stamp { sha256: sha256.to_owned(), bytes: metadata.len(), modified_ns })
 }
 
-/// Whether the file still has the length and time that it had when it was verified as `file`.
-pub(super) fn matches(path: &Path, file: &SourceFile) -> bool {
-    let Ok(now) = stamp_for(path, file) else { return false };
+/// Whether the file still has the length and time that it had when it was verified to have this SHA-256.
+pub(super) fn matches(path: &Path, sha256: &str) -> bool {
+    let Ok(now) = stamp_for(path, sha256) else { return false };
     let stamp = stamp_path(path);
-    if now.bytes != file.bytes || fs::metadata(&stamp).map_or(true, |meta| meta.len() > STAMP_BYTES_MAX) {
+    if fs::metadata(&stamp).map_or(true, |meta| meta.len() > STAMP_BYTES_MAX) {
         return false;
     }
     // An unreadable stamp is a missing one: the weights are then verified in full.
     fs::read(&stamp).ok().and_then(|text| serde_json::from_slice::<Stamp>(&text).ok()) == Some(now)
 }
 
-/// Record that the file at `path` was verified just now.
-pub(super) fn write(path: &Path, file: &SourceFile) -> Result<(), FetchError> {
-    let stamp = stamp_for(path, file).map_err(io_error("reading", path))?;
+/// Record that the file at `path` was verified just now to have this SHA-256.
+pub(super) fn write(path: &Path, sha256: &str) -> Result<(), FetchError> {
+    let stamp = stamp_for(path, sha256).map_err(io_error("reading", path))?;
     let target = stamp_path(path);
     let staged = path.with_added_extension("stamp");
     let text = serde_json::to_vec(&stamp)

@@ -13,6 +13,8 @@ use atelier_service::callbacks::{CallbackAddresses, Target};
 use atelier_storage::Store;
 
 use super::Configured;
+use super::model::Weights;
+use crate::app::cache_dir;
 use crate::config::{Config, TrustMode};
 use crate::key_file::KeyFile;
 use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
@@ -116,14 +118,20 @@ fn local_models(config: &Config, findings: &mut Findings) {
         findings.note("[local] enabled = false: no in-house models");
         return;
     }
-    let cache = match &config.local.cache {
-        Some(folder) => Ok(folder.clone()),
-        None => weights::cache_dir(),
-    };
-    let folder = match cache {
+    let folder = match cache_dir(&config.local) {
         Ok(folder) => folder,
-        Err(error) => return findings.problem(&format!("[local]: {error}")),
+        Err(error) => return findings.problem(&format!("[local]: {error:#}")),
     };
+    for model in &config.local.models {
+        let name = &model.name;
+        match Weights::of(&config.local, &folder, name).and_then(|weights| weights.describe()) {
+            Ok(Some(told)) => findings.good(&format!("the weights of local/{name} are on this machine: {told}")),
+            Ok(None) => findings.problem(&format!(
+                "the weights of local/{name} are not on this machine: fetch them with `atelier model pull {name}`"
+            )),
+            Err(error) => findings.problem(&format!("local/{name}: {error:#}")),
+        }
+    }
     for (model, source) in
         [(TEXT_MODEL, weights::SMOLLM2_135M_INSTRUCT), (EMBEDDING_MODEL, weights::ALL_MINILM_L6_V2)]
     {

@@ -8,10 +8,11 @@ use hyper_rustls::{ConfigBuilderExt as _, HttpsConnector, HttpsConnectorBuilder}
 use hyper_util::client::legacy;
 use hyper_util::client::legacy::connect::HttpConnector;
 use hyper_util::rt::TokioExecutor;
+use rustls::client::WantsClientCert;
 use rustls::client::danger::{HandshakeSignatureValid, ServerCertVerified, ServerCertVerifier};
 use rustls::crypto::{CryptoProvider, ring, verify_tls12_signature, verify_tls13_signature};
 use rustls::pki_types::{CertificateDer, ServerName, UnixTime};
-use rustls::{CertificateError, ClientConfig, DigitallySignedStruct, Error, SignatureScheme};
+use rustls::{CertificateError, ClientConfig, ConfigBuilder, DigitallySignedStruct, Error, SignatureScheme};
 
 use crate::config::Transport;
 
@@ -27,20 +28,37 @@ where
     B: Body + Send,
     B::Data: Send,
 {
+    let Some(files) = transport.files() else { return outside() };
     let provider = Arc::new(ring::default_provider());
+    let certificate = files.load().context("the server's certificate")?.leaf;
     let config =
         ClientConfig::builder_with_provider(provider.clone()).with_safe_default_protocol_versions()?;
-    let config = match transport.files() {
-        None => config.with_webpki_roots(),
-        Some(files) => {
-            let own = files.load().context("the server's certificate")?.leaf;
-            let verifier = Arc::new(Own { certificate: own, provider });
-            config.dangerous().with_custom_certificate_verifier(verifier)
-        }
-    };
+    let config = config.dangerous().with_custom_certificate_verifier(Arc::new(Own { certificate, provider }));
+    Ok(over(config))
+}
+
+/// A client of servers elsewhere, whose certificates are the usual authorities'.
+///
+/// # Errors
+/// This build has no TLS that fits.
+pub(super) fn outside<B>() -> anyhow::Result<Client<B>>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
+    let provider = Arc::new(ring::default_provider());
+    let config = ClientConfig::builder_with_provider(provider).with_safe_default_protocol_versions()?;
+    Ok(over(config.with_webpki_roots()))
+}
+
+fn over<B>(config: ConfigBuilder<ClientConfig, WantsClientCert>) -> Client<B>
+where
+    B: Body + Send,
+    B::Data: Send,
+{
     let connector = HttpsConnectorBuilder::new().with_tls_config(config.with_no_client_auth());
     let connector = connector.https_or_http().enable_http1().build();
-    Ok(legacy::Client::builder(TokioExecutor::new()).build(connector))
+    legacy::Client::builder(TokioExecutor::new()).build(connector)
 }
 
 /// Trusts the certificate that is configured, and no other: the server is asked by its address, which is seldom one of the certificate's names.

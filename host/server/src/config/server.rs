@@ -243,38 +243,6 @@ impl Storage {
     }
 }
 
-/// Models that run on this machine.
-#[derive(Clone, Debug)]
-pub struct Local {
-    pub enabled: bool,
-    /// Where fetched weights lie; absent: `ATELIER_CACHE`, or the user's cache folder.
-    pub cache: Option<PathBuf>,
-    /// Memory for each model and its requests.
-    pub memory_bytes_max: u64,
-    /// Memory for all models and their requests together.
-    pub memory_total_bytes: u64,
-    /// Requests of a model that advance in turn.
-    pub concurrent_max: usize,
-    /// Requests of a model that wait.
-    pub queued_max: usize,
-}
-
-impl Local {
-    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
-        let memory_mib = section.number("memory_mib", 2048, 64..=1_048_576);
-        // Both models that are published, unless the operator says less.
-        let total_mib = section.number("memory_total_mib", 2 * memory_mib, 64..=2_097_152);
-        Self {
-            enabled: section.flag("enabled", true),
-            cache: section.text("cache").map(|path| folder.join(path)),
-            memory_bytes_max: memory_mib << 20,
-            memory_total_bytes: total_mib << 20,
-            concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
-            queued_max: section.number("queued", 32, 0..=65_536) as usize,
-        }
-    }
-}
-
 /// How log lines look.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {

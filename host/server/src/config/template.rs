@@ -89,7 +89,19 @@ level = "info"
 # queue_reports = 100             # that wait; more are dropped and counted
 
 [local]
-enabled = true   # in-house models, as local/…; weights are fetched on first use
+enabled = true   # in-house models, as local/…; the published ones' weights are fetched on first use
+# hub = "https://huggingface.co"           # where `atelier model pull` looks for repositories
+# hub_token = { env = "HF_TOKEN" }         # for what is not open to all; told to the hub and nobody else
+# Models of your own: GGUF files of the llama family, and folders of BERT encoders. `atelier model --help`
+# [[local.model]]
+# name = "my-llama"                        # listed as local/my-llama
+# path = "/srv/models/my-llama.gguf"       # on this machine; or fetched by `atelier model pull my-llama`:
+# hub = "OWNER/REPOSITORY"                 # or url = "https://…/", with revision = "main"
+# file = "my-llama-q4_k_m.gguf"            # or files = { "model.safetensors" = "…", "config.json" = "…" }
+# sha256 = "…"
+# memory_mib = 8192                        # where it may take more than [local] memory_mib
+# temperature = 0.8                        # of requests that do not say
+# top_p = 0.95
 
 [models]
 # Names of your own for models: one, a list whose later ones step in where the first cannot be asked, or shares.

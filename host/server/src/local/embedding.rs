@@ -1,49 +1,22 @@
-//! The in-house encoder as a model of the instance `local`.
+//! Vectors of texts from an in-house encoder.
 
 use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::generation::Json;
 use atelier_domain::generation::embedding::{EmbeddingInput, EmbeddingRequest, EmbeddingResponse};
 use atelier_domain::generation::usage::UsageLine;
-use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
 use atelier_inference::{self as inference, EmbeddingEngine};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-use super::{engine_error, reported};
+use super::failure::{engine_error, reported};
 
-/// Its id within the instance.
+/// The published one's id within the instance.
 pub const EMBEDDING_MODEL: &str = "all-minilm-l6-v2";
-/// Tokens of one text and numbers of a vector, as its weights say.
-const CONTEXT_TOKENS: u64 = 256;
-const DIMENSIONS: u32 = 384;
 /// Texts in one request, as many as the HTTP API takes.
-const BATCH_MAX: u32 = 2048;
-
-/// How it is described.
-pub(super) fn model() -> ModelInfo {
-    let description = "A small English sentence encoder that runs on this machine's CPU: vectors of 384 numbers, of length 1.";
-    ModelInfo {
-        id: EMBEDDING_MODEL.to_owned(),
-        name: "all-MiniLM-L6-v2".to_owned(),
-        description: Some(description.to_owned()),
-        status: ModelStatus::Available,
-        tasks: vec![Task::Embedding],
-        input_modalities: vec!["text".to_owned()],
-        features: Vec::new(),
-        limits: ModelLimits {
-            context_tokens: Some(CONTEXT_TOKENS),
-            batch: Some(BATCH_MAX),
-            ..ModelLimits::default()
-        },
-        options_schema: Some(schema()),
-        prices: Vec::new(),
-        owner: None,
-        created: 0,
-    }
-}
+pub(super) const BATCH_MAX: u32 = 2048;
 
 /// The options as JSON Schema (2020-12), against which the host checks each request's.
-fn schema() -> Value {
+pub(super) fn schema() -> Value {
     json!({
         "type": "object",
         "additionalProperties": false,
@@ -69,16 +42,23 @@ pub(super) async fn embed(
     engine: &dyn EmbeddingEngine,
     request: EmbeddingRequest,
 ) -> Result<EmbeddingResponse, ProviderError> {
-    let request = engine_request(request)?;
+    let model = request.model.clone();
+    // Loaded by now, or soon: only it knows its vectors.
+    let dimensions = engine.warm().await.map_err(engine_error)?.dimensions;
+    let request = engine_request(request, dimensions)?;
     let inference::Embeddings { vectors, tokens } = engine.embed(request).await.map_err(engine_error)?;
     let usage = vec![UsageLine::new("input-tokens", tokens as u64)];
-    Ok(EmbeddingResponse { model: EMBEDDING_MODEL.to_owned(), vectors, usage })
+    Ok(EmbeddingResponse { model, vectors, usage })
 }
 
-fn engine_request(request: EmbeddingRequest) -> Result<inference::EmbeddingRequest, ProviderError> {
-    if let Some(wanted) = request.dimensions.filter(|wanted| *wanted != DIMENSIONS) {
+fn engine_request(
+    request: EmbeddingRequest,
+    dimensions: usize,
+) -> Result<inference::EmbeddingRequest, ProviderError> {
+    let model = &request.model;
+    if let Some(wanted) = request.dimensions.filter(|wanted| *wanted as usize != dimensions) {
         let message = format!(
-            "{EMBEDDING_MODEL} gives vectors of {DIMENSIONS} numbers and was not trained to be cut to {wanted}"
+            "{model} gives vectors of {dimensions} numbers and was not trained to be cut to {wanted}"
         );
         return Err(reported(FailureCode::InvalidRequest, message, Some("dimensions")));
     }
@@ -87,7 +67,7 @@ fn engine_request(request: EmbeddingRequest) -> Result<inference::EmbeddingReque
         EmbeddingInput::Text(text) => Ok(inference::EmbeddingInput::Text(text)),
         EmbeddingInput::Tokens(ids) => Ok(inference::EmbeddingInput::Tokens(ids)),
         EmbeddingInput::Media(_) | EmbeddingInput::Other(_) => {
-            let message = format!("{EMBEDDING_MODEL} reads text alone");
+            let message = format!("{model} reads text alone");
             Err(reported(FailureCode::Unsupported, message, Some("input")))
         }
     });

@@ -49,8 +49,9 @@ struct Options {
 
 /// Put a request's options into the engine's.
 pub(super) fn apply(options: &Json, request: &mut ChatRequest) -> Result<(), ProviderError> {
-    let options: Options = serde_json::from_str(options.get())
-        .map_err(|error| super::reported(FailureCode::InvalidRequest, error.to_string(), Some("options")))?;
+    let options: Options = serde_json::from_str(options.get()).map_err(|error| {
+        super::failure::reported(FailureCode::InvalidRequest, error.to_string(), Some("options"))
+    })?;
     request.top_k = options.top_k;
     request.min_p = options.min_p.unwrap_or(request.min_p);
     request.repetition_penalty = options.repetition_penalty.unwrap_or(request.repetition_penalty);

@@ -6,16 +6,24 @@ use atelier_domain::generation::chat::{
 };
 use atelier_inference as inference;
 
-use super::{TEXT_MODEL, options, reported};
+use super::failure::reported;
+use super::options;
 
-/// What the model's authors recommend.
-const USUAL_TEMPERATURE: f32 = 0.2;
-const USUAL_TOP_P: f32 = 0.9;
+/// How a model draws its words where a request does not say.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) struct Usual {
+    pub(crate) temperature: f32,
+    pub(crate) top_p: f32,
+}
 
 /// The engine's request. What the model cannot do is refused, never silently left out.
-pub(super) fn engine_request(request: ChatRequest) -> Result<inference::ChatRequest, ProviderError> {
+pub(super) fn engine_request(
+    request: ChatRequest,
+    usual: Usual,
+) -> Result<inference::ChatRequest, ProviderError> {
+    let model = &request.model;
     if !request.tools.is_empty() && request.tool_choice != ToolChoice::None {
-        return Err(cannot("tools", "tool calls"));
+        return Err(cannot(model, "tools", "tool calls"));
     }
     let format = match request.response_format {
         ResponseFormat::Text => inference::AnswerFormat::Text,
@@ -23,7 +31,7 @@ pub(super) fn engine_request(request: ChatRequest) -> Result<inference::ChatRequ
         ResponseFormat::JsonSchema(format) => {
             inference::AnswerFormat::JsonSchema(format.schema.get().to_owned())
         }
-        ResponseFormat::Other(_) => return Err(cannot("response_format", "this form of answer")),
+        ResponseFormat::Other(_) => return Err(cannot(model, "response_format", "this form of answer")),
     };
     let top_logprobs = match request.top_logprobs.map(u8::try_from).transpose() {
         Ok(top) => top,
@@ -31,11 +39,12 @@ pub(super) fn engine_request(request: ChatRequest) -> Result<inference::ChatRequ
         Err(_) => Some(u8::MAX),
     };
     let messages = request.messages.into_iter().enumerate();
-    let messages = messages.map(|(i, message)| engine_message(i, message)).collect::<Result<Vec<_>, _>>()?;
+    let messages =
+        messages.map(|(i, message)| engine_message(model, i, message)).collect::<Result<Vec<_>, _>>()?;
     let mut wanted = inference::ChatRequest {
         max_tokens: request.max_output_tokens,
-        temperature: request.temperature.map_or(USUAL_TEMPERATURE, |value| value as f32),
-        top_p: request.top_p.map_or(USUAL_TOP_P, |value| value as f32),
+        temperature: request.temperature.map_or(usual.temperature, |value| value as f32),
+        top_p: request.top_p.map_or(usual.top_p, |value| value as f32),
         seed: request.seed.map(i64::cast_unsigned),
         stop: request.stop,
         frequency_penalty: request.frequency_penalty.unwrap_or(0.0) as f32,
@@ -48,14 +57,14 @@ pub(super) fn engine_request(request: ChatRequest) -> Result<inference::ChatRequ
     Ok(wanted)
 }
 
-fn engine_message(i: usize, message: Message) -> Result<inference::Message, ProviderError> {
+fn engine_message(model: &str, i: usize, message: Message) -> Result<inference::Message, ProviderError> {
     let role = match message.role {
         ChatRole::System | ChatRole::Developer => inference::Role::System,
         ChatRole::User => inference::Role::User,
         ChatRole::Assistant => inference::Role::Assistant,
         ChatRole::Tool => inference::Role::Tool,
     };
-    let other_than_text = || cannot(&format!("messages[{i}].content"), "anything but text");
+    let other_than_text = || cannot(model, &format!("messages[{i}].content"), "anything but text");
     let mut text = String::new();
     for part in message.parts {
         match part {
@@ -76,6 +85,6 @@ fn engine_message(i: usize, message: Message) -> Result<inference::Message, Prov
     Ok(inference::Message::new(role, text))
 }
 
-fn cannot(param: &str, what: &str) -> ProviderError {
-    reported(FailureCode::Unsupported, format!("{TEXT_MODEL} does not support {what}"), Some(param))
+fn cannot(model: &str, param: &str, what: &str) -> ProviderError {
+    reported(FailureCode::Unsupported, format!("{model} does not support {what}"), Some(param))
 }

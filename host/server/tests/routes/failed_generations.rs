@@ -51,6 +51,38 @@ async fn an_administrator_finds_failed_jobs_of_all_users_by_their_code_and_nobod
 }
 
 #[tokio::test]
+async fn a_job_is_seen_by_its_owner_and_by_administrators_and_by_nobody_else() {
+    let host = TestHost::start().await;
+    host.put("scripted", Scripted::new([Act::Done("a cat")])).await;
+    let bob = host.user_key("bob", &[Scope::Read, Scope::Generate]).await;
+    let eve = host.user_key("eve", &Scope::ALL).await;
+    // Of an administrator, and not for administration.
+    let accounts = &host.running().app.accounts;
+    let admin = accounts.user_by_name("admin").await.expect("the administrator");
+    let plain = accounts.create_key(admin.id, "plain", vec![Scope::Read], None).await.expect("a key");
+    let ask = async |key: &str, path: &str| {
+        host.client.get(host.url(path)).bearer_auth(key).send().await.expect("answered")
+    };
+    let wanted = json!({"model": "scripted/painter", "task": "image-generation", "prompt": "a cat"});
+    let request = host.client.post(host.url("/api/v1/generations")).bearer_auth(&bob).json(&wanted);
+    let job = body(request.send().await.expect("answered"), 202).await;
+    let path = format!("/api/v1/generations/{}", job["id"].as_str().expect("an id"));
+    let seen = loop {
+        let job = body(ask(&bob, &path).await, 200).await;
+        if job["state"] == "succeeded" {
+            break job;
+        }
+        tokio::time::sleep(std::time::Duration::from_millis(20)).await;
+    };
+    assert_eq!(body(ask(&host.key, &path).await, 200).await, seen, "as its owner sees it");
+    assert_eq!(ask(&eve, &path).await.status(), 404);
+    assert_eq!(ask(plain.secret.reveal(), &path).await.status(), 404, "its key is no administrator's");
+    let none = format!("/api/v1/generations/{}", uuid::Uuid::now_v7());
+    assert_eq!(ask(&host.key, &none).await.status(), 404);
+    host.stop().await;
+}
+
+#[tokio::test]
 async fn a_full_queue_is_answered_with_a_time_to_wait() {
     let provider = Scripted::new(std::iter::repeat_n(Act::Waiting("p"), 10));
     let host =

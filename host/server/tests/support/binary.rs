@@ -117,6 +117,13 @@ impl Binary {
         folder.join("data/blobs").join(&name[..2]).join(&name[2..])
     }
 
+    /// Runs a verb of the command line on the same configuration.
+    #[allow(dead_code, reason = "not every test binary asks the command line")]
+    pub fn verb(&self, arguments: &[&str]) -> std::process::Output {
+        let mut command = Command::new(env!("CARGO_BIN_EXE_atelier"));
+        command.args(arguments).arg("--config").arg(&self.config).output().expect("it runs")
+    }
+
     /// SIGTERM, as a service manager sends it.
     pub fn terminate(&self) {
         kill_process(Pid::from_child(&self.child), Signal::TERM).expect("it runs");

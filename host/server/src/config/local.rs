@@ -1,0 +1,327 @@
+//! `[local]` and `[[local.model]]`: models that run on this machine.
+
+use std::path::{Path, PathBuf};
+
+use atelier_domain::plugin::SecretValue;
+use atelier_inference::weights::{Pulled, PulledFile};
+use figment::value::Value;
+use url::Url;
+
+use super::reader::Section;
+use super::secret::SecretSource;
+use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
+
+/// Models of the operator's own.
+const MODELS_MAX: usize = 64;
+/// Files of one.
+const FILES_MAX: usize = 64;
+const NAME_CHARACTERS_MAX: usize = 64;
+/// Where repositories lie whose address is not said.
+const HUB: &str = "https://huggingface.co";
+
+/// In-house models.
+#[derive(Clone, Debug)]
+pub struct Local {
+    pub enabled: bool,
+    /// Where fetched weights lie; absent: `ATELIER_CACHE`, or the user's cache folder.
+    pub cache: Option<PathBuf>,
+    /// Memory for each model and its requests.
+    pub memory_bytes_max: u64,
+    /// Memory for all models and their requests together.
+    pub memory_total_bytes: u64,
+    /// Requests of a model that advance in turn.
+    pub concurrent_max: usize,
+    /// Requests of a model that wait.
+    pub queued_max: usize,
+    /// What the hub is asked with, and nobody else; absent for what is open to all.
+    pub hub_token: Option<SecretValue>,
+    /// The operator's own.
+    pub models: Vec<OwnModel>,
+}
+
+/// A model of the operator's own.
+#[derive(Clone, Debug)]
+pub struct OwnModel {
+    /// Listed as `local/NAME`.
+    pub name: String,
+    pub kind: ModelKind,
+    pub weights: OwnWeights,
+    /// Where it may take another amount of memory than the others.
+    pub memory_bytes_max: Option<u64>,
+    /// What a request is answered with that does not say.
+    pub temperature: f32,
+    pub top_p: f32,
+}
+
+/// What a model does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// A GGUF file of the llama family.
+    Chat,
+    /// A folder as sentence-transformers has it, of the BERT family.
+    Embedding,
+}
+
+/// Where a model's weights are.
+#[derive(Clone, Debug)]
+pub enum OwnWeights {
+    /// On this machine.
+    Path(PathBuf),
+    /// Fetched by `atelier model pull`.
+    Remote(Remote),
+}
+
+/// Weights that are fetched.
+#[derive(Clone, Debug)]
+pub struct Remote {
+    /// What the files' names are put behind; ends with `/`.
+    pub base: Url,
+    /// It is a hub's, which is told the token.
+    pub is_hub: bool,
+    pub files: Pulled,
+}
+
+impl Local {
+    pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
+        let memory_mib = section.number("memory_mib", 2048, 64..=1_048_576);
+        // Both models that are published, unless the operator says less.
+        let total_mib = section.number("memory_total_mib", 2 * memory_mib, 64..=2_097_152);
+        let hub = section.text("hub").unwrap_or_else(|| HUB.to_owned());
+        let hub = address(&hub).unwrap_or_else(|what| {
+            section.wrong("hub", what);
+            address(HUB).expect("our own address is one")
+        });
+        let models = section.sections("model", |section| OwnModel::read(section, folder, &hub));
+        for (i, model) in models.iter().enumerate() {
+            let earlier = models[..i].iter().map(|model| model.name.as_str());
+            if earlier.chain([TEXT_MODEL, EMBEDDING_MODEL]).any(|name| name == model.name) {
+                section.wrong(&format!("model[{i}].name"), "is taken already; choose another");
+            }
+        }
+        if models.len() > MODELS_MAX {
+            section.wrong("model", format!("has more than {MODELS_MAX} models"));
+        }
+        Self {
+            enabled: section.flag("enabled", true),
+            cache: section.text("cache").map(|path| folder.join(path)),
+            memory_bytes_max: memory_mib << 20,
+            memory_total_bytes: total_mib << 20,
+            concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
+            queued_max: section.number("queued", 32, 0..=65_536) as usize,
+            hub_token: section.value("hub_token", |value| SecretSource::of(value)?.read(folder)),
+            models,
+        }
+    }
+}
+
+impl OwnModel {
+    fn read(section: &mut Section, folder: &Path, hub: &Url) -> Option<Self> {
+        let name = section.text("name").filter(|name| is_name(name));
+        if name.is_none() {
+            let what =
+                format!("must have 1 to {NAME_CHARACTERS_MAX} letters, digits, dots, hyphens or underscores");
+            section.wrong("name", what);
+        }
+        let memory = section.optional_number("memory_mib", 64..=2_097_152);
+        let temperature = section.value("temperature", |value| number(value, 2.0)).unwrap_or(0.8);
+        let top_p = section.value("top_p", |value| number(value, 1.0)).unwrap_or(0.95);
+        let weights = OwnWeights::read(section, name.as_deref().unwrap_or("model"), folder, hub);
+        let kind = match section.text("kind").as_deref() {
+            None => weights.as_ref().map(OwnWeights::kind),
+            Some("chat") => Some(ModelKind::Chat),
+            Some("embedding") => Some(ModelKind::Embedding),
+            Some(_) => {
+                section.wrong("kind", "must be \"chat\" or \"embedding\"");
+                None
+            }
+        };
+        let memory_bytes_max = memory.map(|mib| mib << 20);
+        Some(Self { name: name?, kind: kind?, weights: weights?, memory_bytes_max, temperature, top_p })
+    }
+}
+
+impl OwnWeights {
+    fn read(section: &mut Section, name: &str, folder: &Path, hub: &Url) -> Option<Self> {
+        let path = section.text("path");
+        let repository = section.text("hub");
+        let url = section.text("url");
+        let revision = section.text("revision");
+        let file = section.text("file");
+        let digest = section.text("sha256");
+        let mut files = section.map("files", |value| digest_of(value.as_str().unwrap_or_default()));
+        if let Some(path) = path {
+            let others = [&repository, &url, &revision, &file, &digest];
+            if others.into_iter().any(Option::is_some) || !files.is_empty() {
+                section.wrong("path", "stands alone: weights that are on this machine are not fetched");
+            }
+            return Some(Self::Path(folder.join(path)));
+        }
+        match (file, digest.as_deref().map(digest_of)) {
+            (Some(file), Some(Ok(digest))) => files.push((file, digest)),
+            (None, None) => {}
+            (_, Some(Err(what))) => section.wrong("sha256", what),
+            _ => section.wrong("file", "goes with sha256, which its content must have"),
+        }
+        let base = match (repository, url) {
+            (Some(repository), None) => Some(repository_in(hub, &repository, revision.as_deref())),
+            (None, Some(url)) => Some(address(&url)),
+            _ => {
+                section
+                    .wrong("path", "say where the weights are: path, or hub = \"OWNER/REPOSITORY\", or url");
+                None
+            }
+        };
+        let is_hub =
+            base.as_ref().is_some_and(|base| base.as_ref().is_ok_and(|base| base.origin() == hub.origin()));
+        let base = match base? {
+            Ok(base) => base,
+            Err(what) => {
+                section.wrong(if is_hub { "hub" } else { "url" }, what);
+                return None;
+            }
+        };
+        if files.is_empty() || files.len() > FILES_MAX {
+            section.wrong(
+                "files",
+                format!(
+                    "must name 1 to {FILES_MAX} files with the SHA-256 of each: {{ \"model.safetensors\" = \"…\" }}, or say \
+                     file and sha256"
+                ),
+            );
+        }
+        if let Some((bad, _)) = files.iter().find(|(name, _)| !is_path(name)) {
+            section.wrong(&format!("files.{bad}"), "must be a path within the repository, without . and ..");
+            return None;
+        }
+        let files = files.into_iter().map(|(name, sha256)| PulledFile { name, sha256 }).collect();
+        Some(Self::Remote(Remote { base, is_hub, files: Pulled { name: name.to_owned(), files } }))
+    }
+
+    /// By what the weights are: one GGUF file, or a folder.
+    fn kind(&self) -> ModelKind {
+        let is_gguf = match self {
+            Self::Path(path) => path.extension().is_some_and(|extension| extension == "gguf"),
+            Self::Remote(remote) => remote.files.files.iter().any(|file| file.name.ends_with(".gguf")),
+        };
+        if is_gguf { ModelKind::Chat } else { ModelKind::Embedding }
+    }
+}
+
+/// An address whose end is a folder.
+fn address(text: &str) -> Result<Url, String> {
+    const FORM: &str = "must be an http(s) address, such as https://models.example.com/llama/";
+    let mut url = Url::parse(text).map_err(|_| FORM)?;
+    let is_good = matches!(url.scheme(), "http" | "https")
+        && url.has_host()
+        && url.username().is_empty()
+        && url.password().is_none()
+        && url.query().is_none()
+        && url.fragment().is_none();
+    if !is_good {
+        return Err(FORM.to_owned());
+    }
+    if !url.path().ends_with('/') {
+        let path = format!("{}/", url.path());
+        url.set_path(&path);
+    }
+    Ok(url)
+}
+
+/// `HUB/OWNER/REPOSITORY/resolve/REVISION/`, as the hub of Hugging Face has it.
+fn repository_in(hub: &Url, repository: &str, revision: Option<&str>) -> Result<Url, String> {
+    const FORM: &str = "must be OWNER/REPOSITORY, and revision a branch, tag or commit";
+    let revision = revision.unwrap_or("main");
+    let parts: Vec<&str> = repository.split('/').collect();
+    if parts.len() != 2 || parts.iter().chain([&revision]).any(|part| !is_name(part)) {
+        return Err(FORM.to_owned());
+    }
+    hub.join(&format!("{repository}/resolve/{revision}/")).map_err(|_| FORM.to_owned())
+}
+
+fn digest_of(text: &str) -> Result<String, String> {
+    let text = text.to_ascii_lowercase();
+    let is_digest = text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+    if is_digest { Ok(text) } else { Err("must be a SHA-256: 64 hexadecimal digits".to_owned()) }
+}
+
+fn is_name(text: &str) -> bool {
+    (1..=NAME_CHARACTERS_MAX).contains(&text.len())
+        && !text.starts_with('.')
+        && text.bytes().all(|byte| byte.is_ascii_alphanumeric() || matches!(byte, b'.' | b'-' | b'_'))
+}
+
+fn is_path(text: &str) -> bool {
+    text.len() <= 256 && text.split('/').all(is_name)
+}
+
+fn number(value: &Value, max: f64) -> Result<f32, String> {
+    let number = value.to_f64().or_else(|| value.to_i128().map(|number| number as f64));
+    let number = number.or_else(|| value.to_u128().map(|number| number as f64));
+    number
+        .filter(|number| (0.0..=max).contains(number))
+        .map(|number| number as f32)
+        .ok_or_else(|| format!("must be from 0 to {max}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use figment::Figment;
+    use figment::providers::{Format as _, Toml};
+
+    const DIGEST: &str = "B179c9523d0e6a0f98a330c7562b682750a6f8c8c15e5bc70ea373728110db53";
+
+    fn read(text: &str) -> (Local, Vec<String>) {
+        let values = Figment::from(Toml::string(text)).extract().expect("TOML");
+        let mut root = Section::root(values);
+        let local = root.section("local", |section| Local::read(section, Path::new("/etc/atelier")));
+        (local, root.finish().iter().map(ToString::to_string).collect())
+    }
+
+    #[test]
+    fn weights_are_on_this_machine_on_a_hub_or_at_an_address() {
+        let text = format!(
+            "[local]\nhub = \"http://127.0.0.1:9\"\n[[local.model]]\nname = \"a\"\npath = \"a.gguf\"\n\
+             [[local.model]]\nname = \"b\"\nhub = \"them/b\"\nfile = \"b.gguf\"\nsha256 = \"{DIGEST}\"\n\
+             [[local.model]]\nname = \"c\"\nurl = \"https://x.example/c\"\nfiles = {{ \"config.json\" = \"{DIGEST}\" }}\n"
+        );
+        let (local, mistakes) = read(&text);
+        assert!(mistakes.is_empty(), "{mistakes:?}");
+        let [a, b, c] = &local.models[..] else { panic!("{local:?}") };
+        assert!(matches!(&a.weights, OwnWeights::Path(path) if path == Path::new("/etc/atelier/a.gguf")));
+        assert_eq!([a.kind, b.kind, c.kind], [ModelKind::Chat, ModelKind::Chat, ModelKind::Embedding]);
+        let OwnWeights::Remote(remote) = &b.weights else { panic!("{b:?}") };
+        assert_eq!(remote.base.as_str(), "http://127.0.0.1:9/them/b/resolve/main/");
+        assert_eq!((remote.is_hub, &remote.files.files[0].sha256), (true, &DIGEST.to_ascii_lowercase()));
+        let OwnWeights::Remote(remote) = &c.weights else { panic!("{c:?}") };
+        assert_eq!((remote.base.as_str(), remote.is_hub), ("https://x.example/c/", false));
+    }
+
+    #[test]
+    fn mistakes_are_named_with_what_to_do() {
+        let good = format!("url = \"https://x.example\"\nfile = \"a.gguf\"\nsha256 = \"{DIGEST}\"");
+        for (model, word) in [
+            ("path = \"a.gguf\"".to_owned(), "name: must have"),
+            (format!("name = \"..\"\n{good}"), "name: must have"),
+            (format!("name = \"{TEXT_MODEL}\"\n{good}"), "taken already"),
+            ("name = \"a\"".to_owned(), "say where the weights are"),
+            ("name = \"a\"\npath = \"a\"\nurl = \"https://x.example\"".to_owned(), "stands alone"),
+            ("name = \"a\"\nurl = \"https://x.example\"".to_owned(), "must name 1 to 64 files"),
+            ("name = \"a\"\nurl = \"https://x.example\"\nfile = \"a.gguf\"".to_owned(), "goes with sha256"),
+            ("name = \"a\"\nurl = \"ftp://x.example\"".to_owned(), "http(s) address"),
+            ("name = \"a\"\nurl = \"https://me:pw@x.example\"".to_owned(), "http(s) address"),
+            ("name = \"a\"\nhub = \"one\"".to_owned(), "OWNER/REPOSITORY"),
+            ("name = \"a\"\nhub = \"../x\"".to_owned(), "OWNER/REPOSITORY"),
+            (
+                format!("name = \"a\"\nurl = \"https://x.example\"\nfile = \"../a\"\nsha256 = \"{DIGEST}\""),
+                "without . and ..",
+            ),
+            (good.replace("sha256 = \"B", "sha256 = \"x"), "64 hexadecimal digits"),
+            (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"chat\" or \"embedding\""),
+            (format!("name = \"a\"\ntemperature = 3\n{good}"), "from 0 to 2"),
+        ] {
+            let (_, mistakes) = read(&format!("[[local.model]]\n{model}\n"));
+            assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{model}: {mistakes:?}");
+        }
+    }
+}

@@ -1,0 +1,159 @@
+//! One in-house model: what it is called, what it is, and what runs it.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, OnceLock};
+
+use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
+use atelier_domain::provider::Readiness;
+use atelier_inference::{
+    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, TextEngine, TextModel, WeightsSource,
+};
+
+use super::{embedding, options, request::Usual};
+
+/// What it can do in a chat, in the contract's words where it has any.
+const CHAT_FEATURES: [&str; 5] = ["structured-output", "streaming", "seed", "stop", "logprobs"];
+
+/// What runs a model.
+pub(crate) enum LocalEngine {
+    Text(Arc<dyn TextEngine>, Usual),
+    Embedding(Arc<dyn EmbeddingEngine>),
+}
+
+/// A model of the instance `local`.
+pub(crate) struct LocalModel {
+    info: ModelInfo,
+    engine: LocalEngine,
+    /// Where its weights say what the model is, of which nothing else is known.
+    source: Option<WeightsSource>,
+    /// What they said.
+    limits: OnceLock<ModelLimits>,
+}
+
+impl std::fmt::Debug for LocalModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("LocalModel").field("id", &self.info.id).finish_non_exhaustive()
+    }
+}
+
+impl LocalModel {
+    /// A model that is known.
+    pub(crate) fn known(
+        id: &str,
+        name: &str,
+        description: &str,
+        limits: ModelLimits,
+        engine: LocalEngine,
+    ) -> Self {
+        let info = info(id, name, Some(description), limits, &engine);
+        Self { info, engine, source: None, limits: OnceLock::new() }
+    }
+
+    /// One of the operator's own, which its weights describe.
+    pub(crate) fn own(name: &str, source: WeightsSource, engine: LocalEngine) -> Self {
+        let info = info(name, name, None, ModelLimits::default(), &engine);
+        Self { info, engine, source: Some(source), limits: OnceLock::new() }
+    }
+
+    pub(crate) fn id(&self) -> &str {
+        &self.info.id
+    }
+
+    pub(crate) fn engine(&self) -> &LocalEngine {
+        &self.engine
+    }
+
+    /// As it is listed. Looks at the weights where they are needed and on this machine.
+    pub(super) async fn describe(&self) -> ModelInfo {
+        let Some(source) = &self.source else { return self.info.clone() };
+        if self.limits.get().is_none()
+            && let Some(path) = path_of(source)
+        {
+            let is_text = matches!(self.engine, LocalEngine::Text(..));
+            let look = move || if is_text { text_limits(&path) } else { embedding_limits(&path) };
+            match tokio::task::spawn_blocking(look).await {
+                Ok(Ok(limits)) => drop(self.limits.set(limits)),
+                Ok(Err(reason)) => {
+                    tracing::warn!(model = self.info.id, reason, "a model's weights cannot be used");
+                }
+                Err(error) => tracing::error!(model = self.info.id, %error, "looking at weights stopped"),
+            }
+        }
+        ModelInfo { limits: self.limits.get().cloned().unwrap_or_default(), ..self.info.clone() }
+    }
+
+    pub(super) async fn warm(&self) -> Result<(), EngineError> {
+        match &self.engine {
+            LocalEngine::Text(engine, _) => engine.warm().await.map(|_| ()),
+            LocalEngine::Embedding(engine) => engine.warm().await.map(|_| ()),
+        }
+    }
+
+    pub(super) fn readiness(&self) -> Readiness {
+        match &self.engine {
+            LocalEngine::Text(engine, _) => readiness(engine.state()),
+            LocalEngine::Embedding(engine) => readiness(engine.state()),
+        }
+    }
+}
+
+fn readiness<I>(state: EngineState<I>) -> Readiness {
+    match state {
+        EngineState::Ready(_) => Readiness::Ready,
+        EngineState::Failed { reason } => Readiness::Failed(reason),
+        EngineState::NotFetched | EngineState::Fetching(_) | EngineState::Unloaded | EngineState::Loading => {
+            Readiness::Loading
+        }
+    }
+}
+
+/// Where weights are, if they are on this machine.
+pub(crate) fn path_of(source: &WeightsSource) -> Option<PathBuf> {
+    match source {
+        WeightsSource::File(path) => Some(path.clone()),
+        WeightsSource::Pulled { weights, cache_dir } => {
+            weights.is_fetched(cache_dir).then(|| weights.path_in(cache_dir))
+        }
+        WeightsSource::Published { source, cache_dir } => {
+            source.is_fetched(cache_dir).then(|| source.path_in(cache_dir))
+        }
+    }
+}
+
+fn text_limits(path: &Path) -> Result<ModelLimits, String> {
+    let info = TextModel::inspect(path, Precision::Fast).map_err(|error| error.to_string())?;
+    Ok(ModelLimits { context_tokens: Some(info.context_tokens as u64), ..ModelLimits::default() })
+}
+
+fn embedding_limits(path: &Path) -> Result<ModelLimits, String> {
+    let info = BertModel::inspect(path).map_err(|error| error.to_string())?;
+    let context_tokens = Some(info.tokens_max as u64);
+    Ok(ModelLimits { context_tokens, batch: Some(embedding::BATCH_MAX), ..ModelLimits::default() })
+}
+
+fn info(
+    id: &str,
+    name: &str,
+    description: Option<&str>,
+    limits: ModelLimits,
+    engine: &LocalEngine,
+) -> ModelInfo {
+    let (task, features, schema) = match engine {
+        LocalEngine::Text(..) => (Task::Chat, CHAT_FEATURES.map(str::to_owned).to_vec(), options::schema()),
+        LocalEngine::Embedding(_) => (Task::Embedding, Vec::new(), embedding::schema()),
+    };
+    ModelInfo {
+        id: id.to_owned(),
+        name: name.to_owned(),
+        description: description.map(str::to_owned),
+        status: ModelStatus::Available,
+        tasks: vec![task],
+        input_modalities: vec!["text".to_owned()],
+        features,
+        limits,
+        options_schema: Some(schema),
+        prices: Vec::new(),
+        owner: None,
+        created: 0,
+    }
+}

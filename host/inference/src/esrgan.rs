@@ -45,7 +45,7 @@ pub struct UpscalerInfo {
     pub memory_bytes: u64,
 }
 
-/// A loaded upscaler. Computing with it blocks; [`crate::esrgan`] does so on a thread of its own.
+/// A loaded upscaler. Computing with it blocks; [`crate::Upscaler`] does so on a thread of its own.
 #[derive(Debug)]
 pub struct EsrganModel {
     info: UpscalerInfo,

@@ -42,6 +42,7 @@ mod sampler;
 mod tensors;
 mod text_stream;
 mod tokenizer;
+mod upscaling;
 pub mod weights;
 
 pub use bert::{BertInfo, BertModel};
@@ -64,3 +65,4 @@ pub use residency::{Budget, ROOM_WAITED_MAX};
 pub use sampler::{Choice, Logprobs, Sampler};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;
+pub use upscaling::{TilesDone, Upscaler, UpscalerConfig, Upscaling, UpscalingEngine};

@@ -20,9 +20,12 @@ impl<K: ImageKernels> Network<K> {
     pub(super) fn load(kernels: K, plan: Plan, file: &mut WeightFile) -> Result<Self, ModelError> {
         let mut filters = Vec::with_capacity(plan.filters.len());
         for filter in &plan.filters {
-            let missing = || ModelError::Compute { reason: "a layer's weights are those of another".to_owned() };
+            let missing =
+                || ModelError::Compute { reason: "a layer's weights are those of another".to_owned() };
             let layers = &file.weights().layers;
-            let LayerWeights::Convolution { weights, bias } = layers[filter.layer] else { return Err(missing()) };
+            let LayerWeights::Convolution { weights, bias } = layers[filter.layer] else {
+                return Err(missing());
+            };
             let slopes = match filter.slopes {
                 Err(slope) => vec![slope; filter.outputs],
                 Ok(layer) => match layers[layer] {
@@ -31,7 +34,8 @@ impl<K: ImageKernels> Network<K> {
                 },
             };
             let (weights, bias) = (file.floats(weights)?, file.floats(bias)?);
-            let convolution = Convolution { inputs: filter.inputs, weights: &weights, bias: &bias, slopes: &slopes };
+            let convolution =
+                Convolution { inputs: filter.inputs, weights: &weights, bias: &bias, slopes: &slopes };
             filters.push(kernels.filter(convolution)?);
         }
         Ok(Self { kernels, plan, filters, places: Mutex::new(None) })
@@ -58,7 +62,9 @@ impl<K: ImageKernels> Network<K> {
         *held = Some((size, places));
         match values.iter().all(|value| value.is_finite()) {
             true => Ok(values),
-            false => Err(ModelError::Compute { reason: "the picture has numbers that are not finite".to_owned() }),
+            false => {
+                Err(ModelError::Compute { reason: "the picture has numbers that are not finite".to_owned() })
+            }
         }
     }
 

@@ -16,8 +16,12 @@ impl Picture {
     /// A picture of 3 channels, or of 4 with alpha. None where it has no pixel or the bytes do not fit.
     pub fn new(width: usize, height: usize, channels: usize, bytes: Vec<u8>) -> Option<Self> {
         let needed = width.checked_mul(height)?.checked_mul(channels)?;
-        (needed > 0 && matches!(channels, 3 | 4) && needed == bytes.len())
-            .then_some(Self { width, height, channels, bytes })
+        (needed > 0 && matches!(channels, 3 | 4) && needed == bytes.len()).then_some(Self {
+            width,
+            height,
+            channels,
+            bytes,
+        })
     }
 
     /// Pixels of a line.
@@ -59,7 +63,9 @@ impl Picture {
         for line in window.top..window.top + window.height {
             let from = self.at(line, window.left);
             let pixels = self.bytes[from..from + window.width * self.channels].chunks_exact(self.channels);
-            values.extend(pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).map(|x| f32::from(x) / 255.0));
+            values.extend(
+                pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).map(|x| f32::from(x) / 255.0),
+            );
         }
         values
     }

@@ -73,13 +73,20 @@ impl Plan {
     /// # Errors
     /// [`ModelError::BadTensor`] names the layer that does not fit the others, or that no model of this family has.
     pub(super) fn new(graph: &Graph) -> Result<Self, ModelError> {
-        let mut plan =
-            Self { scale: 0, border: 0, slots: Vec::new(), steps: Vec::new(), filters: Vec::new(), output: 0 };
+        let mut plan = Self {
+            scale: 0,
+            border: 0,
+            slots: Vec::new(),
+            steps: Vec::new(),
+            filters: Vec::new(),
+            output: 0,
+        };
         let uses = graph.uses();
         let mut values = vec![Value::default(); graph.values];
         let mut pending = None;
         for (index, layer) in graph.layers.iter().enumerate() {
-            let bad = |reason: &str| ModelError::BadTensor { name: layer.name.clone(), reason: reason.to_owned() };
+            let bad =
+                |reason: &str| ModelError::BadTensor { name: layer.name.clone(), reason: reason.to_owned() };
             let taken: Vec<Value> = layer.inputs.iter().map(|value| values[*value].clone()).collect();
             let given = plan.layer(index, layer, &taken, pending).map_err(bad)?;
             // Only what directly follows a convolution, and alone does, is part of it.
@@ -88,8 +95,11 @@ impl Plan {
             layer.outputs.iter().for_each(|value| values[*value] = given.clone());
         }
         let mut ends = (0..graph.values).filter(|value| uses[*value] == 0);
-        let bad = |reason: &str| ModelError::BadTensor { name: "output".to_owned(), reason: reason.to_owned() };
-        let (Some(end), None) = (ends.next(), ends.next()) else { return Err(bad("there is not one result")) };
+        let bad =
+            |reason: &str| ModelError::BadTensor { name: "output".to_owned(), reason: reason.to_owned() };
+        let (Some(end), None) = (ends.next(), ends.next()) else {
+            return Err(bad("there is not one result"));
+        };
         let [output] = values[end].parts[..] else { return Err(bad("it is not one picture")) };
         if plan.slots[output].channels != 3 {
             return Err(bad("it has not three channels"));
@@ -176,7 +186,9 @@ impl Plan {
                 let out = given.parts[0];
                 self.steps.push(match resize {
                     Resize::Cubic => Step::Cubic { x, out },
-                    Resize::Nearest if scale.fract() == 0.0 => Step::Nearest { x, factor: scale as usize, out },
+                    Resize::Nearest if scale.fract() == 0.0 => {
+                        Step::Nearest { x, factor: scale as usize, out }
+                    }
                     Resize::Nearest => return Err("pixels are not repeated a whole number of times"),
                 });
                 Ok(given)
@@ -253,7 +265,8 @@ impl Plan {
             weights_bytes: K::filter_bytes(filter.inputs, filter.outputs),
             cache_bytes: 0,
         };
-        let staged = self.filters.iter().map(|filter| (filter.inputs * filter.outputs * 9 * size_of::<f32>()) as u64);
+        let staged =
+            self.filters.iter().map(|filter| (filter.inputs * filter.outputs * 9 * size_of::<f32>()) as u64);
         Needs {
             ends_bytes: 0,
             layers: self.filters.iter().map(layer).collect(),
@@ -278,7 +291,9 @@ impl Step {
         match self {
             Self::Convolution { parts, out, .. } => (parts.clone(), *out),
             Self::Sum { x, y, out, .. } => (vec![*x, *y], *out),
-            Self::Shuffle { x, out, .. } | Self::Nearest { x, out, .. } | Self::Cubic { x, out } => (vec![*x], *out),
+            Self::Shuffle { x, out, .. } | Self::Nearest { x, out, .. } | Self::Cubic { x, out } => {
+                (vec![*x], *out)
+            }
         }
     }
 

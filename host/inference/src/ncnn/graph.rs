@@ -137,7 +137,8 @@ impl<'t> Reading<'t> {
         let mut taken = Vec::new();
         for _ in 0..inputs {
             let name = word("input of that number")?;
-            let value = self.known.get(name).ok_or_else(|| format!("{} is given nowhere before", shown(name)))?;
+            let value =
+                self.known.get(name).ok_or_else(|| format!("{} is given nowhere before", shown(name)))?;
             self.taken += 1;
             if self.taken > self.limits.values_max {
                 return Err(format!("more than {} values are taken", self.limits.values_max).into());

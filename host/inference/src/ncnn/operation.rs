@@ -132,7 +132,9 @@ fn convolution(parameters: &mut Parameters) -> Result<Operation, LineError> {
     let outputs = parameters.count(0, CHANNELS_MAX)?;
     let weights = parameters.count(6, CHANNELS_MAX * CHANNELS_MAX * 9)?;
     // Kernel, padding and bias; then dilation and stride, one where they are not written.
-    for (number, default, wanted) in [(1, 0.0, 3.0), (4, 0.0, 1.0), (5, 0.0, 1.0), (2, 1.0, 1.0), (3, 1.0, 1.0)] {
+    for (number, default, wanted) in
+        [(1, 0.0, 3.0), (4, 0.0, 1.0), (5, 0.0, 1.0), (2, 1.0, 1.0), (3, 1.0, 1.0)]
+    {
         parameters.expect(number, default, wanted)?;
     }
     let list = |values: Option<Vec<f32>>| values.and_then(|values| values.first().copied());
@@ -186,7 +188,11 @@ impl Parameters {
             if is_list {
                 let count = values.remove(0);
                 if count != values.len() as f32 {
-                    return Err(format!("parameter {number} claims {count} numbers and has {}", values.len()).into());
+                    return Err(format!(
+                        "parameter {number} claims {count} numbers and has {}",
+                        values.len()
+                    )
+                    .into());
                 }
             } else if values.len() != 1 {
                 return Err(bad().into());

@@ -70,7 +70,9 @@ impl Weights {
             let span = Span { start: *at, count, is_half };
             let end = *at + span.bytes().next_multiple_of(4);
             if end > length {
-                return Err(malformed(format!("it ends at byte {length}, inside of {name}, which goes to {end}")));
+                return Err(malformed(format!(
+                    "it ends at byte {length}, inside of {name}, which goes to {end}"
+                )));
             }
             *at = end;
             Ok(span)

@@ -1,8 +1,13 @@
 //! Products of a few rows with a matrix that lies in panels of 16 columns.
-#![allow(unsafe_code, reason = "vector loads and stores, and functions for instructions that detection found")]
+#![allow(
+    unsafe_code,
+    reason = "vector loads and stores, and functions for instructions that detection found"
+)]
 
 #[cfg(target_arch = "x86_64")]
-use std::arch::x86_64::{_mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps};
+use std::arch::x86_64::{
+    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+};
 
 #[cfg(target_arch = "x86_64")]
 use super::isa::Level;
@@ -64,10 +69,12 @@ unsafe fn wide<const P: usize>(
     let blocks = panels.len() / inputs;
     let mut sums = [[_mm512_setzero_ps(); P]; ROWS];
     let starts: [*const f32; ROWS] = std::array::from_fn(|row| rows[row * stride..].as_ptr());
-    let matrix: [*const [f32; LANES]; P] = std::array::from_fn(|panel| panels[(first + panel) * inputs..].as_ptr());
+    let matrix: [*const [f32; LANES]; P] =
+        std::array::from_fn(|panel| panels[(first + panel) * inputs..].as_ptr());
     for at in 0..inputs {
         // SAFETY: `at` is below the length of every row and panel.
-        let panels: [_; P] = std::array::from_fn(|panel| unsafe { _mm512_loadu_ps(matrix[panel].add(at).cast()) });
+        let panels: [_; P] =
+            std::array::from_fn(|panel| unsafe { _mm512_loadu_ps(matrix[panel].add(at).cast()) });
         for (sums, start) in sums.iter_mut().zip(starts) {
             // SAFETY: as above.
             let x = _mm512_set1_ps(unsafe { *start.add(at) });

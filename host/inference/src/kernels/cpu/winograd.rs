@@ -48,7 +48,10 @@ impl Filter {
             }
         }
         let lanes = |values: &[f32]| {
-            values.chunks(LANES).map(|values| std::array::from_fn(|at| *values.get(at).unwrap_or(&0.0))).collect()
+            values
+                .chunks(LANES)
+                .map(|values| std::array::from_fn(|at| *values.get(at).unwrap_or(&0.0)))
+                .collect()
         };
         Self { inputs, outputs, panels, bias: lanes(bias), slopes: lanes(slopes) }
     }
@@ -75,7 +78,8 @@ fn transform_weights(weights: &[f32; 9]) -> [f32; POINTS] {
         std::array::from_fn(|row| once(std::array::from_fn(|column| f64::from(weights[row * 3 + column]))));
     let mut out = [0.0; POINTS];
     for column in 0..SEEN {
-        for (row, value) in once([rows[0][column], rows[1][column], rows[2][column]]).into_iter().enumerate() {
+        for (row, value) in once([rows[0][column], rows[1][column], rows[2][column]]).into_iter().enumerate()
+        {
             out[row * SEEN + column] = value as f32;
         }
     }
@@ -86,7 +90,11 @@ fn transform_weights(weights: &[f32; 9]) -> [f32; POINTS] {
 pub(super) fn convolve(cpu: &Cpu, parts: &[&Tensor], size: Size, filter: &Filter, out: &mut Tensor) {
     let inputs: usize = parts.iter().map(|part| part.width).sum();
     assert!(parts.iter().all(|part| part.rows() == size.pixels()), "convolution: shapes");
-    assert_eq!((inputs, out.width, out.rows()), (filter.inputs, filter.outputs, size.pixels()), "convolution: shapes");
+    assert_eq!(
+        (inputs, out.width, out.rows()),
+        (filter.inputs, filter.outputs, size.pixels()),
+        "convolution: shapes"
+    );
     let lines = size.height.div_ceil(SIDE);
     let (count, each) = cpu.pieces(lines);
     let total = out.values.len();
@@ -106,7 +114,15 @@ pub(super) fn convolve(cpu: &Cpu, parts: &[&Tensor], size: Size, filter: &Filter
                     for part in parts {
                         let place = (line * SIDE, (first + square) * SIDE);
                         let into = square * work.stride + channel;
-                        see(cpu.isa, &part.values, part.width, size, place, &mut work.seen[into..], work.step);
+                        see(
+                            cpu.isa,
+                            &part.values,
+                            part.width,
+                            size,
+                            place,
+                            &mut work.seen[into..],
+                            work.step,
+                        );
                         channel += part.width;
                     }
                 }

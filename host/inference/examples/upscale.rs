@@ -71,6 +71,10 @@ fn main() -> Result<()> {
         seconds.push(started.elapsed().as_secs_f64());
     }
     seconds.sort_unstable_by(f64::total_cmp);
-    println!("pixels_per_s={:.0} rounds={}", (SIDE * SIDE) as f64 / seconds[seconds.len() / 2], seconds.len());
+    println!(
+        "pixels_per_s={:.0} rounds={}",
+        (SIDE * SIDE) as f64 / seconds[seconds.len() / 2],
+        seconds.len()
+    );
     Ok(())
 }

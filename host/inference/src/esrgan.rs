@@ -1,9 +1,10 @@
 //! Upscalers of the Real-ESRGAN family (Wang et al., arXiv:2107.10833) on the CPU, from ncnn's files: the compact networks (`SRVGGNetCompact`)
 //! and the residual dense ones (`RRDBNet`), of which nothing but the layers of the file is known here.
 //!
-//! A picture is computed in tiles with a border, so that memory is bounded. The border covers what an output of the compact networks depends on, and
-//! tiles begin on the convolution's grid: the result is that of the whole picture, bit for bit. The large networks depend on more than any
-//! border could hold, though hardly; theirs is cut at [`BORDER_MAX`] pixels.
+//! A picture is computed in tiles with a border, so that memory is bounded. The border covers what an output of the compact networks depends
+//! on: the result is that of the whole picture but for the last bits of sums, which reach further in Winograd's way, and by which a byte may be
+//! rounded to its neighbour. The large networks depend on more than any border could hold, though hardly; theirs is cut at [`BORDER_MAX`]
+//! pixels.
 
 mod network;
 mod picture;

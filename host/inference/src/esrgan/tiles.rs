@@ -2,7 +2,7 @@
 
 use crate::kernels::image::Size;
 
-/// Every tile and window begins on this grid, which is that of the convolution's squares: the same pixels are computed from the same numbers.
+/// Every tile and window begins on this grid, which is that of the convolution's squares: the same pixels are in the same square.
 pub(super) const GRID: usize = 4;
 
 /// A rectangle of pixels.

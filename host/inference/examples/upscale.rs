@@ -14,7 +14,7 @@ use atelier_inference::esrgan::{EsrganModel, Picture};
 use atelier_inference::weights;
 use image::{ExtendedColorType, ImageEncoder, ImageReader};
 
-const TILE_BYTES_MAX: u64 = 96 << 20;
+const TILE_BYTES_MAX: u64 = 160 << 20;
 const SIDE: usize = 256;
 const MEASURED: Duration = Duration::from_secs(8);
 

@@ -89,7 +89,7 @@ impl Default for UpscalerConfig {
         Self {
             places_max: 8,
             pixels_max: 4 << 20,
-            tile_bytes_max: 96 << 20,
+            tile_bytes_max: 160 << 20,
             threads: None,
             memory_bytes_max: 2 << 30,
         }

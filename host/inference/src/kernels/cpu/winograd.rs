@@ -185,7 +185,7 @@ fn see_body<const FUSED: bool>(
     for channel in (0..width).step_by(LANES) {
         let count = LANES.min(width - channel);
         let mut half = [[[0.0; LANES]; SEEN]; SEEN];
-        for row in 0..SEEN {
+        for (row, half) in half.iter_mut().enumerate() {
             let mut seen = [[0.0; LANES]; SEEN];
             // One pixel before the square: row 0 lies above it.
             let line = (place.0 + row).wrapping_sub(1);
@@ -201,10 +201,10 @@ fn see_body<const FUSED: bool>(
                     }
                 }
             }
-            half[row] = seen_once::<FUSED>(&seen);
+            *half = seen_once::<FUSED>(&seen);
         }
         for column in 0..SEEN {
-            let values = seen_once::<FUSED>(&std::array::from_fn(|row| half[row][column]));
+            let values = seen_once::<FUSED>(&half.each_ref().map(|row| row[column]));
             for (row, values) in values.iter().enumerate() {
                 let at = (row * SEEN + column) * step + channel;
                 out[at..at + LANES].copy_from_slice(values);

@@ -8,6 +8,7 @@ pub mod audio;
 pub mod cpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod cuda;
+pub mod image;
 
 use std::fmt::Debug;
 

@@ -11,6 +11,7 @@ mod form;
 mod gguf;
 mod manifest;
 mod memory;
+mod ncnn;
 mod safetensors;
 mod sparse;
 mod streams;
@@ -22,6 +23,7 @@ pub use egress::egress_url;
 pub use form::multipart;
 pub use gguf::gguf;
 pub use manifest::{manifest, plugin_file};
+pub use ncnn::ncnn;
 pub use safetensors::safetensors;
 pub use streams::{ndjson, sse};
 pub use webhook::webhook_signature;
@@ -30,13 +32,14 @@ pub use webhook::webhook_signature;
 pub type Property = fn(&[u8]);
 
 /// All of them, by the names of their targets and of their folders in `corpus/`.
-pub const PROPERTIES: [(&str, Property); 11] = [
+pub const PROPERTIES: [(&str, Property); 12] = [
     ("configuration", configuration),
     ("ctranslate2", ctranslate2),
     ("egress_url", egress_url),
     ("gguf", gguf),
     ("manifest", manifest),
     ("multipart", multipart),
+    ("ncnn", ncnn),
     ("ndjson", ndjson),
     ("plugin_file", plugin_file),
     ("safetensors", safetensors),

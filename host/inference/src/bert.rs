@@ -17,6 +17,7 @@ use crate::kernels::Kernels;
 use crate::kernels::cpu::Cpu;
 use crate::llama::Precision;
 use crate::planner::{Layer, Needs};
+use crate::running::Described;
 use crate::safetensors::{Limits, TensorReader};
 use encoder::Encoder;
 pub use shape::Shape;
@@ -115,6 +116,14 @@ impl BertModel {
             return Err(ModelError::Compute { reason });
         }
         self.encoder.embed(texts)
+    }
+}
+
+impl Described for BertModel {
+    type Info = BertInfo;
+
+    fn info(&self) -> &BertInfo {
+        &self.info
     }
 }
 

@@ -1,23 +1,21 @@
 //! The embedding engine: a port, and the implementation that runs one encoder on the CPU.
 
 mod request;
-mod running;
 mod worker;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, oneshot};
+use tokio::sync::oneshot;
 
 use crate::bert::{BertInfo, BertModel};
-use crate::engine::{EngineState, Pace, WeightsSource};
+use crate::engine::{EngineState, WeightsSource};
 use crate::error::EngineError;
-use crate::loading::Loading;
-use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
+use crate::residency::{Budget, ROOM_WAITED_MAX};
+use crate::running::{Front, Running};
 use request::invalid;
 pub use request::{EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX};
-use running::Running;
-use worker::{Job, PACK_TOKENS};
+use worker::{Job, PACK_TOKENS, Worker};
 
 /// What an embedding engine does, whatever computes behind it.
 #[async_trait]
@@ -78,9 +76,7 @@ impl EmbedderConfig {
 #[derive(Clone, Debug)]
 pub struct Embedder {
     config: Arc<EmbedderConfig>,
-    places: Arc<Semaphore>,
-    pace: Arc<Pace>,
-    loading: Arc<Loading<Running>>,
+    front: Front<BertModel, Job>,
 }
 
 impl Embedder {
@@ -94,31 +90,24 @@ impl Embedder {
     /// As [`Embedder::lazy`], within memory that other models share.
     pub fn within(source: WeightsSource, config: EmbedderConfig, budget: Budget) -> Self {
         let config = Arc::new(config);
-        let places = config.places_max.clamp(1, Semaphore::MAX_PERMITS);
-        let pace = Arc::new(Pace::default());
-        let load = {
-            let (config, pace) = (config.clone(), pace.clone());
-            move |folder: &std::path::Path, rooms: &Rooms| {
-                let (model, room) = BertModel::load_planned(folder, PACK_TOKENS, |info, mut needs| {
-                    needs.ends_bytes = needs.ends_bytes.saturating_add(config.requests_bytes(info));
-                    needs.check(config.memory_bytes_max)?;
-                    rooms.take(&needs)
-                })?;
-                Running::start(model, room, places, pace.clone())
-            }
-        };
-        let places = Arc::new(Semaphore::new(places));
-        Self {
-            loading: Arc::new(Loading::new(source, budget, places.clone(), Box::new(load))),
-            places,
-            config,
-            pace,
-        }
+        let limits = config.clone();
+        let front = Front::new(source, budget, (config.places_max, 1), move |folder, rooms, places, pace| {
+            let (model, room) = BertModel::load_planned(folder, PACK_TOKENS, |info, mut needs| {
+                needs.ends_bytes = needs.ends_bytes.saturating_add(limits.requests_bytes(info));
+                needs.check(limits.memory_bytes_max)?;
+                rooms.take(&needs)
+            })?;
+            let pace = pace.clone();
+            Running::start("embedder", model, room, places, move |model, queue, unload| {
+                Worker::new(model, pace, unload).run(queue);
+            })
+        });
+        Self { config, front }
     }
 
     /// How many places, running and queued, are free now.
     pub fn free_places(&self) -> usize {
-        self.places.available_permits()
+        self.front.free_places()
     }
 }
 
@@ -126,13 +115,8 @@ impl Embedder {
 impl EmbeddingEngine for Embedder {
     async fn embed(&self, request: EmbeddingRequest) -> Result<Embeddings, EngineError> {
         request.validate(self.config.inputs_max, self.config.input_bytes_max)?;
-        // The place comes first: waiting for a load is bounded by it too.
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_in(1) })?;
-        let running = self.loading.running().await?;
+        let place = self.front.place()?;
+        let running = self.front.running().await?;
         let encoding = running.clone();
         // The place goes with the work: a caller who leaves does not free it before this ends.
         let encode = move || encode(&encoding.model, request).map(|texts| (texts, place));
@@ -146,15 +130,15 @@ impl EmbeddingEngine for Embedder {
     }
 
     async fn warm(&self) -> Result<BertInfo, EngineError> {
-        Ok(self.loading.running().await?.model.info().clone())
+        self.front.warm().await
     }
 
     async fn unload(&self) {
-        self.loading.unload().await;
+        self.front.unload().await;
     }
 
     fn state(&self) -> EngineState<BertInfo> {
-        self.loading.state()
+        self.front.state()
     }
 }
 

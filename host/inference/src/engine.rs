@@ -2,7 +2,7 @@
 
 mod admission;
 mod likelihoods;
-mod running;
+mod loaded;
 mod sequence;
 mod worker;
 
@@ -16,13 +16,13 @@ use tokio::sync::Semaphore;
 use crate::error::EngineError;
 use crate::generation::Generation;
 use crate::llama::Precision;
-use crate::loading::Loading;
 use crate::model::ModelInfo;
 use crate::request::{ChatRequest, Message};
-use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
+use crate::residency::{Budget, ROOM_WAITED_MAX};
+use crate::running::{Front, Running};
 use crate::weights::{Progress, Pulled, Source};
-use running::Running;
-pub(crate) use worker::Pace;
+use loaded::Loaded;
+use worker::{Job, Worker};
 
 /// Prompts that are counted at once; more wait.
 const COUNTS_MAX: usize = 4;
@@ -139,11 +139,9 @@ pub enum EngineState<Info = ModelInfo> {
 #[derive(Clone, Debug)]
 pub struct Engine {
     config: Arc<EngineConfig>,
-    places: Arc<Semaphore>,
+    front: Front<Loaded, Job>,
     /// Prompts that are being counted: they take no place, but time on threads.
     counts: Arc<Semaphore>,
-    pace: Arc<Pace>,
-    loading: Arc<Loading<Running>>,
 }
 
 impl Engine {
@@ -157,26 +155,22 @@ impl Engine {
     /// As [`Engine::lazy`], within memory that other models share.
     pub fn within(source: WeightsSource, config: EngineConfig, budget: Budget) -> Self {
         let config = Arc::new(config);
-        let places =
-            config.concurrent_max.max(1).saturating_add(config.queued_max).min(Semaphore::MAX_PERMITS);
-        let pace = Arc::new(Pace::default());
-        let load = {
-            let (config, pace) = (config.clone(), pace.clone());
-            move |path: &std::path::Path, rooms: &Rooms| Running::load(path, &config, places, &pace, rooms)
-        };
-        let places = Arc::new(Semaphore::new(places));
-        Self {
-            loading: Arc::new(Loading::new(source, budget, places.clone(), Box::new(load))),
-            places,
-            counts: Arc::new(Semaphore::new(COUNTS_MAX)),
-            config,
-            pace,
-        }
+        let concurrent = config.concurrent_max.max(1);
+        let places = (concurrent.saturating_add(config.queued_max), concurrent);
+        let limits = config.clone();
+        let front = Front::new(source, budget, places, move |path, rooms, places, pace| {
+            let (model, room) = Loaded::load(path, &limits, rooms)?;
+            let (config, pace) = (limits.clone(), pace.clone());
+            Running::start("text-engine", model, room, places, move |model, queue, unload| {
+                Worker::new(model, config, pace, unload).run(queue);
+            })
+        });
+        Self { config, front, counts: Arc::new(Semaphore::new(COUNTS_MAX)) }
     }
 
     /// How many places, running and queued, are free now.
     pub fn free_places(&self) -> usize {
-        self.places.available_permits()
+        self.front.free_places()
     }
 }
 
@@ -191,14 +185,14 @@ impl TextEngine for Engine {
     }
 
     async fn warm(&self) -> Result<ModelInfo, EngineError> {
-        Ok(self.loading.running().await?.model.info().clone())
+        self.front.warm().await
     }
 
     async fn unload(&self) {
-        self.loading.unload().await;
+        self.front.unload().await;
     }
 
     fn state(&self) -> EngineState {
-        self.loading.state()
+        self.front.state()
     }
 }

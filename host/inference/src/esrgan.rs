@@ -19,6 +19,7 @@ use crate::kernels::cpu::Cpu;
 use crate::kernels::image::Size;
 use crate::ncnn::{Graph, Limits, WeightFile};
 use crate::planner::Needs;
+use crate::running::Described;
 use network::Network;
 pub use picture::Picture;
 use plan::Plan;
@@ -127,5 +128,13 @@ impl EsrganModel {
             self.compute(picture, tile, &mut out)?;
         }
         Ok(out)
+    }
+}
+
+impl Described for EsrganModel {
+    type Info = UpscalerInfo;
+
+    fn info(&self) -> &UpscalerInfo {
+        &self.info
     }
 }

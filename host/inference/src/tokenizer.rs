@@ -1,5 +1,7 @@
 //! The tokenizer that a GGUF file carries: byte-level BPE as GPT-2 introduced it.
 
+use std::collections::HashMap;
+
 use aho_corasick::{AhoCorasick, MatchKind};
 use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
@@ -197,7 +199,7 @@ fn pipeline(header: &Header, tokens: &[String]) -> Result<Pipeline, ModelError> 
         })
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| broken("a merge is not two pieces with a space between them"))?;
-    let ids: std::collections::HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+    let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
     let bpe = BPE::builder()
         .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
         .build()
@@ -233,17 +235,15 @@ fn whole_words(tokens: &[String], ids: &[u32]) -> Result<Option<AhoCorasick>, Mo
 
 /// The bytes of every token that stands for text.
 fn pieces(tokens: &[String], types: &[i64]) -> Result<Vec<Option<Box<[u8]>>>, ModelError> {
-    let bytes = byte_of_char();
+    let alphabet = Alphabet::new();
     tokens
         .iter()
         .zip(types)
         .map(|(token, kind)| match *kind {
             CONTROL => Ok(None),
             USER_DEFINED => Ok(Some(token.as_bytes().into())),
-            _ => token
-                .chars()
-                .map(|c| bytes.get(&c).copied())
-                .collect::<Option<Box<[u8]>>>()
+            _ => alphabet
+                .bytes(token)
                 .map(Some)
                 .ok_or_else(|| broken(format!("token {token:?} is not in the byte-level alphabet"))),
         })
@@ -251,9 +251,18 @@ fn pieces(tokens: &[String], types: &[i64]) -> Result<Vec<Option<Box<[u8]>>>, Mo
 }
 
 /// GPT-2's alphabet: printable Latin-1 bytes stand for themselves, the others for U+0100 and up, in order.
-fn byte_of_char() -> std::collections::HashMap<char, u8> {
-    let printable = |byte: &u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
-    let themselves = (0..=u8::MAX).filter(printable).map(|byte| (char::from(byte), byte));
-    let moved = ('\u{100}'..).zip((0..=u8::MAX).filter(|byte| !printable(byte)));
-    themselves.chain(moved).collect()
+pub(crate) struct Alphabet(HashMap<char, u8>);
+
+impl Alphabet {
+    pub(crate) fn new() -> Self {
+        let printable = |byte: &u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
+        let themselves = (0..=u8::MAX).filter(printable).map(|byte| (char::from(byte), byte));
+        let moved = ('\u{100}'..).zip((0..=u8::MAX).filter(|byte| !printable(byte)));
+        Self(themselves.chain(moved).collect())
+    }
+
+    /// The bytes that a token's letters stand for; none where one of them is not of the alphabet.
+    pub(crate) fn bytes(&self, token: &str) -> Option<Box<[u8]>> {
+        token.chars().map(|letter| self.0.get(&letter).copied()).collect()
+    }
 }

@@ -1,20 +1,18 @@
 //! The upscaling engine: a port, and the implementation that runs one network on the CPU.
 
-mod running;
 mod worker;
 
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use tokio::sync::{Semaphore, oneshot, watch};
+use tokio::sync::{oneshot, watch};
 
-use crate::engine::{EngineState, Pace, WeightsSource};
+use crate::engine::{EngineState, WeightsSource};
 use crate::error::EngineError;
 use crate::esrgan::{EsrganModel, Picture, UpscalerInfo};
-use crate::loading::Loading;
-use crate::residency::{Budget, ROOM_WAITED_MAX, Rooms};
-use running::Running;
-use worker::Job;
+use crate::residency::{Budget, ROOM_WAITED_MAX};
+use crate::running::{Front, Running};
+use worker::{Job, Worker};
 
 /// What an upscaling engine does, whatever computes behind it.
 #[async_trait]
@@ -108,9 +106,7 @@ impl UpscalerConfig {
 #[derive(Clone, Debug)]
 pub struct Upscaler {
     config: Arc<UpscalerConfig>,
-    places: Arc<Semaphore>,
-    pace: Arc<Pace>,
-    loading: Arc<Loading<Running>>,
+    front: Front<EsrganModel, Job>,
 }
 
 impl Upscaler {
@@ -124,33 +120,25 @@ impl Upscaler {
     /// As [`Upscaler::lazy`], within memory that other models share.
     pub fn within(source: WeightsSource, config: UpscalerConfig, budget: Budget) -> Self {
         let config = Arc::new(config);
-        let places = config.places_max.clamp(1, Semaphore::MAX_PERMITS);
-        let pace = Arc::new(Pace::default());
-        let load = {
-            let (config, pace) = (config.clone(), pace.clone());
-            move |folder: &std::path::Path, rooms: &Rooms| {
-                let (tile_bytes, threads) = (config.tile_bytes_max, config.threads);
-                let (model, room) =
-                    EsrganModel::load_planned(folder, tile_bytes, threads, |info, mut needs| {
-                        needs.ends_bytes = needs.ends_bytes.saturating_add(config.pictures_bytes(info.scale));
-                        needs.check(config.memory_bytes_max)?;
-                        rooms.take(&needs)
-                    })?;
-                Running::start(model, room, places, pace.clone())
-            }
-        };
-        let places = Arc::new(Semaphore::new(places));
-        Self {
-            loading: Arc::new(Loading::new(source, budget, places.clone(), Box::new(load))),
-            places,
-            config,
-            pace,
-        }
+        let limits = config.clone();
+        let front = Front::new(source, budget, (config.places_max, 1), move |folder, rooms, places, pace| {
+            let (tile_bytes, threads) = (limits.tile_bytes_max, limits.threads);
+            let (model, room) = EsrganModel::load_planned(folder, tile_bytes, threads, |info, mut needs| {
+                needs.ends_bytes = needs.ends_bytes.saturating_add(limits.pictures_bytes(info.scale));
+                needs.check(limits.memory_bytes_max)?;
+                rooms.take(&needs)
+            })?;
+            let pace = pace.clone();
+            Running::start("upscaler", model, room, places, move |model, queue, unload| {
+                Worker::new(model, pace, unload).run(queue);
+            })
+        });
+        Self { config, front }
     }
 
     /// How many places, running and queued, are free now.
     pub fn free_places(&self) -> usize {
-        self.places.available_permits()
+        self.front.free_places()
     }
 }
 
@@ -162,13 +150,8 @@ impl UpscalingEngine for Upscaler {
             let reason = format!("it has {width} × {height} pixels; at most {pixels_max} are read");
             return Err(EngineError::InvalidRequest { parameter: "image", reason });
         }
-        // The place comes first: waiting for a load is bounded by it too.
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_in(1) })?;
-        let running = self.loading.running().await?;
+        let place = self.front.place()?;
+        let running = self.front.running().await?;
         let (answer, answered) = oneshot::channel();
         let (progress, tiles) = watch::channel(TilesDone::default());
         running.submit(Job { picture, answer, progress, place })?;
@@ -176,14 +159,14 @@ impl UpscalingEngine for Upscaler {
     }
 
     async fn warm(&self) -> Result<UpscalerInfo, EngineError> {
-        Ok(self.loading.running().await?.model.info().clone())
+        self.front.warm().await
     }
 
     async fn unload(&self) {
-        self.loading.unload().await;
+        self.front.unload().await;
     }
 
     fn state(&self) -> EngineState<UpscalerInfo> {
-        self.loading.state()
+        self.front.state()
     }
 }

@@ -2,9 +2,8 @@
 
 use super::Shape;
 use crate::error::ModelError;
-use crate::gguf::Encoding;
-use crate::kernels::{Kernels, Stored};
-use crate::llama::Precision;
+use crate::kernels::Kernels;
+use crate::layers::{Linear, Norm, matrix};
 use crate::safetensors::TensorReader;
 
 /// The weights, ready to compute with.
@@ -30,19 +29,6 @@ struct Block<K: Kernels> {
     up: Linear<K>,
     down: Linear<K>,
     output_norm: Norm<K>,
-}
-
-/// `x · weightᵀ + bias`.
-#[derive(Debug)]
-struct Linear<K: Kernels> {
-    weight: K::Matrix,
-    bias: K::Tensor,
-}
-
-#[derive(Debug)]
-struct Norm<K: Kernels> {
-    scale: K::Tensor,
-    shift: K::Tensor,
 }
 
 /// What a pack computes in: taken once, used by every block.
@@ -96,7 +82,7 @@ impl<K: Kernels> Encoder<K> {
         self.kernels.embed(&self.words, &ids, &mut buffers.mixed);
         self.kernels.embed(&self.positions, &places, &mut buffers.query);
         self.kernels.add(&mut buffers.mixed, &buffers.query);
-        self.normalise(&self.norm, &buffers.mixed, &mut buffers.hidden);
+        self.norm.apply(&self.kernels, &buffers.mixed, &mut buffers.hidden);
         for block in &self.blocks {
             self.pass(block, &lengths, &mut buffers);
         }
@@ -132,23 +118,14 @@ impl<K: Kernels> Encoder<K> {
         k.add_bias(key, &block.key.bias);
         k.add_bias(value, &block.value.bias);
         k.attend_all(query, key, value, heads, lengths, mixed);
-        self.project(&block.attention_output, mixed, query);
+        block.attention_output.apply(k, mixed, query);
         k.add(query, hidden);
-        self.normalise(&block.attention_norm, query, hidden);
-        self.project(&block.up, hidden, feed);
+        block.attention_norm.apply(k, query, hidden);
+        block.up.apply(k, hidden, feed);
         k.gelu(feed);
-        self.project(&block.down, feed, query);
+        block.down.apply(k, feed, query);
         k.add(query, hidden);
-        self.normalise(&block.output_norm, query, hidden);
-    }
-
-    fn project(&self, linear: &Linear<K>, x: &K::Tensor, out: &mut K::Tensor) {
-        self.kernels.linear(x, &mut [(&linear.weight, &mut *out)]);
-        self.kernels.add_bias(out, &linear.bias);
-    }
-
-    fn normalise(&self, norm: &Norm<K>, x: &K::Tensor, out: &mut K::Tensor) {
-        self.kernels.layer_norm(x, &norm.scale, &norm.shift, self.shape.norm_epsilon, out);
+        block.output_norm.apply(k, query, hidden);
     }
 }
 
@@ -227,17 +204,7 @@ impl<'t, K: Kernels> Source<'t, K> {
         Ok(Norm {
             scale: self.row(&format!("{name}.weight"), shape.width)?,
             shift: self.row(&format!("{name}.bias"), shape.width)?,
+            epsilon: shape.norm_epsilon,
         })
     }
-}
-
-fn matrix<K: Kernels>(
-    kernels: &K,
-    values: &[f32],
-    rows: usize,
-    columns: usize,
-) -> Result<K::Matrix, ModelError> {
-    // The machines that this is built for are little-endian, as the encoding is.
-    let bytes = bytemuck::cast_slice(values);
-    kernels.matrix(Stored { encoding: Encoding::F32, rows, columns, bytes }, Precision::Exact)
 }

@@ -1,13 +1,12 @@
 //! The files of a sentence encoder, each read under a bound.
 
-use std::fs::File;
-use std::io::Read;
 use std::path::Path;
 
 use serde::Deserialize;
 
 use super::word_pieces::MARKS;
 use crate::error::ModelError;
+use crate::folder::{parse, read, read_where_there};
 
 /// The weights.
 pub(super) const WEIGHTS: &str = "model.safetensors";
@@ -32,7 +31,9 @@ pub(super) fn read_tokenizer(folder: &Path) -> Result<Vec<u8>, ModelError> {
 /// Tokens of one text: what the folder says, or every position.
 pub(super) fn tokens_max(folder: &Path, positions: usize) -> Result<usize, ModelError> {
     const NAME: &str = "sentence_bert_config.json";
-    let Some(text) = read_where_there(&folder.join(NAME))? else { return checked(positions, positions) };
+    let Some(text) = read_where_there(&folder.join(NAME), CONFIG_BYTES_MAX)? else {
+        return checked(positions, positions);
+    };
     let config: SentenceConfig = parse(NAME, &text)?;
     checked(config.max_seq_length.unwrap_or(positions), positions)
 }
@@ -48,7 +49,7 @@ fn checked(tokens: usize, positions: usize) -> Result<usize, ModelError> {
 /// Refuse a folder whose vectors are made otherwise than by the mean over tokens.
 pub(super) fn check_pooling(folder: &Path) -> Result<(), ModelError> {
     const NAME: &str = "1_Pooling/config.json";
-    let Some(text) = read_where_there(&folder.join(NAME))? else { return Ok(()) };
+    let Some(text) = read_where_there(&folder.join(NAME), CONFIG_BYTES_MAX)? else { return Ok(()) };
     let config: serde_json::Map<String, serde_json::Value> = parse(NAME, &text)?;
     let mut modes: Vec<&str> = config
         .iter()
@@ -61,35 +62,4 @@ pub(super) fn check_pooling(folder: &Path) -> Result<(), ModelError> {
     }
     let found = modes.join(", ").chars().take(256).collect();
     Err(ModelError::Unsupported { what: "pooling", found, known: "pooling_mode_mean_tokens" })
-}
-
-fn parse<'t, T: Deserialize<'t>>(name: &str, text: &'t [u8]) -> Result<T, ModelError> {
-    serde_json::from_slice(text).map_err(|error| ModelError::BadMetadata {
-        key: name.to_owned(),
-        found: format!("{} bytes", text.len()),
-        reason: error.to_string(),
-    })
-}
-
-fn read_where_there(path: &Path) -> Result<Option<Vec<u8>>, ModelError> {
-    match read(path, CONFIG_BYTES_MAX) {
-        Err(ModelError::Io { source, .. }) if source.kind() == std::io::ErrorKind::NotFound => Ok(None),
-        read => read.map(Some),
-    }
-}
-
-/// A whole file of at most `bytes_max`.
-fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ModelError> {
-    let io = |source| ModelError::Io { path: path.to_owned(), source };
-    let file = File::open(path).map_err(io)?;
-    if !file.metadata().map_err(io)?.is_file() {
-        return Err(io(std::io::Error::other("not a regular file")));
-    }
-    let mut bytes = Vec::new();
-    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(io)?;
-    if bytes.len() as u64 > bytes_max {
-        let reason = format!("it has more than {bytes_max} bytes");
-        return Err(ModelError::Malformed { path: path.to_owned(), reason });
-    }
-    Ok(bytes)
 }

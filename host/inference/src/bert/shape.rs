@@ -3,6 +3,7 @@
 use serde::Deserialize;
 
 use crate::error::ModelError;
+use crate::folder::parse;
 
 /// Largest width of anything: far above today's encoders, far below what would overflow a product of two.
 const WIDTH_MAX: usize = 1 << 16;
@@ -69,11 +70,7 @@ impl Shape {
     /// [`ModelError::BadMetadata`] names the key; [`ModelError::Unsupported`] another family, activation or kind of
     /// position.
     pub fn from_json(text: &[u8]) -> Result<Self, ModelError> {
-        let config: Config = serde_json::from_slice(text).map_err(|error| ModelError::BadMetadata {
-            key: "config.json".to_owned(),
-            found: format!("{} bytes", text.len()),
-            reason: error.to_string(),
-        })?;
+        let config: Config = parse("config.json", text)?;
         supported("model family", &config.model_type, "bert")?;
         supported("activation", &config.hidden_act, "gelu")?;
         supported("kind of position", &config.position_embedding_type, "absolute")?;

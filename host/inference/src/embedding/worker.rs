@@ -3,14 +3,13 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use crate::bert::BertModel;
-use crate::engine::Pace;
 use crate::error::{EngineError, ModelError};
+use crate::pace::Pace;
 
 /// Tokens of a pack, beyond its first text: bounds a step's time and its working memory.
 pub(super) const PACK_TOKENS: usize = 512;
@@ -55,13 +54,13 @@ impl Active {
 pub(super) struct Worker {
     model: Arc<BertModel>,
     pace: Arc<Pace>,
-    unloading: Arc<AtomicBool>,
+    unload: watch::Receiver<bool>,
     active: VecDeque<Active>,
 }
 
 impl Worker {
-    pub(super) fn new(model: Arc<BertModel>, pace: Arc<Pace>, unloading: Arc<AtomicBool>) -> Self {
-        Self { model, pace, unloading, active: VecDeque::new() }
+    pub(super) fn new(model: Arc<BertModel>, pace: Arc<Pace>, unload: watch::Receiver<bool>) -> Self {
+        Self { model, pace, unload, active: VecDeque::new() }
     }
 
     /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
@@ -70,7 +69,7 @@ impl Worker {
             while let Ok(job) = queue.try_recv() {
                 self.admit(job);
             }
-            if self.unloading.load(Ordering::Acquire) {
+            if *self.unload.borrow() {
                 return self.end_all(&mut queue);
             }
             // Whoever left frees the place, before its texts cost anything more.

@@ -6,7 +6,7 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::task::spawn_blocking;
 
 use super::Engine;
-use super::running::Running;
+use super::loaded::Loaded;
 use super::worker::Job;
 use crate::error::EngineError;
 use crate::generation::Generation;
@@ -17,17 +17,13 @@ impl Engine {
     pub(super) async fn admit(&self, request: ChatRequest) -> Result<Generation, EngineError> {
         request.validate()?;
         self.check_length(request.text_bytes())?;
-        // The place comes first: waiting for a load is bounded by it too.
-        let place = self
-            .places
-            .clone()
-            .try_acquire_owned()
-            .map_err(|_| EngineError::Busy { retry_after: self.pace.retry_after(&self.config) })?;
-        let running = self.loading.running().await?;
-        check_tokens(&running, &request)?;
+        let place = self.front.place()?;
+        let running = self.front.running().await?;
+        let model = &running.model;
+        check_tokens(model, &request)?;
 
-        let (place, request, prompt) = encode(&running, place, request).await?;
-        let info = running.model.info();
+        let (place, request, prompt) = encode(model, place, request).await?;
+        let info = model.text.info();
         let (prompt_tokens, context_tokens) = (prompt.len(), info.context_tokens);
         if prompt_tokens >= context_tokens {
             return Err(EngineError::ContextTooLong { prompt_tokens, context_tokens });
@@ -35,13 +31,13 @@ impl Engine {
         let room = context_tokens - prompt_tokens;
         let max_tokens = request.max_tokens.map_or(room, |wanted| room.min(wanted as usize));
         let cache_bytes = info.cache_bytes(prompt_tokens + max_tokens);
-        if cache_bytes > running.cache_bytes_max {
+        if cache_bytes > model.cache_bytes_max {
             return Err(EngineError::CacheTooSmall {
                 needed_bytes: cache_bytes,
-                limit_bytes: running.cache_bytes_max,
+                limit_bytes: model.cache_bytes_max,
             });
         }
-        let (place, request, prompt, sampler) = sampler(&running, place, request, prompt).await?;
+        let (place, request, prompt, sampler) = sampler(model, place, request, prompt).await?;
         let (sender, generation) = Generation::channel(prompt_tokens, self.config.unread_events_max);
         running.submit(Job { prompt, max_tokens, cache_bytes, request, sampler, sender, place })?;
         Ok(generation)
@@ -52,8 +48,8 @@ impl Engine {
         request.validate()?;
         self.check_length(request.text_bytes())?;
         let turn = self.counts.clone().acquire_owned().await.map_err(|_| EngineError::Stopped)?;
-        let running = self.loading.running().await?;
-        let (_, _, prompt) = encode(&running, turn, request).await?;
+        let running = self.front.running().await?;
+        let (_, _, prompt) = encode(&running.model, turn, request).await?;
         Ok(prompt.len())
     }
 
@@ -64,8 +60,8 @@ impl Engine {
 }
 
 /// A bias of a token that there is none of would be passed over.
-fn check_tokens(running: &Running, request: &ChatRequest) -> Result<(), EngineError> {
-    let count = running.model.tokenizer().vocabulary_len();
+fn check_tokens(model: &Loaded, request: &ChatRequest) -> Result<(), EngineError> {
+    let count = model.text.tokenizer().vocabulary_len();
     match request.logit_bias.iter().find(|(token, _)| *token as usize >= count) {
         None => Ok(()),
         Some((token, _)) => Err(EngineError::InvalidRequest {
@@ -80,13 +76,13 @@ fn check_tokens(running: &Running, request: &ChatRequest) -> Result<(), EngineEr
 
 /// The prompt's tokens. The place goes along: a caller who leaves does not free it before the work is done.
 async fn encode(
-    running: &Arc<Running>,
+    model: &Arc<Loaded>,
     place: OwnedSemaphorePermit,
     request: ChatRequest,
 ) -> Result<(OwnedSemaphorePermit, ChatRequest, Vec<u32>), EngineError> {
-    let running = running.clone();
+    let model = model.clone();
     let encoding = spawn_blocking(move || {
-        let prompt = running.model.prompt(&request.messages)?;
+        let prompt = model.text.prompt(&request.messages)?;
         Ok((place, request, prompt))
     });
     encoding.await.map_err(|_| EngineError::Stopped)?
@@ -94,7 +90,7 @@ async fn encode(
 
 /// The request's sampler, its format compiled.
 async fn sampler(
-    running: &Arc<Running>,
+    model: &Arc<Loaded>,
     place: OwnedSemaphorePermit,
     request: ChatRequest,
     prompt: Vec<u32>,
@@ -103,9 +99,9 @@ async fn sampler(
         let sampler = Sampler::new(&request, &prompt, None)?;
         return Ok((place, request, prompt, sampler));
     }
-    let running = running.clone();
+    let model = model.clone();
     let compiling = spawn_blocking(move || {
-        let constraint = running.grammars()?.compile(&request.format)?;
+        let constraint = model.grammars()?.compile(&request.format)?;
         let sampler = Sampler::new(&request, &prompt, constraint)?;
         Ok((place, request, prompt, sampler))
     });

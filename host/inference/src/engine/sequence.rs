@@ -7,17 +7,18 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio::sync::mpsc::error::TrySendError;
 
 use super::likelihoods::Likelihoods;
+use super::loaded::Loaded;
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
 use crate::kernels::cpu::Page;
 use crate::llama::Slice;
-use crate::model::{TextCache, TextModel};
+use crate::model::TextCache;
 use crate::sampler::{Choice, Sampler};
 use crate::text_stream::TextStream;
 
 pub(super) struct Sequence {
-    model: Arc<TextModel>,
+    model: Arc<Loaded>,
     cache: TextCache,
     sampler: Sampler,
     text: TextStream,
@@ -48,9 +49,9 @@ pub(super) enum Step {
 
 impl Sequence {
     /// Admit a job.
-    pub(super) fn start(model: &Arc<TextModel>, job: Job) -> Self {
+    pub(super) fn start(model: &Arc<Loaded>, job: Job) -> Self {
         let prompt_tokens = job.prompt.len();
-        let cache = model.new_cache(prompt_tokens + job.max_tokens);
+        let cache = model.text.new_cache(prompt_tokens + job.max_tokens);
         Self {
             model: model.clone(),
             cache,
@@ -105,7 +106,7 @@ impl Sequence {
     /// Account for a generated token.
     fn take(&mut self, Choice { token, logprobs, is_last }: Choice) {
         self.completion_tokens += 1;
-        let tokenizer = self.model.tokenizer();
+        let tokenizer = self.model.text.tokenizer();
         let ended_by_model = tokenizer.is_end(token);
         let mut delta = String::new();
         if !ended_by_model {

@@ -3,24 +3,23 @@
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::{Duration, Instant};
 
 use tokio::runtime::Runtime;
 use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::EngineConfig;
+use super::loaded::Loaded;
 use super::sequence::{Sequence, Step};
 use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
-use crate::model::{PREFILL_TOKENS_MAX, TextModel};
+use crate::model::PREFILL_TOKENS_MAX;
+use crate::pace::Pace;
 use crate::request::ChatRequest;
 use crate::sampler::Sampler;
 
 /// How often waiting readers and abandoned jobs are looked at while nothing can be computed.
 const IDLE_LOOK: Duration = Duration::from_millis(20);
-const RETRY_MIN: Duration = Duration::from_secs(1);
-const RETRY_MAX: Duration = Duration::from_secs(60);
 
 /// A request ready to run, with the place that it holds until it ends.
 #[derive(Debug)]
@@ -34,39 +33,10 @@ pub(super) struct Job {
     pub(super) place: OwnedSemaphorePermit,
 }
 
-/// How long generations took lately.
-#[derive(Debug, Default)]
-pub(crate) struct Pace {
-    recent_ms: AtomicU64,
-}
-
-impl Pace {
-    /// A weighted mean: the newest request counts a quarter. Written by the worker alone.
-    pub(crate) fn record(&self, took: Duration) {
-        let took_ms = u64::try_from(took.as_millis()).unwrap_or(u64::MAX / 8).min(u64::MAX / 8);
-        let before = self.recent_ms.load(Ordering::Relaxed);
-        let mean = if before == 0 { took_ms } else { (before * 3 + took_ms) / 4 };
-        self.recent_ms.store(mean.max(1), Ordering::Relaxed);
-    }
-
-    /// When a place is likely to be free: places free at this pace, one after another.
-    pub(super) fn retry_after(&self, config: &EngineConfig) -> Duration {
-        self.retry_in(config.concurrent_max)
-    }
-
-    /// The same where this many run at once.
-    pub(crate) fn retry_in(&self, concurrent: usize) -> Duration {
-        let recent = Duration::from_millis(self.recent_ms.load(Ordering::Relaxed));
-        let between = recent / u32::try_from(concurrent.max(1)).unwrap_or(u32::MAX);
-        between.clamp(RETRY_MIN, RETRY_MAX)
-    }
-}
-
 pub(super) struct Worker {
-    model: Arc<TextModel>,
+    model: Arc<Loaded>,
     config: Arc<EngineConfig>,
     pace: Arc<Pace>,
-    cache_bytes_max: u64,
     unload: watch::Receiver<bool>,
     waiting: VecDeque<Job>,
     active: Vec<Sequence>,
@@ -74,13 +44,12 @@ pub(super) struct Worker {
 
 impl Worker {
     pub(super) fn new(
-        model: Arc<TextModel>,
+        model: Arc<Loaded>,
         config: Arc<EngineConfig>,
         pace: Arc<Pace>,
-        cache_bytes_max: u64,
         unload: watch::Receiver<bool>,
     ) -> Self {
-        Self { model, config, pace, cache_bytes_max, unload, waiting: VecDeque::new(), active: Vec::new() }
+        Self { model, config, pace, unload, waiting: VecDeque::new(), active: Vec::new() }
     }
 
     /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
@@ -128,7 +97,7 @@ impl Worker {
     fn admit(&mut self) {
         while self.active.len() < self.config.concurrent_max.max(1) {
             let used: u64 = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
-            let fits = |job: &mut Job| used + job.cache_bytes <= self.cache_bytes_max;
+            let fits = |job: &mut Job| used + job.cache_bytes <= self.model.cache_bytes_max;
             let Some(job) = self.waiting.pop_front_if(fits) else { return };
             self.active.push(Sequence::start(&self.model, job));
         }
@@ -161,7 +130,7 @@ impl Worker {
         }
         let outcome = self.pass(&parts);
         let mut parts = parts.into_iter().peekable();
-        let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.vocabulary());
+        let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.text.vocabulary());
         for (index, mut sequence) in std::mem::take(&mut self.active).into_iter().enumerate() {
             let Some((_, count)) = parts.next_if(|(part, _)| *part == index) else {
                 self.active.push(sequence);
@@ -192,7 +161,7 @@ impl Worker {
                 Some(sequence.slice(count))
             })
             .collect();
-        match catch_unwind(AssertUnwindSafe(|| self.model.forward_batch(&mut batch))) {
+        match catch_unwind(AssertUnwindSafe(|| self.model.text.forward_batch(&mut batch))) {
             Ok(Ok(scores)) => Ok(scores),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("a kernel panicked".to_owned()),

@@ -2,15 +2,14 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::TilesDone;
-use crate::engine::Pace;
 use crate::error::{EngineError, ModelError};
 use crate::esrgan::{EsrganModel, Picture};
+use crate::pace::Pace;
 
 /// A request ready to run, with the place that it holds until it ends.
 #[derive(Debug)]
@@ -24,12 +23,12 @@ pub(super) struct Job {
 pub(super) struct Worker {
     model: Arc<EsrganModel>,
     pace: Arc<Pace>,
-    unloading: Arc<AtomicBool>,
+    unload: watch::Receiver<bool>,
 }
 
 impl Worker {
-    pub(super) fn new(model: Arc<EsrganModel>, pace: Arc<Pace>, unloading: Arc<AtomicBool>) -> Self {
-        Self { model, pace, unloading }
+    pub(super) fn new(model: Arc<EsrganModel>, pace: Arc<Pace>, unload: watch::Receiver<bool>) -> Self {
+        Self { model, pace, unload }
     }
 
     /// Work until the queue is closed and everything admitted has ended; once unloading, everything ends at once.
@@ -57,7 +56,7 @@ impl Worker {
 
     /// The larger picture; none where nobody waits for it any more.
     fn upscale(&self, job: &Job) -> Result<Option<Picture>, EngineError> {
-        if self.unloading.load(Ordering::Acquire) {
+        if *self.unload.borrow() {
             return Err(EngineError::Unloaded);
         }
         if job.answer.is_closed() {
@@ -67,7 +66,7 @@ impl Worker {
         let mut out = self.model.begin(&job.picture);
         for (done, tile) in tiles.iter().enumerate() {
             job.progress.send_replace(TilesDone { done, total: tiles.len() });
-            if self.unloading.load(Ordering::Acquire) {
+            if *self.unload.borrow() {
                 return Err(EngineError::Unloaded);
             }
             if job.answer.is_closed() {

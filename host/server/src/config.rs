@@ -38,7 +38,7 @@ pub use errors::Errors;
 pub use events::{Audit, Callbacks, Events, Webhooks};
 pub use jobs::Jobs;
 pub use limits::Limits;
-pub use local::{Local, ModelKind, OwnModel, OwnWeights, Remote};
+pub use local::{Local, OwnModel, OwnWeights, Remote};
 pub use mail::{Mail, MailSecurity};
 pub use models::Models;
 pub use plugins::{Plugins, TrustMode, TrustedKey};

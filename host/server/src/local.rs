@@ -5,7 +5,10 @@ mod embedding;
 mod failure;
 mod model;
 mod options;
+mod published;
+mod recording;
 mod request;
+mod transcription;
 
 use std::sync::Arc;
 
@@ -23,21 +26,17 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
-use atelier_inference::{EmbeddingEngine, TextEngine};
+use atelier_inference::{EmbeddingEngine, TextEngine, TranscriptionEngine};
 use futures::future::join_all;
 use futures::stream;
 
-pub use embedding::EMBEDDING_MODEL;
 use failure::{engine_error, reported};
 pub(crate) use model::{LocalEngine, LocalModel};
+pub use published::{ModelKind, PUBLISHED, Published};
 pub(crate) use request::Usual;
-
-use chat::Turn;
 
 /// The instance's name.
 pub const INSTANCE: &str = "local";
-/// Its text model.
-pub const TEXT_MODEL: &str = "smollm2-135m-instruct";
 
 /// The in-house models as a provider.
 #[derive(Debug)]
@@ -58,14 +57,21 @@ impl LocalProvider {
     fn text(&self, id: &str) -> Result<(Arc<dyn TextEngine>, Usual), ProviderError> {
         match self.find(id)?.engine() {
             LocalEngine::Text(engine, usual) => Ok((engine.clone(), *usual)),
-            LocalEngine::Embedding(_) => Self::unsupported("chat"),
+            _ => Self::unsupported("chat"),
         }
     }
 
     fn embedder(&self, id: &str) -> Result<&dyn EmbeddingEngine, ProviderError> {
         match self.find(id)?.engine() {
             LocalEngine::Embedding(engine) => Ok(engine.as_ref()),
-            LocalEngine::Text(..) => Self::unsupported("embeddings"),
+            _ => Self::unsupported("embeddings"),
+        }
+    }
+
+    fn transcriber(&self, id: &str) -> Result<Arc<dyn TranscriptionEngine>, ProviderError> {
+        match self.find(id)?.engine() {
+            LocalEngine::Transcription(engine) => Ok(engine.clone()),
+            _ => Self::unsupported("transcription"),
         }
     }
 
@@ -97,7 +103,8 @@ impl Provider for LocalProvider {
     fn chat(self: Arc<Self>, _: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
         match self.text(&request.model) {
             Ok((engine, usual)) => {
-                Box::pin(stream::unfold(Turn::Begin(engine, usual, Box::new(request)), Turn::next))
+                let turn = chat::Turn::Begin(engine, usual, Box::new(request));
+                Box::pin(stream::unfold(turn, chat::Turn::next))
             }
             Err(error) => Box::pin(stream::once(async { Err(error) })),
         }
@@ -113,9 +120,15 @@ impl Provider for LocalProvider {
     fn transcribe(
         self: Arc<Self>,
         _: CallContext,
-        _: TranscriptionRequest,
+        request: TranscriptionRequest,
     ) -> EventStream<TranscriptionEvent> {
-        Box::pin(stream::once(async { Self::unsupported("transcription") }))
+        match self.transcriber(&request.model) {
+            Ok(engine) => {
+                let turn = transcription::Turn::Begin(engine, Box::new(request));
+                Box::pin(stream::unfold(turn, transcription::Turn::next))
+            }
+            Err(error) => Box::pin(stream::once(async { Err(error) })),
+        }
     }
     async fn embed(
         &self,

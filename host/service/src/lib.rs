@@ -28,6 +28,7 @@ pub mod own_keys;
 mod patience;
 mod places;
 pub mod plugins;
+pub mod recording;
 pub mod registry;
 pub mod renditions;
 pub mod responses;

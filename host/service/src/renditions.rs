@@ -148,11 +148,14 @@ fn nothing() -> ServiceError {
     ServiceError::NotFound { what: "rendition of this content" }
 }
 
+/// Refuses a blob of more than `max` bytes.
+fn small(source: &Blob, max: u64) -> Result<(), String> {
+    if source.size > max { Err(format!("it has more than {max} bytes")) } else { Ok(()) }
+}
+
 /// All bytes of a blob that has at most `max`.
 fn whole(source: &Blob, max: u64) -> Result<Bytes, String> {
-    if source.size > max {
-        return Err(format!("it has more than {max} bytes"));
-    }
+    small(source, max)?;
     let size = usize::try_from(source.size).unwrap_or(usize::MAX);
     source.read(0, size).map_err(|error| format!("it cannot be read: {error}"))
 }

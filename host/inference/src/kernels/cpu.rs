@@ -2,6 +2,7 @@
 
 mod attention;
 mod audio;
+mod bulk;
 mod dense;
 mod image;
 mod isa;
@@ -241,34 +242,7 @@ impl Kernels for Cpu {
         lengths: &[usize],
         out: &mut Tensor,
     ) {
-        assert_eq!(lengths.iter().sum::<usize>(), queries.rows(), "lengths and rows differ");
-        let width = queries.width / heads;
-        let shape = PageShape { blocks: 1, kv_heads: heads, head_width: width };
-        let mut first = 0;
-        let sequences: Vec<(usize, usize, Vec<Page>)> = lengths
-            .iter()
-            .map(|length| {
-                let mut pages: Vec<Page> =
-                    (0..length.div_ceil(PAGE_TOKENS)).map(|_| Page::new(shape)).collect();
-                for at in 0..*length {
-                    let page = &mut pages[at / PAGE_TOKENS];
-                    page.put(0, at % PAGE_TOKENS, keys.row(first + at), values.row(first + at));
-                }
-                first += length;
-                (first - length, *length, pages)
-            })
-            .collect();
-        let mut pieces = Vec::new();
-        for (first, length, pages) in &sequences {
-            for head in 0..heads {
-                for start in (0..*length).step_by(ROWS) {
-                    let end = (start + ROWS).min(*length);
-                    let places = (start..end).map(|at| (first + at, head)).collect();
-                    pieces.push((places, View { pages, block: 0, head, limits: [*length; ROWS] }));
-                }
-            }
-        }
-        self.attend_pieces(queries, width, &pieces, out);
+        bulk::attend_all(self, queries, keys, values, heads, lengths, out);
     }
 
     fn softmax(&self, x: &mut Tensor) {

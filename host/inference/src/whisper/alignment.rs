@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn the_path_follows_what_is_looked_at() {
         // Three tokens over six moments: the first looks at 0 and 1, the second at 2 to 4, the third at 5.
-        let mut attention = vec![0.0; 18];
+        let mut attention = vec![-0.5; 18];
         for (row, moments) in [(0, 0..2), (1, 2..5), (2, 5..6)] {
             moments.for_each(|moment| attention[row * 6 + moment] = 1.0);
         }

@@ -8,7 +8,6 @@ use std::process::ExitCode;
 use atelier_domain::manifest::Manifest;
 use atelier_domain::plugin::InstanceConfig;
 use atelier_domain::store::PluginStore;
-use atelier_inference::weights;
 use atelier_service::callbacks::{CallbackAddresses, Target};
 use atelier_storage::Store;
 
@@ -17,7 +16,7 @@ use super::model::Weights;
 use crate::app::cache_dir;
 use crate::config::{Config, TrustMode};
 use crate::key_file::KeyFile;
-use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
+use crate::local::{PUBLISHED, Published};
 
 struct Findings {
     problems: usize,
@@ -132,9 +131,7 @@ fn local_models(config: &Config, findings: &mut Findings) {
             Err(error) => findings.problem(&format!("local/{name}: {error:#}")),
         }
     }
-    for (model, source) in
-        [(TEXT_MODEL, weights::SMOLLM2_135M_INSTRUCT), (EMBEDDING_MODEL, weights::ALL_MINILM_L6_V2)]
-    {
+    for Published { id: model, source, .. } in PUBLISHED {
         if source.is_fetched(&folder) {
             findings.good(&format!("the weights of local/{model} are on this machine"));
         } else {

@@ -9,10 +9,10 @@ use anyhow::{Context as _, bail};
 
 use super::Configured;
 use crate::app::cache_dir;
-use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
+use crate::local::PUBLISHED;
 pub(super) use weights::Weights;
 
-/// In-house models are listed as local/NAME. Two are published and fetched on first use; more are named in the configuration:
+/// In-house models are listed as local/NAME. Some are published and fetched on first use; more are named in the configuration:
 ///
 ///   [[local.model]]
 ///   name = "smollm2-360m"
@@ -93,8 +93,7 @@ fn list(configured: &Configured) -> anyhow::Result<()> {
     if !local.enabled {
         println!("[local] enabled = false: the server serves none of them.");
     }
-    let names =
-        [TEXT_MODEL, EMBEDDING_MODEL].into_iter().chain(local.models.iter().map(|model| &*model.name));
+    let names = PUBLISHED.iter().map(|model| model.id).chain(local.models.iter().map(|model| &*model.name));
     for name in names {
         let weights = Weights::of(&local, &folder, name).with_context(|| format!("local/{name}"))?;
         let told = match weights.describe() {

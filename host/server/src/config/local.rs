@@ -9,13 +9,15 @@ use url::Url;
 
 use super::reader::Section;
 use super::secret::SecretSource;
-use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
+use crate::local::{ModelKind, PUBLISHED};
 
 /// Models of the operator's own.
 const MODELS_MAX: usize = 64;
 /// Files of one.
 const FILES_MAX: usize = 64;
 const NAME_CHARACTERS_MAX: usize = 64;
+/// What CTranslate2 keeps a model's weights in.
+const VARIABLES: &str = "model.bin";
 /// Where repositories lie whose address is not said.
 const HUB: &str = "https://huggingface.co";
 
@@ -53,15 +55,6 @@ pub struct OwnModel {
     pub top_p: f32,
 }
 
-/// What a model does.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum ModelKind {
-    /// A GGUF file of the llama family.
-    Chat,
-    /// A folder as sentence-transformers has it, of the BERT family.
-    Embedding,
-}
-
 /// Where a model's weights are.
 #[derive(Clone, Debug)]
 pub enum OwnWeights {
@@ -84,7 +77,7 @@ pub struct Remote {
 impl Local {
     pub(super) fn read(section: &mut Section, folder: &Path) -> Self {
         let memory_mib = section.number("memory_mib", 2048, 64..=1_048_576);
-        // Both models that are published, unless the operator says less.
+        // Two models at once, unless the operator says otherwise.
         let total_mib = section.number("memory_total_mib", 2 * memory_mib, 64..=2_097_152);
         let hub = section.text("hub").unwrap_or_else(|| HUB.to_owned());
         let hub = address(&hub).unwrap_or_else(|what| {
@@ -94,7 +87,7 @@ impl Local {
         let models = section.sections("model", |section| OwnModel::read(section, folder, &hub));
         for (i, model) in models.iter().enumerate() {
             let earlier = models[..i].iter().map(|model| model.name.as_str());
-            if earlier.chain([TEXT_MODEL, EMBEDDING_MODEL]).any(|name| name == model.name) {
+            if earlier.chain(PUBLISHED.iter().map(|model| model.id)).any(|name| name == model.name) {
                 section.wrong(&format!("model[{i}].name"), "is taken already; choose another");
             }
         }
@@ -126,13 +119,15 @@ impl OwnModel {
         let temperature = section.value("temperature", |value| number(value, 2.0)).unwrap_or(0.8);
         let top_p = section.value("top_p", |value| number(value, 1.0)).unwrap_or(0.95);
         let weights = OwnWeights::read(section, name.as_deref().unwrap_or("model"), folder, hub);
-        let kind = match section.text("kind").as_deref() {
+        let kind = match section.text("kind") {
             None => weights.as_ref().map(OwnWeights::kind),
-            Some("chat") => Some(ModelKind::Chat),
-            Some("embedding") => Some(ModelKind::Embedding),
-            Some(_) => {
-                section.wrong("kind", "must be \"chat\" or \"embedding\"");
-                None
+            Some(word) => {
+                let kind = ModelKind::ALL.into_iter().find(|kind| kind.word() == word);
+                if kind.is_none() {
+                    let words = ModelKind::ALL.map(|kind| format!("{:?}", kind.word())).join(" or ");
+                    section.wrong("kind", format!("must be {words}"));
+                }
+                kind
             }
         };
         let memory_bytes_max = memory.map(|mib| mib << 20);
@@ -197,13 +192,23 @@ impl OwnWeights {
         Some(Self::Remote(Remote { base, is_hub, files: Pulled { name: name.to_owned(), files } }))
     }
 
-    /// By what the weights are: one GGUF file, or a folder.
+    /// By what the weights are: one GGUF file, a folder of CTranslate2's, or another.
     fn kind(&self) -> ModelKind {
-        let is_gguf = match self {
-            Self::Path(path) => path.extension().is_some_and(|extension| extension == "gguf"),
-            Self::Remote(remote) => remote.files.files.iter().any(|file| file.name.ends_with(".gguf")),
+        let is = |ends: fn(&str) -> bool| match self {
+            Self::Path(path) => ends(&path.to_string_lossy()),
+            Self::Remote(remote) => remote.files.files.iter().any(|file| ends(&file.name)),
         };
-        if is_gguf { ModelKind::Chat } else { ModelKind::Embedding }
+        let has_variables = match self {
+            Self::Path(path) => path.join(VARIABLES).is_file(),
+            Self::Remote(_) => is(|name| name == VARIABLES),
+        };
+        if is(|name| name.ends_with(".gguf")) {
+            ModelKind::Chat
+        } else if has_variables {
+            ModelKind::Transcription
+        } else {
+            ModelKind::Embedding
+        }
     }
 }
 
@@ -303,7 +308,7 @@ mod tests {
         for (model, word) in [
             ("path = \"a.gguf\"".to_owned(), "name: must have"),
             (format!("name = \"..\"\n{good}"), "name: must have"),
-            (format!("name = \"{TEXT_MODEL}\"\n{good}"), "taken already"),
+            (format!("name = \"{}\"\n{good}", PUBLISHED[0].id), "taken already"),
             ("name = \"a\"".to_owned(), "say where the weights are"),
             ("name = \"a\"\npath = \"a\"\nurl = \"https://x.example\"".to_owned(), "stands alone"),
             ("name = \"a\"\nurl = \"https://x.example\"".to_owned(), "must name 1 to 64 files"),
@@ -317,7 +322,7 @@ mod tests {
                 "without . and ..",
             ),
             (good.replace("sha256 = \"B", "sha256 = \"x"), "64 hexadecimal digits"),
-            (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"chat\" or \"embedding\""),
+            (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"embedding\" or \"transcription\""),
             (format!("name = \"a\"\ntemperature = 3\n{good}"), "from 0 to 2"),
         ] {
             let (_, mistakes) = read(&format!("[[local.model]]\n{model}\n"));

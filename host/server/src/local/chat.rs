@@ -71,7 +71,7 @@ fn token_logprob(told: inference::TokenLogprob) -> TokenLogprob {
 }
 
 /// A token as text, and its bytes where they are others than the text's.
-fn text_and_bytes(bytes: Vec<u8>) -> (String, Option<Vec<u8>>) {
+pub(super) fn text_and_bytes(bytes: Vec<u8>) -> (String, Option<Vec<u8>>) {
     match String::from_utf8(bytes) {
         Ok(text) => (text, None),
         Err(error) => {

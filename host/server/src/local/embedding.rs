@@ -10,8 +10,6 @@ use serde_json::{Value, json};
 
 use super::failure::{engine_error, reported};
 
-/// The published one's id within the instance.
-pub const EMBEDDING_MODEL: &str = "all-minilm-l6-v2";
 /// Texts in one request, as many as the HTTP API takes.
 pub(super) const BATCH_MAX: u32 = 2048;
 

@@ -6,18 +6,23 @@ use std::sync::{Arc, OnceLock};
 use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
 use atelier_domain::provider::Readiness;
 use atelier_inference::{
-    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, TextEngine, TextModel, WeightsSource,
+    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, TextEngine, TextModel,
+    TranscriptionEngine, WeightsSource, WhisperModel,
 };
 
-use super::{embedding, options, request::Usual};
+use super::published::Published;
+use super::request::Usual;
+use super::{embedding, options, transcription};
 
 /// What it can do in a chat, in the contract's words where it has any.
 const CHAT_FEATURES: [&str; 5] = ["structured-output", "streaming", "seed", "stop", "logprobs"];
+const TRANSCRIPTION_FEATURES: [&str; 2] = ["streaming", "logprobs"];
 
 /// What runs a model.
 pub(crate) enum LocalEngine {
     Text(Arc<dyn TextEngine>, Usual),
     Embedding(Arc<dyn EmbeddingEngine>),
+    Transcription(Arc<dyn TranscriptionEngine>),
 }
 
 /// A model of the instance `local`.
@@ -38,14 +43,11 @@ impl std::fmt::Debug for LocalModel {
 
 impl LocalModel {
     /// A model that is known.
-    pub(crate) fn known(
-        id: &str,
-        name: &str,
-        description: &str,
-        limits: ModelLimits,
-        engine: LocalEngine,
-    ) -> Self {
-        let info = info(id, name, Some(description), limits, &engine);
+    pub(crate) fn known(published: &Published, engine: LocalEngine) -> Self {
+        let batch = matches!(engine, LocalEngine::Embedding(_)).then_some(embedding::BATCH_MAX);
+        let limits =
+            ModelLimits { context_tokens: published.context_tokens, batch, ..ModelLimits::default() };
+        let info = info(published.id, published.name, Some(published.description), limits, &engine);
         Self { info, engine, source: None, limits: OnceLock::new() }
     }
 
@@ -69,8 +71,12 @@ impl LocalModel {
         if self.limits.get().is_none()
             && let Some(path) = path_of(source)
         {
-            let is_text = matches!(self.engine, LocalEngine::Text(..));
-            let look = move || if is_text { text_limits(&path) } else { embedding_limits(&path) };
+            let look = match self.engine {
+                LocalEngine::Text(..) => text_limits,
+                LocalEngine::Embedding(_) => embedding_limits,
+                LocalEngine::Transcription(_) => transcription_limits,
+            };
+            let look = move || look(&path);
             match tokio::task::spawn_blocking(look).await {
                 Ok(Ok(limits)) => drop(self.limits.set(limits)),
                 Ok(Err(reason)) => {
@@ -86,6 +92,7 @@ impl LocalModel {
         match &self.engine {
             LocalEngine::Text(engine, _) => engine.warm().await.map(|_| ()),
             LocalEngine::Embedding(engine) => engine.warm().await.map(|_| ()),
+            LocalEngine::Transcription(engine) => engine.warm().await.map(|_| ()),
         }
     }
 
@@ -93,6 +100,7 @@ impl LocalModel {
         match &self.engine {
             LocalEngine::Text(engine, _) => readiness(engine.state()),
             LocalEngine::Embedding(engine) => readiness(engine.state()),
+            LocalEngine::Transcription(engine) => readiness(engine.state()),
         }
     }
 }
@@ -131,6 +139,11 @@ fn embedding_limits(path: &Path) -> Result<ModelLimits, String> {
     Ok(ModelLimits { context_tokens, batch: Some(embedding::BATCH_MAX), ..ModelLimits::default() })
 }
 
+/// A recogniser takes any length up to the engine's; that its weights can be used is what is looked at.
+fn transcription_limits(path: &Path) -> Result<ModelLimits, String> {
+    WhisperModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
+}
+
 fn info(
     id: &str,
     name: &str,
@@ -138,9 +151,12 @@ fn info(
     limits: ModelLimits,
     engine: &LocalEngine,
 ) -> ModelInfo {
-    let (task, features, schema) = match engine {
-        LocalEngine::Text(..) => (Task::Chat, CHAT_FEATURES.map(str::to_owned).to_vec(), options::schema()),
-        LocalEngine::Embedding(_) => (Task::Embedding, Vec::new(), embedding::schema()),
+    let (task, modality, features, schema): (_, _, &[&str], _) = match engine {
+        LocalEngine::Text(..) => (Task::Chat, "text", &CHAT_FEATURES, options::schema()),
+        LocalEngine::Embedding(_) => (Task::Embedding, "text", &[], embedding::schema()),
+        LocalEngine::Transcription(_) => {
+            (Task::Transcription, "audio", &TRANSCRIPTION_FEATURES, transcription::schema())
+        }
     };
     ModelInfo {
         id: id.to_owned(),
@@ -148,8 +164,8 @@ fn info(
         description: description.map(str::to_owned),
         status: ModelStatus::Available,
         tasks: vec![task],
-        input_modalities: vec!["text".to_owned()],
-        features,
+        input_modalities: vec![modality.to_owned()],
+        features: features.iter().map(|feature| (*feature).to_owned()).collect(),
         limits,
         options_schema: Some(schema),
         prices: Vec::new(),

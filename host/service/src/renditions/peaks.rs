@@ -1,19 +1,12 @@
 //! Peaks of sounds: how loud each of some hundred equal spans is.
 
-use std::io::Cursor;
 use std::time::{Duration, Instant};
 
 use atelier_domain::blob::Blob;
 use serde::Serialize;
-use symphonia::core::audio::SampleBuffer;
-use symphonia::core::codecs::DecoderOptions;
-use symphonia::core::errors::Error;
-use symphonia::core::formats::FormatOptions;
-use symphonia::core::io::MediaSourceStream;
-use symphonia::core::meta::MetadataOptions;
-use symphonia::core::probe::Hint;
 
-use super::{Attempt, Made, whole};
+use super::{Attempt, Made, small};
+use crate::recording::Recording;
 
 /// Of a sound that is looked at.
 const SOURCE_BYTES_MAX: u64 = 64 << 20;
@@ -21,10 +14,6 @@ const SOURCE_BYTES_MAX: u64 = 64 << 20;
 const TAKES_MAX: Duration = Duration::from_secs(15);
 /// Peaks of one sound: from half as many on.
 const PEAKS_MAX: usize = 1_024;
-/// Broken packets that are left out.
-const BROKEN_MAX: u32 = 64;
-const CHANNELS_MAX: usize = 32;
-
 #[derive(Serialize)]
 struct Peaks {
     /// How long the sound is.
@@ -37,69 +26,33 @@ struct Peaks {
 
 /// The sound's peaks as JSON.
 pub(super) fn peaks(source: &Blob) -> Attempt {
-    let bytes = whole(source, SOURCE_BYTES_MAX)?;
-    let peaks = decode(bytes.to_vec(), source.content_type.as_str())?;
+    small(source, SOURCE_BYTES_MAX)?;
+    let peaks = decode(source)?;
     let bytes = serde_json::to_vec(&peaks).map_err(|error| error.to_string())?;
     Ok(Made { content_type: "application/json", bytes })
 }
 
-fn decode(bytes: Vec<u8>, content_type: &str) -> Result<Peaks, String> {
+fn decode(source: &Blob) -> Result<Peaks, String> {
     let started = Instant::now();
-    let stream = MediaSourceStream::new(Box::new(Cursor::new(bytes)), Default::default());
-    let mut hint = Hint::new();
-    hint.mime_type(content_type);
-    let (format, meta) = (FormatOptions::default(), MetadataOptions::default());
-    let probed = symphonia::default::get_probe().format(&hint, stream, &format, &meta).map_err(told)?;
-    let mut reader = probed.format;
-    let track = reader.default_track().ok_or("it has no sound")?;
-    let (id, parameters) = (track.id, track.codec_params.clone());
-    let rate = parameters.sample_rate.filter(|rate| *rate > 0).ok_or("it does not say how fast it is")?;
-    let mut decoder =
-        symphonia::default::get_codecs().make(&parameters, &DecoderOptions::default()).map_err(told)?;
-    let (mut spans, mut broken) = (Spans::default(), 0);
-    loop {
+    let mut recording = Recording::open(source)?;
+    let mut spans = Spans::default();
+    while let Some(frames) = recording.next()? {
         if started.elapsed() > TAKES_MAX {
             return Err(format!("it takes more than {} s to decode", TAKES_MAX.as_secs()));
         }
-        let packet = match reader.next_packet() {
-            Ok(packet) => packet,
-            Err(Error::IoError(error)) if error.kind() == std::io::ErrorKind::UnexpectedEof => break,
-            Err(Error::ResetRequired) => break,
-            Err(error) => return Err(told(error)),
-        };
-        if packet.track_id() != id {
-            continue;
-        }
-        match decoder.decode(&packet) {
-            Ok(decoded) => {
-                let spec = *decoded.spec();
-                let channels = spec.channels.count();
-                if !(1..=CHANNELS_MAX).contains(&channels) {
-                    return Err(format!("it has {channels} channels"));
-                }
-                let mut samples = SampleBuffer::<f32>::new(decoded.capacity() as u64, spec);
-                samples.copy_interleaved_ref(decoded);
-                for frame in samples.samples().chunks_exact(channels) {
-                    spans.add(frame.iter().fold(0.0, |loudest, sample| sample.abs().max(loudest)));
-                }
-            }
-            Err(Error::DecodeError(_)) if broken < BROKEN_MAX => broken += 1,
-            Err(error) => return Err(told(error)),
+        for moment in frames.moments() {
+            spans.add(moment.iter().fold(0.0, |loudest, sample| sample.abs().max(loudest)));
         }
     }
     if spans.frames == 0 {
         return Err("it has no sound".to_owned());
     }
-    let ms = |frames: u64| frames as f64 * 1e3 / f64::from(rate);
+    let ms = |frames: u64| frames as f64 * 1e3 / f64::from(recording.rate());
     Ok(Peaks {
         duration_ms: ms(spans.frames).round() as u64,
         peak_ms: ms(spans.width),
         peaks: spans.ended().into_iter().map(|peak| (peak.min(1.0) * 255.0).round() as u8).collect(),
     })
-}
-
-fn told(error: Error) -> String {
-    error.to_string()
 }
 
 /// Peaks of equal spans of a sound whose length is not known: when there are too many, two become one.

@@ -1,39 +1,69 @@
-//! Products with matrices of 32-bit floats.
+//! Matrices of 32-bit floats as products want them: panels of 16 rows, one column of a panel after another.
 
-use super::isa::{fma, versions};
+use super::isa::Isa;
+use super::panels::{self, LANES, Lines, ROWS};
+use crate::gguf::Encoding;
 
-/// Rows of the matrix that share each look at the activations.
-pub const ROWS: usize = 4;
+/// Panels that meet rows of activations together: what the wide registers hold sums for.
+pub const PANELS_AT_ONCE: usize = 4;
 
-versions!(
-    /// Products of up to [`ROWS`] rows of a matrix with one row of activations.
-    pub fn product(weights: &[f32], x: &[f32], out: &mut [f32; ROWS]) = product_body
-);
+/// A matrix in panels.
+#[derive(Debug)]
+pub struct Dense {
+    pub rows: usize,
+    pub columns: usize,
+    /// For each 16 rows their first column, their second, and so on; rows beyond the matrix are zeros.
+    panels: Lines,
+}
 
-#[inline(always)]
-fn product_body<const FUSED: bool>(weights: &[f32], x: &[f32], out: &mut [f32; ROWS]) {
-    let width = x.len();
-    let (whole, rest) = x.as_chunks::<16>();
-    if weights.len() == ROWS * width {
-        let rows: [&[f32]; ROWS] = std::array::from_fn(|row| &weights[row * width..(row + 1) * width]);
-        let mut lanes = [[0.0_f32; 16]; ROWS];
-        for (index, x) in whole.iter().enumerate() {
-            for (lanes, row) in lanes.iter_mut().zip(&rows) {
-                let row = &row[index * 16..index * 16 + 16];
-                for ((lane, x), weight) in lanes.iter_mut().zip(x).zip(row) {
-                    *lane = fma::<FUSED>(*x, *weight, *lane);
+impl Dense {
+    /// Bytes in memory.
+    pub fn bytes(rows: usize, columns: usize) -> u64 {
+        (rows.next_multiple_of(LANES) * columns * size_of::<f32>()) as u64
+    }
+
+    /// Lay out a stored matrix, a row at a time.
+    pub fn new(encoding: Encoding, rows: usize, columns: usize, bytes: &[u8]) -> Self {
+        let mut panels = Lines::new(rows.div_ceil(LANES) * columns);
+        let mut values = vec![0.0; columns];
+        let row_bytes = columns / encoding.block_size() * encoding.block_bytes();
+        for (row, bytes) in bytes.chunks_exact(row_bytes).enumerate() {
+            encoding.decode(bytes, &mut values);
+            let (panel, lane) = (&mut panels.lanes_mut()[row / LANES * columns..][..columns], row % LANES);
+            panel.iter_mut().zip(&values).for_each(|(place, value)| place[lane] = *value);
+        }
+        Self { rows, columns, panels }
+    }
+
+    /// One row as floats.
+    pub fn row(&self, row: usize, out: &mut [f32]) {
+        let (panel, lane) = (&self.panels.lanes()[row / LANES * self.columns..], row % LANES);
+        out.iter_mut().zip(panel).for_each(|(out, values)| *out = values[lane]);
+    }
+
+    /// Products of panels `from..to` with rows of activations; `write` is given a row, a column and the values from there on.
+    pub fn product(
+        &self,
+        isa: Isa,
+        from: usize,
+        to: usize,
+        x: &[f32],
+        mut write: impl FnMut(usize, usize, &[f32]),
+    ) {
+        let columns = self.columns;
+        for first in (from..to).step_by(PANELS_AT_ONCE) {
+            let count = PANELS_AT_ONCE.min(to - first);
+            let panels = &self.panels.lanes()[first * columns..(first + count) * columns];
+            let wanted = (count * LANES).min(self.rows - first * LANES);
+            let mut sums = [[0.0; LANES]; PANELS_AT_ONCE * ROWS];
+            for (index, rows) in x.chunks(ROWS * columns).enumerate() {
+                let taken = rows.len() / columns;
+                let sums = &mut sums[..taken * count];
+                panels::product(isa, (rows, taken), columns, panels, columns, sums);
+                for (row, sums) in (index * ROWS..).zip(sums.chunks_exact(count)) {
+                    write(row, first * LANES, &sums.as_flattened()[..wanted]);
                 }
             }
         }
-        for ((out, lanes), row) in out.iter_mut().zip(&lanes).zip(&rows) {
-            *out = lanes.iter().sum();
-            for (x, weight) in rest.iter().zip(&row[whole.len() * 16..]) {
-                *out = fma::<FUSED>(*x, *weight, *out);
-            }
-        }
-        return;
-    }
-    for (out, row) in out.iter_mut().zip(weights.chunks_exact(width)) {
-        *out = x.iter().zip(row).fold(0.0, |sum, (x, weight)| fma::<FUSED>(*x, *weight, sum));
     }
 }

@@ -1,7 +1,7 @@
 //! Products of activations with weight matrices, split over threads by rows of the matrix.
 
 use super::Tensor;
-use super::dense;
+use super::dense::{Dense, PANELS_AT_ONCE};
 use super::isa::Isa;
 use super::packed::{BLOCK, PANEL, Packed};
 use super::pool::{Pool, Scatter};
@@ -19,7 +19,7 @@ pub struct Matrix(Form);
 
 #[derive(Debug)]
 enum Form {
-    Dense { columns: usize, values: Vec<f32> },
+    Dense(Dense),
     Packed(Packed),
 }
 
@@ -40,23 +40,21 @@ impl Matrix {
         if is_packed(encoding, columns, precision) {
             return Self(Form::Packed(Packed::new(encoding, rows, columns, bytes)));
         }
-        let mut values = vec![0.0; rows * columns];
-        encoding.decode(bytes, &mut values);
-        Self(Form::Dense { columns, values })
+        Self(Form::Dense(Dense::new(encoding, rows, columns, bytes)))
     }
 
     /// Bytes in memory.
     pub fn bytes(encoding: Encoding, rows: usize, columns: usize, precision: Precision) -> u64 {
         match is_packed(encoding, columns, precision) {
             true => Packed::bytes(encoding, rows, columns),
-            false => (rows * columns * size_of::<f32>()) as u64,
+            false => Dense::bytes(rows, columns),
         }
     }
 
     /// Outputs.
     pub fn rows(&self) -> usize {
         match &self.0 {
-            Form::Dense { columns, values } => values.len() / columns,
+            Form::Dense(dense) => dense.rows,
             Form::Packed(packed) => packed.rows,
         }
     }
@@ -64,7 +62,7 @@ impl Matrix {
     /// Inputs.
     pub fn columns(&self) -> usize {
         match &self.0 {
-            Form::Dense { columns, .. } => *columns,
+            Form::Dense(dense) => dense.columns,
             Form::Packed(packed) => packed.columns,
         }
     }
@@ -76,9 +74,7 @@ impl Matrix {
     pub fn row(&self, row: usize, out: &mut [f32]) {
         assert!(row < self.rows(), "no such row");
         match &self.0 {
-            Form::Dense { columns, values } => {
-                out.copy_from_slice(&values[row * columns..(row + 1) * columns])
-            }
+            Form::Dense(dense) => dense.row(row, out),
             Form::Packed(packed) => packed.row(row, out),
         }
     }
@@ -104,7 +100,7 @@ pub fn linear(isa: Isa, pool: &Pool, x: &Tensor, products: &mut [(&Matrix, &mut 
         total += matrix.rows().div_ceil(PANEL);
     }
     let packed = products.iter().any(|(matrix, _)| matches!(matrix.0, Form::Packed(_)));
-    let size = total.div_ceil(pool.threads() * 4).max(1);
+    let size = total.div_ceil(pool.threads() * 4).next_multiple_of(PANELS_AT_ONCE);
     let mut pieces = Vec::new();
     let mut outs = Vec::with_capacity(products.len());
     for (product, (matrix, out)) in products.iter_mut().enumerate() {
@@ -125,21 +121,21 @@ pub fn linear(isa: Isa, pool: &Pool, x: &Tensor, products: &mut [(&Matrix, &mut 
         pool.run(pieces.len(), &|index| {
             let Piece { product, from, to } = pieces[index];
             let (matrix, out) = &outs[product];
-            for panel in from..to {
-                match (matrix, &integers) {
-                    (Form::Packed(packed), Some(x)) => {
+            match (matrix, &integers) {
+                (Form::Packed(packed), Some(x)) => {
+                    for panel in from..to {
                         let wanted = PANEL.min(packed.rows - panel * PANEL);
                         quantised::product(isa, packed, panel, x, &mut |row, lanes| {
                             write(out, first + row, panel * PANEL, &lanes[..wanted]);
                         });
                     }
-                    (Form::Dense { columns, values }, _) => {
-                        dense_panel(isa, values, *columns, panel, x, |row, column, values| {
-                            write(out, first + row, column, values);
-                        });
-                    }
-                    (Form::Packed(_), None) => unreachable!("quantised above"),
                 }
+                (Form::Dense(dense), _) => {
+                    dense.product(isa, from, to, x, |row, column, values| {
+                        write(out, first + row, column, values);
+                    });
+                }
+                (Form::Packed(_), None) => unreachable!("quantised above"),
             }
         });
     }
@@ -150,24 +146,4 @@ fn write(out: &Scatter<'_>, row: usize, column: usize, values: &[f32]) {
     #[allow(unsafe_code, reason = "threads write places of their own")]
     let part = unsafe { out.part(row, column, values.len()) };
     part.copy_from_slice(values);
-}
-
-fn dense_panel(
-    isa: Isa,
-    values: &[f32],
-    columns: usize,
-    panel: usize,
-    x: &[f32],
-    mut out: impl FnMut(usize, usize, &[f32]),
-) {
-    let rows = values.len() / columns;
-    for first in (panel * PANEL..((panel + 1) * PANEL).min(rows)).step_by(dense::ROWS) {
-        let count = dense::ROWS.min(rows - first);
-        let weights = &values[first * columns..(first + count) * columns];
-        for (row, x) in x.chunks_exact(columns).enumerate() {
-            let mut sums = [0.0; dense::ROWS];
-            dense::product(isa, weights, x, &mut sums);
-            out(row, first, &sums[..count]);
-        }
-    }
 }

@@ -38,6 +38,20 @@ fn sum(values: &[f32], mut part: impl FnMut(f32) -> f32) -> f32 {
     rest.iter().fold(0.0, |sum, value| sum + part(*value)) + lanes.iter().sum::<f32>()
 }
 
+/// The largest, in sixteen lanes; minus infinity of none.
+#[inline(always)]
+fn largest(values: &[f32]) -> f32 {
+    let most = |most: f32, value: f32| if value > most { value } else { most };
+    let mut lanes = [f32::NEG_INFINITY; 16];
+    let (whole, rest) = values.as_chunks::<16>();
+    for chunk in whole {
+        for (lane, value) in lanes.iter_mut().zip(chunk) {
+            *lane = most(*lane, *value);
+        }
+    }
+    rest.iter().chain(&lanes).fold(f32::NEG_INFINITY, |so_far, value| most(so_far, *value))
+}
+
 versions!(pub fn rms_norm(x: &[f32], weight: &[f32], epsilon: f32, out: &mut [f32]) = rms_norm_body);
 
 #[inline(always)]
@@ -77,7 +91,7 @@ versions!(pub fn softmax(x: &mut [f32], width: usize) = softmax_body);
 #[inline(always)]
 fn softmax_body<const FUSED: bool>(x: &mut [f32], width: usize) {
     for row in x.chunks_exact_mut(width) {
-        let most = row.iter().fold(f32::NEG_INFINITY, |most, x| most.max(*x));
+        let most = largest(row);
         row.iter_mut().for_each(|x| *x = exp::<FUSED>(*x - most));
         let inverse = 1.0 / sum(row, |x| x);
         row.iter_mut().for_each(|x| *x *= inverse);

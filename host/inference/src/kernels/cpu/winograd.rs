@@ -4,7 +4,7 @@
 //! Numbers stand channel behind channel, so every transform is one of 16 channels at a time.
 
 use super::isa::{fma, versions};
-use super::panels::{self, LANES, ROWS};
+use super::panels::{self, LANES, Lines, ROWS};
 use super::pool::Scatter;
 use super::{Cpu, Tensor};
 use crate::kernels::image::{Convolution, Size};
@@ -26,7 +26,7 @@ pub struct Filter {
     inputs: usize,
     outputs: usize,
     /// For each point and each [`LANES`] outputs: a row of them for each input.
-    panels: Vec<Lanes>,
+    panels: Lines,
     /// For each [`LANES`] outputs.
     bias: Vec<Lanes>,
     slopes: Vec<Lanes>,
@@ -39,11 +39,12 @@ impl Filter {
         assert!(inputs > 0 && outputs > 0, "convolution: shapes");
         assert!(weights.len() == outputs * inputs * 9 && slopes.len() == outputs, "convolution: shapes");
         let blocks = outputs.div_ceil(LANES);
-        let mut panels = vec![[0.0; LANES]; POINTS * blocks * inputs];
+        let mut panels = Lines::new(POINTS * blocks * inputs);
+        let places = panels.lanes_mut();
         for (output, weights) in weights.chunks_exact(inputs * 9).enumerate() {
             for (input, weights) in weights.as_chunks::<9>().0.iter().enumerate() {
                 for (point, value) in transform_weights(weights).into_iter().enumerate() {
-                    panels[(point * blocks + output / LANES) * inputs + input][output % LANES] = value;
+                    places[(point * blocks + output / LANES) * inputs + input][output % LANES] = value;
                 }
             }
         }
@@ -128,7 +129,15 @@ pub(super) fn convolve(cpu: &Cpu, parts: &[&Tensor], size: Size, filter: &Filter
                 }
                 work.multiply(cpu, filter, count);
                 for square in 0..count {
-                    give(cpu.isa, &work.products, square, filter, size.width, (first + square) * SIDE, out);
+                    give(
+                        cpu.isa,
+                        work.products.lanes(),
+                        square,
+                        filter,
+                        size.width,
+                        (first + square) * SIDE,
+                        out,
+                    );
                 }
             }
         }
@@ -141,27 +150,27 @@ struct Work {
     stride: usize,
     step: usize,
     seen: Vec<f32>,
-    products: Vec<Lanes>,
+    products: Lines,
 }
 
 impl Work {
     fn new(inputs: usize, outputs: usize) -> Self {
         // The last part's last 16 channels are written whole.
         let stride = inputs.next_multiple_of(LANES) + LANES;
-        let products = vec![[0.0; LANES]; POINTS * SQUARES * outputs.div_ceil(LANES)];
+        let products = Lines::new(POINTS * SQUARES * outputs.div_ceil(LANES));
         Self { stride, step: SQUARES * stride, seen: vec![0.0; POINTS * SQUARES * stride], products }
     }
 
     fn multiply(&mut self, cpu: &Cpu, filter: &Filter, squares: usize) {
         let blocks = filter.bias.len();
         let seen = self.seen.chunks_exact(self.step);
-        let panels = filter.panels.chunks_exact(blocks * filter.inputs);
-        let products = self.products.chunks_exact_mut(SQUARES * blocks);
+        let panels = filter.panels.lanes().chunks_exact(blocks * filter.inputs);
+        let products = self.products.lanes_mut().chunks_exact_mut(SQUARES * blocks);
         for ((seen, panels), products) in seen.zip(panels).zip(products) {
             for first in (0..squares).step_by(ROWS) {
                 let rows = &seen[first * self.stride..(first + ROWS) * self.stride];
                 let out = &mut products[first * blocks..(first + ROWS) * blocks];
-                panels::product(cpu.isa, rows, self.stride, panels, filter.inputs, out);
+                panels::product(cpu.isa, (rows, ROWS), self.stride, panels, filter.inputs, out);
             }
         }
     }

@@ -5,12 +5,12 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use atelier_domain::plugin::SecretValue;
-use atelier_inference::weights::{self, ALL_MINILM_L6_V2, SMOLLM2_135M_INSTRUCT, Source};
-use atelier_inference::{BertModel, Precision, TextModel};
+use atelier_inference::weights::{self, Source};
+use atelier_inference::{BertModel, Precision, TextModel, WhisperModel};
 
 use super::download;
-use crate::config::{Local, ModelKind, OwnWeights};
-use crate::local::{EMBEDDING_MODEL, TEXT_MODEL};
+use crate::config::{Local, OwnWeights};
+use crate::local::{ModelKind, PUBLISHED};
 
 const MIB: u64 = 1 << 20;
 
@@ -34,19 +34,15 @@ impl Weights {
     /// # Errors
     /// There is none of this name: those that there are.
     pub(in crate::cli) fn of(local: &Local, cache_dir: &Path, name: &str) -> anyhow::Result<Self> {
-        let published = [
-            (TEXT_MODEL, ModelKind::Chat, SMOLLM2_135M_INSTRUCT),
-            (EMBEDDING_MODEL, ModelKind::Embedding, ALL_MINILM_L6_V2),
-        ];
-        let published = published.into_iter().find(|(known, ..)| *known == name);
-        let published = published.map(|(_, kind, source)| (kind, Origin::Published(source)));
+        let published = PUBLISHED.into_iter().find(|published| published.id == name);
+        let published = published.map(|published| (published.kind, Origin::Published(published.source)));
         let own = || {
             let model = local.models.iter().find(|model| model.name == name)?;
             Some((model.kind, Origin::Own(model.weights.clone())))
         };
         let Some((kind, origin)) = published.or_else(own) else {
             let own = local.models.iter().map(|model| &*model.name);
-            let names: Vec<&str> = [TEXT_MODEL, EMBEDDING_MODEL].into_iter().chain(own).collect();
+            let names: Vec<&str> = PUBLISHED.iter().map(|model| model.id).chain(own).collect();
             bail!(
                 "there is no model local/{name}; there are {}: add others as [[local.model]]",
                 names.join(", ")
@@ -56,10 +52,7 @@ impl Weights {
     }
 
     pub(super) fn task(&self) -> &'static str {
-        match self.kind {
-            ModelKind::Chat => "chat",
-            ModelKind::Embedding => "embedding",
-        }
+        self.kind.word()
     }
 
     /// Where they are, if they are on this machine.
@@ -83,19 +76,23 @@ impl Weights {
             let Origin::Own(OwnWeights::Path(path)) = &self.origin else { return Ok(None) };
             bail!("there is nothing at {}", path.display());
         };
-        let (tokens, parameters, memory) = match self.kind {
+        let (inputs, parameters, memory) = match self.kind {
             ModelKind::Chat => {
                 let info = TextModel::inspect(&path, Precision::Fast)?;
-                (info.context_tokens, info.parameters, info.memory_bytes)
+                (format!("{} tokens", info.context_tokens), info.parameters, info.memory_bytes)
             }
             ModelKind::Embedding => {
                 let info = BertModel::inspect(&path)?;
-                (info.tokens_max, info.parameters, info.memory_bytes)
+                (format!("{} tokens", info.tokens_max), info.parameters, info.memory_bytes)
+            }
+            ModelKind::Transcription => {
+                let info = WhisperModel::inspect(&path)?;
+                ("English speech".to_owned(), info.parameters, info.memory_bytes)
             }
         };
         let (millions, mib) = (parameters.div_ceil(1_000_000), memory.div_ceil(MIB));
         Ok(Some(format!(
-            "{millions} M parameters, {tokens} tokens, {mib} MiB before any request, {}",
+            "{millions} M parameters, {inputs}, {mib} MiB before any request, {}",
             path.display()
         )))
     }

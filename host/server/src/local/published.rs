@@ -1,0 +1,68 @@
+//! The in-house models that are published: fetched by hash on first use.
+
+use atelier_inference::weights::{self, Source};
+
+/// What an in-house model does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum ModelKind {
+    /// A GGUF file of the llama family.
+    Chat,
+    /// A folder as sentence-transformers has it, of the BERT family.
+    Embedding,
+    /// A folder as CTranslate2 has it, of the Whisper family.
+    Transcription,
+}
+
+impl ModelKind {
+    /// All of them.
+    pub const ALL: [Self; 3] = [Self::Chat, Self::Embedding, Self::Transcription];
+
+    /// As the configuration writes it.
+    pub fn word(self) -> &'static str {
+        match self {
+            Self::Chat => "chat",
+            Self::Embedding => "embedding",
+            Self::Transcription => "transcription",
+        }
+    }
+}
+
+/// A published model.
+pub struct Published {
+    /// Within the instance.
+    pub id: &'static str,
+    pub name: &'static str,
+    pub description: &'static str,
+    pub kind: ModelKind,
+    pub source: Source,
+    /// Tokens of one input, where the model reads tokens.
+    pub context_tokens: Option<u64>,
+}
+
+/// All of them.
+pub const PUBLISHED: [Published; 3] = [
+    Published {
+        id: "smollm2-135m-instruct",
+        name: "SmolLM2 135M Instruct",
+        description: "A small English text model that runs on this machine's CPU.",
+        kind: ModelKind::Chat,
+        source: weights::SMOLLM2_135M_INSTRUCT,
+        context_tokens: Some(8192),
+    },
+    Published {
+        id: "all-minilm-l6-v2",
+        name: "all-MiniLM-L6-v2",
+        description: "A small English sentence encoder that runs on this machine's CPU: vectors of 384 numbers, of length 1.",
+        kind: ModelKind::Embedding,
+        source: weights::ALL_MINILM_L6_V2,
+        context_tokens: Some(256),
+    },
+    Published {
+        id: "whisper-tiny.en",
+        name: "Whisper tiny.en",
+        description: "A small recogniser of English speech that runs on this machine's CPU, with times of segments and words.",
+        kind: ModelKind::Transcription,
+        source: weights::WHISPER_TINY_EN,
+        context_tokens: None,
+    },
+];

@@ -66,6 +66,8 @@ mod standing;
 mod table;
 #[path = "routes/templates.rs"]
 mod templates;
+#[path = "routes/transcriptions.rs"]
+mod transcriptions;
 #[path = "routes/unread.rs"]
 mod unread;
 #[path = "routes/videos.rs"]

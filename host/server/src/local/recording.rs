@@ -3,7 +3,7 @@
 use atelier_inference::whisper::{SAMPLE_RATE, Sound};
 use atelier_service::recording::Recording;
 use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Indexing, Resampler};
+use rubato::{Fft, FixedSync, Indexing, Resampler, WindowFunction};
 
 /// Moments that change their rate together.
 const CHUNK: usize = 4096;
@@ -26,8 +26,14 @@ impl Listened {
     /// Why the recording cannot be heard.
     pub(super) fn new(recording: Recording) -> Result<Self, String> {
         let rate = recording.rate() as usize;
+        // One transform for each chunk, of an even number on both sides: else the filter's middle would lie between two moments.
+        let chunk = CHUNK.next_multiple_of(2 * rate / common(rate, SAMPLE_RATE));
+        let made = || {
+            let window = WindowFunction::BlackmanHarris2;
+            Fft::new_custom(rate, SAMPLE_RATE, chunk, 1, 1, window, FixedSync::Input)
+        };
         let resampler = (rate != SAMPLE_RATE)
-            .then(|| Fft::new(rate, SAMPLE_RATE, CHUNK, 1, FixedSync::Input))
+            .then(made)
             .transpose()
             .map_err(|error| format!("its {rate} samples a second cannot become {SAMPLE_RATE}: {error}"))?;
         let early = resampler.as_ref().map_or(0, Resampler::output_delay);
@@ -74,6 +80,11 @@ impl Listened {
         self.waiting.drain(..from);
         Ok(())
     }
+}
+
+/// The greatest common divisor (Euclid).
+fn common(a: usize, b: usize) -> usize {
+    if b == 0 { a } else { common(b, a % b) }
 }
 
 impl Sound for Listened {

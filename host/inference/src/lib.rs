@@ -34,11 +34,13 @@ pub mod llama;
 mod loading;
 mod model;
 pub mod ncnn;
+pub mod piper;
 pub mod planner;
 mod request;
 mod residency;
 pub mod safetensors;
 mod sampler;
+mod speech;
 mod tensors;
 mod text_stream;
 mod tokenizer;
@@ -50,7 +52,7 @@ pub use embedding::{
     Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
 };
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
-pub use error::{EngineError, FetchError, ModelError};
+pub use error::{EngineError, FetchError, ModelError, PhonemizerError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
 pub use grammar::{
     ALTERNATIVES_MAX, Constraint, Grammars, PATTERNS_MAX, REFERENCES_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX,
@@ -63,6 +65,7 @@ pub use request::{
 };
 pub use residency::{Budget, ROOM_WAITED_MAX};
 pub use sampler::{Choice, Logprobs, Sampler};
+pub use speech::{SPEED_MAX, SPEED_MIN, Speech, SpeechEngine, SpeechRequest, Synthesizer, SynthesizerConfig};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;
 pub use upscaling::{TilesDone, Upscaler, UpscalerConfig, Upscaling, UpscalingEngine};

@@ -5,6 +5,7 @@
 //! Piper's training (rhasspy/piper and piper-phonemize, whose documentation and formats are followed).
 
 mod clauses;
+mod framing;
 mod model;
 mod phonemes;
 mod voice;

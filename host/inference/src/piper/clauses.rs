@@ -80,7 +80,8 @@ impl Cut {
     fn end(&mut self, mark: char) {
         let text = std::mem::take(&mut self.text);
         let text = text.trim();
-        if text.chars().any(|char| !char.is_ascii_punctuation() || "$%&+=@#*/".contains(char)) {
+        let is_spoken = |char: char| !char.is_ascii_punctuation() || "$%&+=@#*/".contains(char);
+        if text.chars().any(|char| !char.is_whitespace() && is_spoken(char)) {
             self.clauses.push(Clause { text: text.to_owned(), mark });
         }
         let is_end = matches!(mark, '.' | '!' | '?') && !self.clauses.is_empty();

@@ -8,6 +8,7 @@ use std::sync::Arc;
 use rten::{Model, NodeId, RunOptions, ThreadPool, ValueOrView};
 use rten_tensor::{NdTensor, Tensor};
 
+use super::framing;
 use super::voice::{JSON_BYTES_MAX, Scales, Voice};
 use crate::error::ModelError;
 use crate::planner::Needs;
@@ -18,12 +19,14 @@ const NETWORK: &str = "voice.onnx";
 const DESCRIPTION: &str = "voice.onnx.json";
 /// Bytes of a network; Piper's largest have 120 MB.
 const NETWORK_BYTES_MAX: u64 = 1 << 30;
-/// What rten holds for a loaded network, for each byte of its file; measured 1.05 with `en_US-joe-medium`.
-const LOADED_PER_BYTE: f64 = 1.1;
-/// What a run of [`PHONEMES_MAX`] phonemes takes beside it; measured with the same voice, which has the sizes of all of Piper's `medium` ones.
-const RUN_BYTES: u64 = 400 << 20;
+/// What rten holds for a loaded network, for each byte of its file: 2.2 with `en_US-joe-medium` (most of a process of 141 MB that has
+/// spoken one word).
+const LOADED_PER_BYTE: f64 = 2.25;
+/// What a run of [`PHONEMES_MAX`] phonemes takes beside it: 1.8 MB for a phoneme were measured with the same voice, whose sizes all of
+/// Piper's `medium` voices have.
+const RUN_BYTES: u64 = 512 << 20;
 /// Phonemes of one run at natural length. At twice the length it is half as many: memory and time go with what is spoken.
-pub const PHONEMES_MAX: usize = 400;
+pub const PHONEMES_MAX: usize = 250;
 /// The least multiple of the natural length.
 pub const LENGTH_MIN: f32 = 0.25;
 /// The greatest.
@@ -78,14 +81,16 @@ impl PiperModel {
         let needs = Needs {
             ends_bytes: (file_bytes as f64 * LOADED_PER_BYTE) as u64,
             workspace_bytes: RUN_BYTES,
-            // The whole file is read before it is taken apart.
-            staging_bytes: file_bytes,
             ..Needs::default()
         };
         let info = PiperInfo { voice, memory_bytes: needs.whole_bytes() };
         let admitted = admit(&info, needs)?;
         let malformed = |reason: String| ModelError::Malformed { path: path.clone(), reason };
         let bytes = read(&path, file_bytes)?;
+        if !framing::is_message(&bytes) {
+            return Err(malformed("it is no ONNX file".to_owned()).into());
+        }
+        // From memory: a file would name others that are read along with it.
         let network = Model::load(bytes).map_err(|error| malformed(one_line(&error)))?;
         let node = |name: &str| network.node_id(name).map_err(|error| malformed(one_line(&error)));
         let speaker = if info.voice.speakers > 1 { Some(node("sid")?) } else { None };

@@ -1,8 +1,12 @@
 //! Why a model could not be fetched, loaded or run.
 
+mod phonemizer;
+
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
+
+pub use phonemizer::PhonemizerError;
 
 /// Why weights could not be put on this machine.
 #[derive(Debug, thiserror::Error)]
@@ -170,6 +174,9 @@ pub enum ModelError {
         /// What is wrong with it.
         reason: String,
     },
+    /// A text could not be turned into phonemes.
+    #[error(transparent)]
+    Phonemizer(#[from] PhonemizerError),
     /// A computation failed.
     #[error("computing with the model failed: {reason}")]
     Compute {

@@ -37,12 +37,14 @@ mod loading;
 mod model;
 pub mod ncnn;
 mod pace;
+pub mod piper;
 pub mod planner;
 mod request;
 mod residency;
 mod running;
 pub mod safetensors;
 mod sampler;
+mod speech;
 mod tensors;
 mod text_stream;
 mod tokenizer;
@@ -56,7 +58,7 @@ pub use embedding::{
     Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
 };
 pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
-pub use error::{EngineError, FetchError, ModelError};
+pub use error::{EngineError, FetchError, ModelError, PhonemizerError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
 pub use grammar::{
     ALTERNATIVES_MAX, Constraint, Grammars, PATTERNS_MAX, REFERENCES_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX,
@@ -69,6 +71,7 @@ pub use request::{
 };
 pub use residency::{Budget, ROOM_WAITED_MAX};
 pub use sampler::{Choice, Logprobs, Sampler};
+pub use speech::{SPEED_MAX, SPEED_MIN, Speech, SpeechEngine, SpeechRequest, Synthesizer, SynthesizerConfig};
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;
 pub use transcription::{Transcriber, TranscriberConfig, Transcription, TranscriptionEngine};

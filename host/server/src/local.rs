@@ -6,8 +6,10 @@ mod failure;
 mod model;
 mod options;
 mod published;
+mod rate;
 mod recording;
 mod request;
+mod speech;
 mod transcription;
 
 use std::sync::Arc;
@@ -26,7 +28,7 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
-use atelier_inference::{EmbeddingEngine, TextEngine, TranscriptionEngine};
+use atelier_inference::{EmbeddingEngine, SpeechEngine, TextEngine, TranscriptionEngine};
 use futures::future::join_all;
 use futures::stream;
 
@@ -68,6 +70,13 @@ impl LocalProvider {
         }
     }
 
+    fn voice(&self, id: &str) -> Result<Arc<dyn SpeechEngine>, ProviderError> {
+        match self.find(id)?.engine() {
+            LocalEngine::Speech(engine) => Ok(engine.clone()),
+            _ => Self::unsupported("speech"),
+        }
+    }
+
     fn transcriber(&self, id: &str) -> Result<Arc<dyn TranscriptionEngine>, ProviderError> {
         match self.find(id)?.engine() {
             LocalEngine::Transcription(engine) => Ok(engine.clone()),
@@ -92,8 +101,14 @@ impl Provider for LocalProvider {
     async fn model(&self, _: CallContext, id: &str) -> Result<ModelInfo, ProviderError> {
         Ok(self.find(id)?.describe().await)
     }
-    async fn voices(&self, _: CallContext, _: &str, _: Option<String>) -> Result<Page<Voice>, ProviderError> {
-        Self::unsupported("speech")
+    async fn voices(
+        &self,
+        _: CallContext,
+        model: &str,
+        _: Option<String>,
+    ) -> Result<Page<Voice>, ProviderError> {
+        let info = self.voice(model)?.warm().await.map_err(engine_error)?;
+        Ok(Page { items: speech::voices(&info), next: None })
     }
     async fn check(&self, _: CallContext) -> Result<(), ProviderError> {
         let Some(first) = self.models.first() else { return Ok(()) };
@@ -114,8 +129,14 @@ impl Provider for LocalProvider {
         let messages = request::engine_request(request, usual)?.messages;
         engine.count_tokens(messages).await.map(|count| count as u64).map_err(engine_error)
     }
-    fn speak(self: Arc<Self>, _: CallContext, _: SpeechRequest) -> EventStream<SpeechEvent> {
-        Box::pin(stream::once(async { Self::unsupported("speech") }))
+    fn speak(self: Arc<Self>, _: CallContext, request: SpeechRequest) -> EventStream<SpeechEvent> {
+        match self.voice(&request.model) {
+            Ok(engine) => {
+                let turn = speech::Turn::Begin(engine, Box::new(request));
+                Box::pin(stream::unfold(turn, speech::Turn::next))
+            }
+            Err(error) => Box::pin(stream::once(async { Err(error) })),
+        }
     }
     fn transcribe(
         self: Arc<Self>,

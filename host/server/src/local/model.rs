@@ -5,24 +5,27 @@ use std::sync::{Arc, OnceLock};
 
 use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
 use atelier_domain::provider::Readiness;
+use atelier_inference::piper::PiperModel;
 use atelier_inference::{
-    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, TextEngine, TextModel,
+    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, SpeechEngine, TextEngine, TextModel,
     TranscriptionEngine, WeightsSource, WhisperModel,
 };
 
 use super::published::Published;
 use super::request::Usual;
-use super::{embedding, options, transcription};
+use super::{embedding, options, speech, transcription};
 
 /// What it can do in a chat, in the contract's words where it has any.
 const CHAT_FEATURES: [&str; 5] = ["structured-output", "streaming", "seed", "stop", "logprobs"];
 const TRANSCRIPTION_FEATURES: [&str; 2] = ["streaming", "logprobs"];
+const SPEECH_FEATURES: [&str; 1] = ["streaming"];
 
 /// What runs a model.
 pub(crate) enum LocalEngine {
     Text(Arc<dyn TextEngine>, Usual),
     Embedding(Arc<dyn EmbeddingEngine>),
     Transcription(Arc<dyn TranscriptionEngine>),
+    Speech(Arc<dyn SpeechEngine>),
 }
 
 /// A model of the instance `local`.
@@ -75,6 +78,7 @@ impl LocalModel {
                 LocalEngine::Text(..) => text_limits,
                 LocalEngine::Embedding(_) => embedding_limits,
                 LocalEngine::Transcription(_) => transcription_limits,
+                LocalEngine::Speech(_) => speech_limits,
             };
             let look = move || look(&path);
             match tokio::task::spawn_blocking(look).await {
@@ -93,6 +97,7 @@ impl LocalModel {
             LocalEngine::Text(engine, _) => engine.warm().await.map(|_| ()),
             LocalEngine::Embedding(engine) => engine.warm().await.map(|_| ()),
             LocalEngine::Transcription(engine) => engine.warm().await.map(|_| ()),
+            LocalEngine::Speech(engine) => engine.warm().await.map(|_| ()),
         }
     }
 
@@ -101,6 +106,7 @@ impl LocalModel {
             LocalEngine::Text(engine, _) => readiness(engine.state()),
             LocalEngine::Embedding(engine) => readiness(engine.state()),
             LocalEngine::Transcription(engine) => readiness(engine.state()),
+            LocalEngine::Speech(engine) => readiness(engine.state()),
         }
     }
 }
@@ -144,6 +150,11 @@ fn transcription_limits(path: &Path) -> Result<ModelLimits, String> {
     WhisperModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
 }
 
+/// As [`transcription_limits`].
+fn speech_limits(path: &Path) -> Result<ModelLimits, String> {
+    PiperModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
+}
+
 fn info(
     id: &str,
     name: &str,
@@ -157,6 +168,7 @@ fn info(
         LocalEngine::Transcription(_) => {
             (Task::Transcription, "audio", &TRANSCRIPTION_FEATURES, transcription::schema())
         }
+        LocalEngine::Speech(_) => (Task::Speech, "text", &SPEECH_FEATURES, speech::schema()),
     };
     ModelInfo {
         id: id.to_owned(),

@@ -11,11 +11,13 @@ pub enum ModelKind {
     Embedding,
     /// A folder as CTranslate2 has it, of the Whisper family.
     Transcription,
+    /// A folder with `voice.onnx` and `voice.onnx.json`, of Piper's voices.
+    Speech,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [Self; 3] = [Self::Chat, Self::Embedding, Self::Transcription];
+    pub const ALL: [Self; 4] = [Self::Chat, Self::Embedding, Self::Transcription, Self::Speech];
 
     /// As the configuration writes it.
     pub fn word(self) -> &'static str {
@@ -23,6 +25,7 @@ impl ModelKind {
             Self::Chat => "chat",
             Self::Embedding => "embedding",
             Self::Transcription => "transcription",
+            Self::Speech => "speech",
         }
     }
 }
@@ -40,7 +43,7 @@ pub struct Published {
 }
 
 /// All of them.
-pub const PUBLISHED: [Published; 3] = [
+pub const PUBLISHED: [Published; 4] = [
     Published {
         id: "smollm2-135m-instruct",
         name: "SmolLM2 135M Instruct",
@@ -63,6 +66,14 @@ pub const PUBLISHED: [Published; 3] = [
         description: "A small recogniser of English speech that runs on this machine's CPU, with times of segments and words.",
         kind: ModelKind::Transcription,
         source: weights::WHISPER_TINY_EN,
+        context_tokens: None,
+    },
+    Published {
+        id: "piper-joe",
+        name: "Piper en_US joe (medium)",
+        description: "An American English voice that runs on this machine's CPU, at 22,050 samples a second. Needs eSpeak NG on this machine.",
+        kind: ModelKind::Speech,
+        source: weights::PIPER_EN_US_JOE_MEDIUM,
         context_tokens: None,
     },
 ];

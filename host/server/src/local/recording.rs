@@ -2,103 +2,33 @@
 
 use atelier_inference::whisper::{SAMPLE_RATE, Sound};
 use atelier_service::recording::Recording;
-use rubato::audioadapter_buffers::direct::SequentialSlice;
-use rubato::{Fft, FixedSync, Indexing, Resampler, WindowFunction};
 
-/// Moments that change their rate together.
-const CHUNK: usize = 4096;
+use super::rate::Rate;
 
 /// A recording on its way to a model.
 pub(super) struct Listened {
     recording: Recording,
-    /// None where it has the rate already.
-    resampler: Option<Fft<f32>>,
-    /// Moments of the recording that are not resampled yet.
-    waiting: Vec<f32>,
-    /// Samples that the resampler gives before the first moment.
-    early: usize,
-    taken: u64,
-    given: u64,
+    rate: Rate,
 }
 
 impl Listened {
     /// # Errors
     /// Why the recording cannot be heard.
     pub(super) fn new(recording: Recording) -> Result<Self, String> {
-        let rate = recording.rate() as usize;
-        // One transform for each chunk, of an even number on both sides: else the filter's middle would lie between two moments.
-        let chunk = CHUNK.next_multiple_of(2 * rate / common(rate, SAMPLE_RATE));
-        let made = || {
-            let window = WindowFunction::BlackmanHarris2;
-            Fft::new_custom(rate, SAMPLE_RATE, chunk, 1, 1, window, FixedSync::Input)
-        };
-        let resampler = (rate != SAMPLE_RATE)
-            .then(made)
-            .transpose()
-            .map_err(|error| format!("its {rate} samples a second cannot become {SAMPLE_RATE}: {error}"))?;
-        let early = resampler.as_ref().map_or(0, Resampler::output_delay);
-        Ok(Self { recording, resampler, waiting: Vec::new(), early, taken: 0, given: 0 })
+        let rate = Rate::new(recording.rate() as usize, SAMPLE_RATE)?;
+        Ok(Self { recording, rate })
     }
-
-    /// Samples that the moments so far become.
-    fn due(&self) -> u64 {
-        (self.taken * SAMPLE_RATE as u64).div_ceil(u64::from(self.recording.rate()))
-    }
-
-    /// Resample what waits, a chunk at a time; at the end also what is less than one, until all that is due is given.
-    fn resample(&mut self, ended: bool, out: &mut Vec<f32>) -> Result<(), String> {
-        let due = self.due();
-        let Some(resampler) = &mut self.resampler else {
-            self.given += self.waiting.len() as u64;
-            out.append(&mut self.waiting);
-            return Ok(());
-        };
-        let mut from = 0;
-        loop {
-            let (wanted, there) = (resampler.input_frames_next(), self.waiting.len() - from);
-            if there < wanted && !(ended && self.given < due) {
-                break;
-            }
-            let taken = there.min(wanted);
-            let chunk = &self.waiting[from..from + taken];
-            let failed = |error: &dyn std::fmt::Display| format!("its rate cannot be changed: {error}");
-            let input = SequentialSlice::new(chunk, 1, taken).map_err(|error| failed(&error))?;
-            let short = Indexing::new().partial_len(taken);
-            let made = resampler
-                .process(&input, (taken < wanted).then_some(&short))
-                .map_err(|error| failed(&error))?
-                .take_data();
-            from += taken;
-            let early = self.early.min(made.len());
-            self.early -= early;
-            let left = usize::try_from(due - self.given).unwrap_or(usize::MAX);
-            let made = &made[early..];
-            let made = &made[..made.len().min(left)];
-            self.given += made.len() as u64;
-            out.extend_from_slice(made);
-        }
-        self.waiting.drain(..from);
-        Ok(())
-    }
-}
-
-/// The greatest common divisor (Euclid).
-fn common(a: usize, b: usize) -> usize {
-    if b == 0 { a } else { common(b, a % b) }
 }
 
 impl Sound for Listened {
     fn read(&mut self, out: &mut Vec<f32>) -> Result<bool, String> {
-        let Some(frames) = self.recording.next()? else {
-            self.resample(true, out)?;
-            return Ok(false);
-        };
-        let before = self.waiting.len();
-        let scale = 1.0 / frames.channels as f32;
-        self.waiting.extend(frames.moments().map(|moment| moment.iter().sum::<f32>() * scale));
-        self.taken += (self.waiting.len() - before) as u64;
-        self.resample(false, out)?;
-        Ok(true)
+        let frames = self.recording.next()?;
+        if let Some(frames) = &frames {
+            let scale = 1.0 / frames.channels as f32;
+            self.rate.take(frames.moments().map(|moment| moment.iter().sum::<f32>() * scale));
+        }
+        self.rate.give(frames.is_none(), out)?;
+        Ok(frames.is_some())
     }
 }
 

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use atelier_domain::plugin::SecretValue;
+use atelier_inference::piper::PiperModel;
 use atelier_inference::weights::{self, Source};
 use atelier_inference::{BertModel, Precision, TextModel, WhisperModel};
 
@@ -88,6 +89,17 @@ impl Weights {
             ModelKind::Transcription => {
                 let info = WhisperModel::inspect(&path)?;
                 ("English speech".to_owned(), info.parameters, info.memory_bytes)
+            }
+            ModelKind::Speech => {
+                let info = PiperModel::inspect(&path)?;
+                return Ok(Some(format!(
+                    "{}, {} speakers, {} samples a second, {} MiB before any request, {}",
+                    info.voice.espeak_voice,
+                    info.voice.speakers,
+                    info.voice.sample_rate,
+                    info.memory_bytes.div_ceil(MIB),
+                    path.display()
+                )));
             }
         };
         let (millions, mib) = (parameters.div_ceil(1_000_000), memory.div_ceil(MIB));

@@ -1,0 +1,199 @@
+//! The network: ids of phonemes in, samples out.
+
+use std::fs::File;
+use std::io::Read;
+use std::path::Path;
+use std::sync::Arc;
+
+use rten::{Model, NodeId, RunOptions, ThreadPool, ValueOrView};
+use rten_tensor::{NdTensor, Tensor};
+
+use super::framing;
+use super::voice::{JSON_BYTES_MAX, Scales, Voice};
+use crate::error::ModelError;
+use crate::planner::Needs;
+use crate::running::Described;
+
+/// The network's file in a voice's folder.
+const NETWORK: &str = "voice.onnx";
+/// The description beside it.
+const DESCRIPTION: &str = "voice.onnx.json";
+/// Bytes of a network; Piper's largest have 120 MB.
+const NETWORK_BYTES_MAX: u64 = 1 << 30;
+/// What rten holds for a loaded network, for each byte of its file: 2.2 with `en_US-joe-medium` (most of a process of 141 MB that has
+/// spoken one word).
+const LOADED_PER_BYTE: f64 = 2.25;
+/// What a run of [`PHONEMES_MAX`] phonemes takes beside it: 1.8 MB for a phoneme were measured with the same voice, whose sizes all of
+/// Piper's `medium` voices have.
+const RUN_BYTES: u64 = 512 << 20;
+/// Phonemes of one run at natural length. At twice the length it is half as many: memory and time go with what is spoken.
+pub const PHONEMES_MAX: usize = 250;
+/// The least multiple of the natural length.
+pub const LENGTH_MIN: f32 = 0.25;
+/// The greatest.
+pub const LENGTH_MAX: f32 = 4.0;
+
+/// What a voice is and takes.
+#[derive(Clone, Debug, PartialEq)]
+pub struct PiperInfo {
+    /// Its description.
+    pub voice: Voice,
+    /// Bytes for weights and working space.
+    pub memory_bytes: u64,
+}
+
+/// A loaded voice. Computing with it blocks; [`crate::Synthesizer`] does so on a thread of its own.
+pub struct PiperModel {
+    info: PiperInfo,
+    network: Model,
+    inputs: Inputs,
+    output: NodeId,
+    threads: Option<Arc<ThreadPool>>,
+}
+
+/// Nodes by the names that Piper's export gives them.
+struct Inputs {
+    ids: NodeId,
+    lengths: NodeId,
+    scales: NodeId,
+    /// None where the voice has one speaker.
+    speaker: Option<NodeId>,
+}
+
+impl Described for PiperModel {
+    type Info = PiperInfo;
+
+    fn info(&self) -> &PiperInfo {
+        &self.info
+    }
+}
+
+impl PiperModel {
+    /// Load a folder of `voice.onnx` and `voice.onnx.json`. Blocks while it reads.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong.
+    pub fn load(folder: &Path) -> Result<Self, ModelError> {
+        Ok(Self::load_planned(folder, None, |_, _| Ok::<_, ModelError>(()))?.0)
+    }
+
+    /// As [`PiperModel::load`]. `admit` decides from what is needed, before the network is read, and gives what is to be kept beside
+    /// the model.
+    pub(crate) fn load_planned<R, E: From<ModelError>>(
+        folder: &Path,
+        threads: Option<usize>,
+        admit: impl FnOnce(&PiperInfo, Needs) -> Result<R, E>,
+    ) -> Result<(Self, R), E> {
+        let (info, needs, file_bytes) = Self::described(folder)?;
+        let path = folder.join(NETWORK);
+        let admitted = admit(&info, needs)?;
+        let malformed = |reason: String| ModelError::Malformed { path: path.clone(), reason };
+        let bytes = read(&path, file_bytes)?;
+        if !framing::is_message(&bytes) {
+            return Err(malformed("it is no ONNX file".to_owned()).into());
+        }
+        // From memory: a file would name others that are read along with it.
+        let network = Model::load(bytes).map_err(|error| malformed(one_line(&error)))?;
+        let node = |name: &str| network.node_id(name).map_err(|error| malformed(one_line(&error)));
+        let speaker = if info.voice.speakers > 1 { Some(node("sid")?) } else { None };
+        let inputs =
+            Inputs { ids: node("input")?, lengths: node("input_lengths")?, scales: node("scales")?, speaker };
+        let output = node("output")?;
+        let threads = threads.map(|count| Arc::new(ThreadPool::with_num_threads(count)));
+        Ok((Self { info, network, inputs, output, threads }, admitted))
+    }
+
+    /// What a folder's voice is and takes, from its description alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with it.
+    pub fn inspect(folder: &Path) -> Result<PiperInfo, ModelError> {
+        Self::described(folder).map(|(info, _, _)| info)
+    }
+
+    fn described(folder: &Path) -> Result<(PiperInfo, Needs, u64), ModelError> {
+        let voice = Voice::from_json(&read(&folder.join(DESCRIPTION), JSON_BYTES_MAX)?)?;
+        let file_bytes = length(&folder.join(NETWORK), NETWORK_BYTES_MAX)?;
+        let needs = Needs {
+            ends_bytes: (file_bytes as f64 * LOADED_PER_BYTE) as u64,
+            workspace_bytes: RUN_BYTES,
+            ..Needs::default()
+        };
+        Ok((PiperInfo { voice, memory_bytes: needs.whole_bytes() }, needs, file_bytes))
+    }
+
+    /// What the voice is and takes.
+    pub fn info(&self) -> &PiperInfo {
+        &self.info
+    }
+
+    /// The rows that phonemes are spoken in at this length, each within [`PHONEMES_MAX`].
+    pub fn rows(&self, phonemes: &str, length: f32) -> Vec<Vec<i32>> {
+        let phonemes_max = (PHONEMES_MAX as f32 / length.clamp(1.0, LENGTH_MAX)) as usize;
+        self.info.voice.ids(phonemes, phonemes_max)
+    }
+
+    /// Speak one row: samples of one channel, mostly from −1 to 1, at the voice's rate. Not the same twice but for scales without
+    /// noise.
+    ///
+    /// # Errors
+    /// [`ModelError::Unanswerable`] where scales or speaker are out of range, [`ModelError::Compute`] where the network fails.
+    pub fn speak(&self, row: &[i32], scales: Scales, speaker: usize) -> Result<Vec<f32>, ModelError> {
+        let unanswerable = |parameter, reason| ModelError::Unanswerable { parameter, reason };
+        scales.check().map_err(|reason| unanswerable("scales", reason))?;
+        if speaker >= self.info.voice.speakers {
+            let reason = format!("there are {} speakers, from 0", self.info.voice.speakers);
+            return Err(unanswerable("speaker", reason));
+        }
+        let number = |value: usize| NdTensor::from_data([1], vec![value as i32]);
+        let scales = NdTensor::from_data([3], vec![scales.noise, scales.length, scales.noise_width]);
+        let mut inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![
+            (self.inputs.ids, NdTensor::from_data([1, row.len()], row.to_vec()).into()),
+            (self.inputs.lengths, number(row.len()).into()),
+            (self.inputs.scales, scales.into()),
+        ];
+        if let Some(node) = self.inputs.speaker {
+            inputs.push((node, number(speaker).into()));
+        }
+        let options = RunOptions::default().with_thread_pool(self.threads.clone());
+        let compute = |reason: String| ModelError::Compute { reason };
+        let [sound] = self
+            .network
+            .run_n(inputs, [self.output], Some(options))
+            .map_err(|error| compute(one_line(&error)))?;
+        let sound: Tensor<f32> = sound.try_into().map_err(|_| compute("it gives no floats".to_owned()))?;
+        let samples = sound.into_data();
+        if samples.iter().any(|sample| !sample.is_finite()) {
+            return Err(compute("it gives numbers that are not finite".to_owned()));
+        }
+        Ok(samples)
+    }
+}
+
+impl std::fmt::Debug for PiperModel {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("PiperModel").field("info", &self.info).finish_non_exhaustive()
+    }
+}
+
+fn one_line(error: &dyn std::error::Error) -> String {
+    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
+}
+
+fn length(path: &Path, bytes_max: u64) -> Result<u64, ModelError> {
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let bytes = std::fs::metadata(path).map_err(io)?.len();
+    if bytes > bytes_max {
+        let reason = format!("it has {bytes} bytes; at most {bytes_max} are read");
+        return Err(ModelError::Malformed { path: path.to_owned(), reason });
+    }
+    Ok(bytes)
+}
+
+fn read(path: &Path, bytes_max: u64) -> Result<Vec<u8>, ModelError> {
+    let expected = length(path, bytes_max)?;
+    let io = |source| ModelError::Io { path: path.to_owned(), source };
+    let mut bytes = Vec::with_capacity(expected as usize);
+    File::open(path).map_err(io)?.take(bytes_max).read_to_end(&mut bytes).map_err(io)?;
+    Ok(bytes)
+}

@@ -23,9 +23,9 @@ const NETWORK_BYTES_MAX: u64 = 1 << 30;
 /// What rten holds for a loaded network, for each byte of its file: 2.2 with `en_US-joe-medium` (most of a process of 141 MB that has
 /// spoken one word).
 const LOADED_PER_BYTE: f64 = 2.25;
-/// What a run of [`PHONEMES_MAX`] phonemes takes beside it: 1.8 MB for a phoneme were measured with the same voice, whose sizes all of
-/// Piper's `medium` voices have.
-const RUN_BYTES: u64 = 512 << 20;
+/// What a run of [`PHONEMES_MAX`] phonemes takes beside it: 470 MB at natural length and 520 MB at four times the length were measured with
+/// the same voice, whose sizes all of Piper's `medium` voices have.
+const RUN_BYTES: u64 = 600 << 20;
 /// Phonemes of one run at natural length. At twice the length it is half as many: memory and time go with what is spoken.
 pub const PHONEMES_MAX: usize = 250;
 /// The least multiple of the natural length.

@@ -60,6 +60,8 @@ mod responses;
 mod sessions;
 #[path = "routes/sharing.rs"]
 mod sharing;
+#[path = "routes/speech.rs"]
+mod speech;
 #[path = "routes/standing.rs"]
 mod standing;
 #[path = "routes/table.rs"]

@@ -8,6 +8,7 @@ use std::process::ExitCode;
 use atelier_domain::manifest::Manifest;
 use atelier_domain::plugin::InstanceConfig;
 use atelier_domain::store::PluginStore;
+use atelier_inference::piper::Phonemizer;
 use atelier_service::callbacks::{CallbackAddresses, Target};
 use atelier_storage::Store;
 
@@ -17,6 +18,9 @@ use crate::app::cache_dir;
 use crate::config::{Config, TrustMode};
 use crate::key_file::KeyFile;
 use crate::local::{PUBLISHED, Published};
+
+/// A language that eSpeak NG always has.
+const ESPEAK_VOICE: &str = "en-us";
 
 struct Findings {
     problems: usize,
@@ -64,7 +68,7 @@ fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findi
         let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);
         findings.problem(&format!("{instance}: its secret {secret} is missing: {reason}"));
     }
-    local_models(config, &mut findings);
+    local_models(config, &mut findings).await;
     findings
 }
 
@@ -112,7 +116,7 @@ fn callbacks(config: &Config, instance: &InstanceConfig, manifest: &Manifest, fi
     }
 }
 
-fn local_models(config: &Config, findings: &mut Findings) {
+async fn local_models(config: &Config, findings: &mut Findings) {
     if !config.local.enabled {
         findings.note("[local] enabled = false: no in-house models");
         return;
@@ -141,5 +145,10 @@ fn local_models(config: &Config, findings: &mut Findings) {
                 source.wheel_bytes.div_ceil(1_000_000)
             ));
         }
+    }
+    let phonemizer = Phonemizer { program: config.local.espeak.clone(), ..Phonemizer::default() };
+    match phonemizer.probe(ESPEAK_VOICE).await {
+        Ok(()) => findings.good("eSpeak NG is there, which in-house voices need"),
+        Err(error) => findings.note(&format!("in-house voices cannot speak: {error}, or set [local] espeak")),
     }
 }

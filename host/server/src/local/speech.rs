@@ -64,7 +64,6 @@ impl Turn {
             }),
             Self::Going(mut speech, mut going) => Some(match speech.next().await {
                 Some(Ok(samples)) => {
-                    going.spoken += samples.len() as u64;
                     let heard = going.audio(samples);
                     (heard.map(|audio| vec![SpeechEvent::Audio(audio)]), Self::Going(speech, going))
                 }
@@ -111,20 +110,25 @@ async fn begin(
         speed: request.speed.map_or(1.0, |speed| speed as f32),
         speaker,
     };
-    let speech = engine.speak(wanted).await.map_err(engine_error)?;
+    let mut speech = engine.speak(wanted).await.map_err(engine_error)?;
+    // What cannot be spoken is refused, which it can be until something was sent.
+    let first = speech.next().await.unwrap_or(Err(EngineError::Stopped)).map_err(engine_error)?;
     let rate = speech.sample_rate();
-    let (events, rate) = match request.format.as_str() {
+    let (mut events, rate) = match request.format.as_str() {
         "wav" => (vec![SpeechEvent::Started("audio/wav".to_owned()), SpeechEvent::Audio(head(rate))], None),
         _ => {
             let rate = Rate::new(rate as usize, PCM_RATE).map_err(broken)?;
             (vec![SpeechEvent::Started("audio/pcm".to_owned())], Some(rate))
         }
     };
-    Ok((events, speech, Going { rate, characters, spoken: 0 }))
+    let mut going = Going { rate, characters, spoken: 0 };
+    events.push(SpeechEvent::Audio(going.audio(first)?));
+    Ok((events, speech, going))
 }
 
 impl Going {
     fn audio(&mut self, samples: Vec<i16>) -> Result<Bytes, ProviderError> {
+        self.spoken += samples.len() as u64;
         let Some(rate) = &mut self.rate else { return Ok(bytes(samples.into_iter())) };
         rate.take(samples.into_iter().map(|sample| f32::from(sample) / f32::from(i16::MAX)));
         self.resampled(false)

@@ -30,8 +30,8 @@ fn seconds(value: &Value) -> f64 {
     value.as_f64().expect("seconds")
 }
 
-/// How many of `expected`'s words stand in `found`, in order.
-fn share(found: &str, expected: &str) -> f64 {
+/// The part of `expected`'s words that stand in `found`, in order.
+pub(super) fn share(found: &str, expected: &str) -> f64 {
     let words = |text: &str| -> Vec<String> {
         let letters = |c: char| if c.is_alphanumeric() { c.to_ascii_lowercase() } else { ' ' };
         text.chars().map(letters).collect::<String>().split_whitespace().map(str::to_owned).collect()

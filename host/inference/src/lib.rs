@@ -21,6 +21,7 @@
 pub mod bert;
 mod chat_template;
 pub mod ctranslate2;
+pub mod dcgan;
 mod embedding;
 mod engine;
 mod error;
@@ -42,6 +43,7 @@ mod sampler;
 mod tensors;
 mod text_stream;
 mod tokenizer;
+pub mod torch;
 mod upscaling;
 pub mod weights;
 

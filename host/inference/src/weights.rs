@@ -17,7 +17,9 @@ use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
 
 use crate::error::FetchError;
-pub use published::{ALL_MINILM_L6_V2, REALESR_ANIMEVIDEOV3_X2, REALESRGAN_X4PLUS, SMOLLM2_135M_INSTRUCT};
+pub use published::{
+    ALL_MINILM_L6_V2, GAN_FACE, REALESR_ANIMEVIDEOV3_X2, REALESRGAN_X4PLUS, SMOLLM2_135M_INSTRUCT,
+};
 pub use pulled::{Pulled, PulledFile};
 
 /// A model's files inside one published wheel, fixed by hash.

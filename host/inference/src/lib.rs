@@ -21,6 +21,7 @@
 pub mod bert;
 mod chat_template;
 pub mod ctranslate2;
+pub mod dcgan;
 mod embedding;
 mod engine;
 mod error;
@@ -48,6 +49,7 @@ mod speech;
 mod tensors;
 mod text_stream;
 mod tokenizer;
+pub mod torch;
 mod transcription;
 mod upscaling;
 pub mod weights;

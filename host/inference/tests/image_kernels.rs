@@ -1,13 +1,17 @@
 //! The operations of picture models against plain loops in double precision, with every instruction set that is here.
 
-use atelier_inference::kernels::Kernels;
+use atelier_inference::Precision;
+use atelier_inference::gguf::Encoding;
 use atelier_inference::kernels::cpu::{Cpu, Isa};
-use atelier_inference::kernels::image::{Convolution, ImageKernels, Size};
+use atelier_inference::kernels::image::{Activation, Convolution, ImageKernels, Size, Taps};
+use atelier_inference::kernels::{Kernels, Stored};
 use rand::{Rng, SeedableRng};
 use rand_chacha::ChaCha8Rng;
 
 /// Of Winograd's sums in 32 bits, against the root of the sum of squares of what goes into each: measured 1.8e-5 at worst.
 const CONVOLUTION_ERROR_MAX: f64 = 5e-5;
+/// Of products in 32 bits that are summed tap by tap, on the same scale: measured 4.7e-7 at worst.
+const FOLD_ERROR_MAX: f64 = 2e-6;
 
 fn random(count: usize, seed: u64) -> Vec<f32> {
     let mut random = ChaCha8Rng::seed_from_u64(seed);
@@ -148,4 +152,74 @@ fn a_cubic_resize_keeps_what_is_flat_and_mixes_four_pixels_a_side() {
         let found = cpu.read(&out).expect("values");
         assert!((found[0] - 16.0).abs() < 1e-4 && found[1].abs() < 1e-4 && (found[2] - 32.0).abs() < 1e-4);
     }
+}
+
+/// `[pixels, outputs]`, each with the root of the sum of squares of what goes into it. `weights` are `[inputs, outputs, side, side]`.
+fn transposed(x: &[f32], size: Size, weights: &[f32], bias: &[f32], taps: Taps) -> Vec<(f64, f64)> {
+    let (inputs, outputs, to) = (x.len() / size.pixels(), bias.len(), taps.spread(size));
+    let start = bias.iter().cycle().take(to.pixels() * outputs);
+    let mut out: Vec<(f64, f64)> = start.map(|bias| (f64::from(*bias), 0.01)).collect();
+    let square = taps.side * taps.side;
+    for (at, x) in x.iter().enumerate() {
+        let (pixel, input) = (at / inputs, at % inputs);
+        for (at, weight) in
+            weights[input * outputs * square..(input + 1) * outputs * square].iter().enumerate()
+        {
+            let (output, line, column) = (at / square, at % square / taps.side, at % taps.side);
+            let line = (pixel / size.width * taps.stride + line).wrapping_sub(taps.padding);
+            let column = (pixel % size.width * taps.stride + column).wrapping_sub(taps.padding);
+            if line < to.height && column < to.width {
+                let product = f64::from(*x) * f64::from(*weight);
+                let place = &mut out[(line * to.width + column) * outputs + output];
+                *place = (place.0 + product, place.1 + product * product);
+            }
+        }
+    }
+    out.into_iter().map(|(sum, squares)| (sum, squares.sqrt())).collect()
+}
+
+#[test]
+fn a_product_and_a_fold_are_a_transposed_convolution() {
+    let mut worst = 0.0_f64;
+    // The generator's first layer and its others; no overlap; strides that leave gaps; one line; more than one thread's piece.
+    for (height, width, inputs, outputs, side, stride, padding) in [
+        (1, 1, 100, 32, 4, 1, 0),
+        (4, 4, 64, 32, 4, 2, 1),
+        (3, 5, 7, 3, 3, 1, 1),
+        (2, 3, 5, 2, 2, 2, 0),
+        (3, 2, 4, 3, 2, 3, 0),
+        (1, 6, 3, 5, 5, 3, 2),
+        (32, 32, 16, 3, 4, 2, 1),
+    ] {
+        let (size, taps) = (Size { height, width }, Taps { side, stride, padding });
+        let square = side * side;
+        let (x, bias) = (random(size.pixels() * inputs, 1), random(outputs, 2));
+        let weights = random(inputs * outputs * square, 3);
+        let expected = transposed(&x, size, &weights, &bias, taps);
+        let mut rows = vec![0.0_f32; weights.len()];
+        for (at, weight) in weights.iter().enumerate() {
+            let (input, output, tap) = (at / outputs / square, at / square % outputs, at % square);
+            rows[(tap * outputs + output) * inputs + input] = *weight;
+        }
+        let bytes: Vec<u8> = rows.iter().flat_map(|weight| weight.to_le_bytes()).collect();
+        for cpu in processors() {
+            let stored =
+                Stored { encoding: Encoding::F32, rows: square * outputs, columns: inputs, bytes: &bytes };
+            let matrix = cpu.matrix(stored, Precision::Exact).expect("room");
+            let mut spread = cpu.tensor(size.pixels(), square * outputs).expect("room");
+            cpu.linear(&cpu.upload(inputs, &x).expect("room"), &mut [(&matrix, &mut spread)]);
+            let bias = cpu.upload(outputs, &bias).expect("room");
+            for activation in [Activation::Relu, Activation::Tanh] {
+                let mut out = cpu.tensor(taps.spread(size).pixels(), outputs).expect("room");
+                cpu.fold(&spread, size, taps, &bias, activation, &mut out);
+                for (found, (sum, scale)) in cpu.read(&out).expect("values").into_iter().zip(&expected) {
+                    let expected = if activation == Activation::Relu { sum.max(0.0) } else { sum.tanh() };
+                    let error = (f64::from(found) - expected).abs() / scale.max(0.1);
+                    worst = worst.max(error);
+                    assert!(error <= FOLD_ERROR_MAX, "{size:?} {taps:?}: {found}, not {expected}");
+                }
+            }
+        }
+    }
+    println!("relative error {worst:.1e} at worst");
 }

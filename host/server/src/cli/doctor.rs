@@ -15,7 +15,7 @@ use atelier_storage::Store;
 use super::Configured;
 use super::model::Weights;
 use crate::app::cache_dir;
-use crate::config::{Config, TrustMode};
+use crate::config::{Config, Local, TrustMode};
 use crate::key_file::KeyFile;
 use crate::local::{PUBLISHED, Published};
 
@@ -42,13 +42,25 @@ impl Findings {
 pub(super) async fn run(configured: Configured) -> anyhow::Result<ExitCode> {
     let config = configured.load()?;
     let told = stored::ask(&config).await;
+    let local = config.local.clone();
     let findings = tokio::task::spawn_blocking(move || examine(&config, told)).await?;
+    if local.enabled {
+        espeak(&local, &findings).await;
+    }
     match findings.problems {
         0 => println!("\nEverything needed is in place."),
         1 => println!("\n1 problem."),
         n => println!("\n{n} problems."),
     }
     Ok(if findings.problems == 0 { ExitCode::SUCCESS } else { ExitCode::from(1) })
+}
+
+async fn espeak(local: &Local, findings: &Findings) {
+    let phonemizer = Phonemizer { program: local.espeak.clone(), ..Phonemizer::default() };
+    match phonemizer.probe(ESPEAK_VOICE).await {
+        Ok(()) => findings.good("eSpeak NG is there, which in-house voices need"),
+        Err(error) => findings.note(&format!("in-house voices cannot speak: {error}, or set [local] espeak")),
+    }
 }
 
 fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findings {
@@ -68,7 +80,7 @@ fn examine(config: &Config, told: anyhow::Result<Option<stored::Told>>) -> Findi
         let (instance, secret, reason) = (&missing.instance, &missing.secret, &missing.reason);
         findings.problem(&format!("{instance}: its secret {secret} is missing: {reason}"));
     }
-    local_models(config, &mut findings).await;
+    local_models(config, &mut findings);
     findings
 }
 
@@ -116,7 +128,7 @@ fn callbacks(config: &Config, instance: &InstanceConfig, manifest: &Manifest, fi
     }
 }
 
-async fn local_models(config: &Config, findings: &mut Findings) {
+fn local_models(config: &Config, findings: &mut Findings) {
     if !config.local.enabled {
         findings.note("[local] enabled = false: no in-house models");
         return;
@@ -145,10 +157,5 @@ async fn local_models(config: &Config, findings: &mut Findings) {
                 source.wheel_bytes.div_ceil(1_000_000)
             ));
         }
-    }
-    let phonemizer = Phonemizer { program: config.local.espeak.clone(), ..Phonemizer::default() };
-    match phonemizer.probe(ESPEAK_VOICE).await {
-        Ok(()) => findings.good("eSpeak NG is there, which in-house voices need"),
-        Err(error) => findings.note(&format!("in-house voices cannot speak: {error}, or set [local] espeak")),
     }
 }

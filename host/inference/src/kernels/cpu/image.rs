@@ -3,7 +3,7 @@
 use super::winograd::{self, Filter};
 use super::{Cpu, Tensor};
 use crate::error::ModelError;
-use crate::kernels::image::{Convolution, ImageKernels, Size};
+use crate::kernels::image::{Activation, Convolution, ImageKernels, Size, Taps};
 
 impl ImageKernels for Cpu {
     type Filter = Filter;
@@ -82,6 +82,45 @@ impl ImageKernels for Cpu {
             }
         });
     }
+
+    fn fold(
+        &self,
+        x: &Tensor,
+        size: Size,
+        taps: Taps,
+        bias: &Tensor,
+        activation: Activation,
+        out: &mut Tensor,
+    ) {
+        let (channels, to) = (out.width, taps.spread(size));
+        assert!(x.rows() == size.pixels() && x.width == taps.side * taps.side * channels, "fold: shapes");
+        assert!(out.rows() == to.pixels() && bias.values.len() == channels, "fold: shapes");
+        self.by_rows(out, &|rows, out| {
+            for (row, out) in rows.zip(out.chunks_exact_mut(channels)) {
+                out.copy_from_slice(&bias.values);
+                for (line, high) in sources(row / to.width, size.height, taps) {
+                    for (column, wide) in sources(row % to.width, size.width, taps) {
+                        let first = (high * taps.side + wide) * channels;
+                        let source = &x.row(line * size.width + column)[first..first + channels];
+                        out.iter_mut().zip(source).for_each(|(out, x)| *out += x);
+                    }
+                }
+                match activation {
+                    Activation::Relu => out.iter_mut().for_each(|out| *out = out.max(0.0)),
+                    Activation::Tanh => out.iter_mut().for_each(|out| *out = out.tanh()),
+                }
+            }
+        });
+    }
+}
+
+/// The places of a line of `length` that add to place `at` of the larger one, each with its tap.
+fn sources(at: usize, length: usize, taps: Taps) -> impl Iterator<Item = (usize, usize)> {
+    let at = at + taps.padding;
+    (at % taps.stride..taps.side).step_by(taps.stride).filter_map(move |tap| {
+        let from = at.checked_sub(tap)? / taps.stride;
+        (from < length).then_some((from, tap))
+    })
 }
 
 /// The four places that number `at` of `to` is mixed of, and their weights.

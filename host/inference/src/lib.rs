@@ -22,6 +22,7 @@ pub mod bert;
 mod chat_template;
 pub mod ctranslate2;
 pub mod dcgan;
+mod dimension;
 mod embedding;
 mod engine;
 mod error;

@@ -5,6 +5,7 @@
 //! from which the decoder writes text and times.
 
 mod alignment;
+mod attention;
 mod config;
 mod decoder;
 mod decoding;

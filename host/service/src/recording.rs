@@ -86,7 +86,7 @@ impl Recording {
     ///
     /// # Errors
     /// As [`Recording::open`].
-    pub fn next(&mut self) -> Result<Option<Frames>, String> {
+    pub fn frames(&mut self) -> Result<Option<Frames>, String> {
         loop {
             let packet = match self.reader.next_packet() {
                 Ok(packet) => packet,

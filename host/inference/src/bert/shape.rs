@@ -2,6 +2,7 @@
 
 use serde::Deserialize;
 
+use crate::dimension::{bad, bounded};
 use crate::error::ModelError;
 use crate::folder::parse;
 
@@ -113,15 +114,4 @@ fn supported(what: &'static str, found: &str, known: &'static str) -> Result<(),
         return Ok(());
     }
     Err(ModelError::Unsupported { what, found: found.chars().take(64).collect(), known })
-}
-
-fn bounded(key: &str, value: usize, max: usize) -> Result<usize, ModelError> {
-    if (1..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(bad(key, value, &format!("it is not from 1 to {max}")))
-}
-
-fn bad(key: &str, found: impl ToString, reason: &str) -> ModelError {
-    ModelError::BadMetadata { key: key.to_owned(), found: found.to_string(), reason: reason.to_owned() }
 }

@@ -1,5 +1,6 @@
 //! The dimensions of a llama model, from the metadata of its file.
 
+use crate::dimension::bad;
 use crate::error::ModelError;
 use crate::gguf::Header;
 use crate::kernels::PageShape;
@@ -121,8 +122,4 @@ fn dimension(header: &Header, key: &str, max: u64) -> Result<usize, ModelError> 
     } else {
         Err(bad(key, value, &format!("it is not from 1 to {max}")))
     }
-}
-
-fn bad(key: &str, found: impl ToString, reason: &str) -> ModelError {
-    ModelError::BadMetadata { key: key.to_owned(), found: found.to_string(), reason: reason.to_owned() }
 }

@@ -4,6 +4,7 @@ use serde::Deserialize;
 
 use super::rules::Suppressed;
 use super::shape::Shape;
+use crate::dimension::bad;
 use crate::error::ModelError;
 use crate::folder::parse;
 
@@ -54,8 +55,4 @@ fn tokens(key: &str, ids: &[i64], shape: &Shape) -> Result<Vec<u32>, ModelError>
             token.ok_or_else(|| bad(key, id.to_string(), "there is no such token"))
         })
         .collect()
-}
-
-fn bad(key: &str, found: String, reason: &str) -> ModelError {
-    ModelError::BadMetadata { key: key.to_owned(), found, reason: reason.to_owned() }
 }

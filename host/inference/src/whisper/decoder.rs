@@ -1,5 +1,6 @@
 //! The decoder: text from what the encoder heard.
 
+use super::attention::{Asked, Attention};
 use super::encoder::Feed;
 use super::shape::Shape;
 use super::weights::Weights;
@@ -22,11 +23,7 @@ pub(super) struct Decoder<K: Kernels> {
 
 #[derive(Debug)]
 struct Block<K: Kernels> {
-    attention_norm: Norm<K>,
-    query: Linear<K>,
-    key: Linear<K>,
-    value: Linear<K>,
-    output: Linear<K>,
+    attention: Attention<K>,
     across_norm: Norm<K>,
     across_query: Linear<K>,
     across_key: Linear<K>,
@@ -98,7 +95,7 @@ impl<K: AudioKernels> Decoder<K> {
         window: &mut Window<K>,
         tokens: &[u32],
         rows: usize,
-        asked: Option<(&Heads, usize)>,
+        followed_by: Option<(&Heads, usize)>,
     ) -> Result<(Vec<f32>, Vec<Vec<f32>>), ModelError> {
         let (count, start) = (tokens.len(), window.len);
         if count == 0 || start + count > self.shape.positions {
@@ -113,41 +110,29 @@ impl<K: AudioKernels> Decoder<K> {
         k.embed(&self.words, tokens, &mut hidden);
         k.embed(&self.positions, &places, &mut normal);
         k.add(&mut hidden, &normal);
-        let [mut query, mut key, mut value] =
-            [k.tensor(count, width)?, k.tensor(count, width)?, k.tensor(count, width)?];
+        let mut asked = Asked::new(k, count, width)?;
         let mut wide = k.tensor(count, self.shape.feed_width)?;
         let mut followed = Vec::new();
         for (index, block) in self.blocks.iter().enumerate() {
-            block.attention_norm.apply(k, &hidden, &mut normal);
-            k.linear(
-                &normal,
-                &mut [
-                    (&block.query.weight, &mut query),
-                    (&block.key.weight, &mut key),
-                    (&block.value.weight, &mut value),
-                ],
-            );
-            k.add_bias(&mut query, &block.query.bias);
-            k.add_bias(&mut key, &block.key.bias);
-            k.add_bias(&mut value, &block.value.bias);
+            block.attention.ask(k, &hidden, &mut normal, &mut asked);
+            let Asked { query, key, value } = &mut asked;
             let spans = &mut [Span { pages: &mut window.pages, start, count }];
-            k.store(&key, &value, index, spans);
-            k.attend(&query, index, spans, &mut normal);
-            block.output.apply(k, &normal, &mut query);
-            k.add(&mut hidden, &query);
+            k.store(key, value, index, spans);
+            k.attend(query, index, spans, &mut normal);
+            block.attention.add(k, &normal, query, &mut hidden);
 
             block.across_norm.apply(k, &hidden, &mut normal);
-            block.across_query.apply(k, &normal, &mut query);
-            if let Some((heads, moments)) = asked {
+            block.across_query.apply(k, &normal, query);
+            if let Some((heads, moments)) = followed_by {
                 for (_, head) in heads.iter().filter(|(block, _)| *block == index) {
                     let mut given = k.tensor(count, moments)?;
-                    k.attention_across(&query, index, *head, &window.heard, &mut given);
+                    k.attention_across(query, index, *head, &window.heard, &mut given);
                     followed.push(k.read(&given)?);
                 }
             }
-            k.attend_across(&query, index, &window.heard, moments, &mut normal);
-            block.across_output.apply(k, &normal, &mut query);
-            k.add(&mut hidden, &query);
+            k.attend_across(query, index, &window.heard, moments, &mut normal);
+            block.across_output.apply(k, &normal, query);
+            k.add(&mut hidden, query);
             block.feed.apply(k, &mut hidden, &mut normal, &mut wide);
         }
         window.len += count;
@@ -169,20 +154,13 @@ impl<K: Kernels> Block<K> {
     fn load(weights: &mut Weights<'_, K>, shape: &Shape, index: usize) -> Result<Self, ModelError> {
         let name = format!("decoder/layer_{index}");
         let width = shape.width;
-        let attention_norm = weights.norm(&format!("{name}/self_attention/layer_norm"), width)?;
-        let [query, key, value] =
-            weights.stacked(&format!("{name}/self_attention/linear_0"), width, width)?;
-        let output = weights.linear(&format!("{name}/self_attention/linear_1"), width, width)?;
+        let attention = Attention::load(weights, &format!("{name}/self_attention"), width)?;
         let across_norm = weights.norm(&format!("{name}/attention/layer_norm"), width)?;
         let across_query = weights.linear(&format!("{name}/attention/linear_0"), width, width)?;
         let [across_key, across_value] =
             weights.stacked(&format!("{name}/attention/linear_1"), width, width)?;
         Ok(Self {
-            attention_norm,
-            query,
-            key,
-            value,
-            output,
+            attention,
             across_norm,
             across_query,
             across_key,

@@ -1,5 +1,6 @@
 //! The encoder: two convolutions along time, then blocks of attention and feed-forward with a norm before each.
 
+use super::attention::{Asked, Attention};
 use super::shape::{FRAMES_PER_MOMENT, Shape, TAPS};
 use super::weights::Weights;
 use crate::error::ModelError;
@@ -21,11 +22,7 @@ pub(super) struct Encoder<K: Kernels> {
 
 #[derive(Debug)]
 struct Block<K: Kernels> {
-    attention_norm: Norm<K>,
-    query: Linear<K>,
-    key: Linear<K>,
-    value: Linear<K>,
-    output: Linear<K>,
+    attention: Attention<K>,
     feed: Feed<K>,
 }
 
@@ -92,29 +89,13 @@ impl<K: AudioKernels> Encoder<K> {
         k.gelu(&mut hidden);
         k.add(&mut hidden, &self.positions);
 
-        let [mut normal, mut query, mut key, mut value] = [
-            k.tensor(moments, width)?,
-            k.tensor(moments, width)?,
-            k.tensor(moments, width)?,
-            k.tensor(moments, width)?,
-        ];
+        let mut normal = k.tensor(moments, width)?;
+        let mut asked = Asked::new(k, moments, width)?;
         let mut wide = k.tensor(moments, self.shape.feed_width)?;
         for block in &self.blocks {
-            block.attention_norm.apply(k, &hidden, &mut normal);
-            k.linear(
-                &normal,
-                &mut [
-                    (&block.query.weight, &mut query),
-                    (&block.key.weight, &mut key),
-                    (&block.value.weight, &mut value),
-                ],
-            );
-            k.add_bias(&mut query, &block.query.bias);
-            k.add_bias(&mut key, &block.key.bias);
-            k.add_bias(&mut value, &block.value.bias);
-            k.attend_all(&query, &key, &value, heads, &[moments], &mut normal);
-            block.output.apply(k, &normal, &mut query);
-            k.add(&mut hidden, &query);
+            block.attention.ask(k, &hidden, &mut normal, &mut asked);
+            k.attend_all(&asked.query, &asked.key, &asked.value, heads, &[moments], &mut normal);
+            block.attention.add(k, &normal, &mut asked.query, &mut hidden);
             block.feed.apply(k, &mut hidden, &mut normal, &mut wide);
         }
         self.norm.apply(k, &hidden, &mut normal);
@@ -125,16 +106,8 @@ impl<K: AudioKernels> Encoder<K> {
 impl<K: Kernels> Block<K> {
     fn load(weights: &mut Weights<'_, K>, shape: &Shape, index: usize) -> Result<Self, ModelError> {
         let name = format!("encoder/layer_{index}");
-        let width = shape.width;
-        let attention_norm = weights.norm(&format!("{name}/self_attention/layer_norm"), width)?;
-        let [query, key, value] =
-            weights.stacked(&format!("{name}/self_attention/linear_0"), width, width)?;
         Ok(Self {
-            attention_norm,
-            query,
-            key,
-            value,
-            output: weights.linear(&format!("{name}/self_attention/linear_1"), width, width)?,
+            attention: Attention::load(weights, &format!("{name}/self_attention"), shape.width)?,
             feed: Feed::load(weights, &format!("{name}/ffn"), shape)?,
         })
     }

@@ -1,6 +1,7 @@
 //! The dimensions of a Whisper model, from the variables of its file.
 
 use crate::ctranslate2::VariableReader;
+use crate::dimension::{bad, bounded};
 use crate::error::ModelError;
 use crate::kernels::PageShape;
 
@@ -140,15 +141,4 @@ fn expect(file: &mut VariableReader, name: &str, wanted: Option<i16>) -> Result<
         Some(wanted) if wanted != found => Err(bad(name, found, &format!("it is not {wanted}"))),
         _ => Ok(found),
     }
-}
-
-fn bounded(key: &str, value: usize, max: usize) -> Result<usize, ModelError> {
-    if (1..=max).contains(&value) {
-        return Ok(value);
-    }
-    Err(bad(key, value, &format!("it is not from 1 to {max}")))
-}
-
-fn bad(key: &str, found: impl ToString, reason: &str) -> ModelError {
-    ModelError::BadMetadata { key: key.to_owned(), found: found.to_string(), reason: reason.to_owned() }
 }

@@ -22,7 +22,7 @@ impl Listened {
 
 impl Sound for Listened {
     fn read(&mut self, out: &mut Vec<f32>) -> Result<bool, String> {
-        let frames = self.recording.next()?;
+        let frames = self.recording.frames()?;
         if let Some(frames) = &frames {
             let scale = 1.0 / frames.channels as f32;
             self.rate.take(frames.moments().map(|moment| moment.iter().sum::<f32>() * scale));

@@ -36,7 +36,7 @@ fn decode(source: &Blob) -> Result<Peaks, String> {
     let started = Instant::now();
     let mut recording = Recording::open(source)?;
     let mut spans = Spans::default();
-    while let Some(frames) = recording.next()? {
+    while let Some(frames) = recording.frames()? {
         if started.elapsed() > TAKES_MAX {
             return Err(format!("it takes more than {} s to decode", TAKES_MAX.as_secs()));
         }

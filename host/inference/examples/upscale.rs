@@ -10,7 +10,8 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use anyhow::{Context, Result, bail, ensure};
-use atelier_inference::esrgan::{EsrganModel, Picture};
+use atelier_inference::Picture;
+use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::weights;
 use image::{ExtendedColorType, ImageEncoder, ImageReader};
 

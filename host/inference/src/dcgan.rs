@@ -12,8 +12,8 @@ use rand::{Rng as _, SeedableRng as _};
 use rand_chacha::ChaCha8Rng;
 
 use crate::error::ModelError;
-use crate::esrgan::Picture;
 use crate::kernels::cpu::Cpu;
+use crate::picture::Picture;
 use crate::planner::Needs;
 use crate::torch::{Checkpoint, Limits};
 use network::{Network, Plan};

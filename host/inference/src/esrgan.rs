@@ -18,10 +18,10 @@ use crate::error::ModelError;
 use crate::kernels::cpu::Cpu;
 use crate::kernels::image::Size;
 use crate::ncnn::{Graph, Limits, WeightFile};
+use crate::picture::Picture;
 use crate::planner::Needs;
 use crate::running::Described;
 use network::Network;
-pub use picture::Picture;
 use plan::Plan;
 pub use tiles::Tile;
 

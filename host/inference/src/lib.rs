@@ -39,6 +39,7 @@ mod loading;
 mod model;
 pub mod ncnn;
 mod pace;
+mod picture;
 pub mod piper;
 pub mod planner;
 mod request;
@@ -68,6 +69,7 @@ pub use grammar::{
 };
 pub use llama::{Precision, Slice};
 pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextCache, TextModel};
+pub use picture::Picture;
 pub use request::{
     AnswerFormat, ChatRequest, LOGIT_BIASES_MAX, Message, REPETITION_PENALTY_MAX, Role, STOP_BYTES_MAX,
     STOP_SEQUENCES_MAX, TOP_LOGPROBS_MAX,

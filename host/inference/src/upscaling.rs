@@ -9,7 +9,8 @@ use tokio::sync::{oneshot, watch};
 
 use crate::engine::{EngineState, WeightsSource};
 use crate::error::EngineError;
-use crate::esrgan::{EsrganModel, Picture, UpscalerInfo};
+use crate::esrgan::{EsrganModel, UpscalerInfo};
+use crate::picture::Picture;
 use crate::residency::{Budget, ROOM_WAITED_MAX};
 use crate::running::{Front, Running};
 use worker::{Job, Worker};

@@ -2,7 +2,8 @@
 
 use std::sync::OnceLock;
 
-use atelier_inference::esrgan::{EsrganModel, Picture};
+use atelier_inference::Picture;
+use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::weights::{self, Source};
 
 const PICTURE: &[u8] = include_bytes!("realesrgan/picture.bin");

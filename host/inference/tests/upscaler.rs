@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use atelier_inference::esrgan::Picture;
+use atelier_inference::Picture;
 use atelier_inference::{
     EngineError, EngineState, ModelError, TilesDone, Upscaler, UpscalerConfig, Upscaling, UpscalingEngine,
     WeightsSource,

@@ -1,68 +1,16 @@
-//! Pictures as bytes.
+//! Pieces of pictures, and pictures out of pieces.
 
 use super::tiles::{Rectangle, Tile};
-use crate::kernels::image::Size;
-
-/// Red, green and blue, and where so alpha, a byte each, pixel by pixel, line by line.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Picture {
-    width: usize,
-    height: usize,
-    channels: usize,
-    bytes: Vec<u8>,
-}
+use crate::picture::Picture;
 
 impl Picture {
-    /// A picture of 3 channels, or of 4 with alpha. None where it has no pixel or the bytes do not fit.
-    pub fn new(width: usize, height: usize, channels: usize, bytes: Vec<u8>) -> Option<Self> {
-        let needed = width.checked_mul(height)?.checked_mul(channels)?;
-        (needed > 0 && matches!(channels, 3 | 4) && needed == bytes.len()).then_some(Self {
-            width,
-            height,
-            channels,
-            bytes,
-        })
-    }
-
-    /// Pixels of a line.
-    pub fn width(&self) -> usize {
-        self.width
-    }
-
-    /// Lines.
-    pub fn height(&self) -> usize {
-        self.height
-    }
-
-    /// 3, or 4 with alpha.
-    pub fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// All bytes.
-    pub fn bytes(&self) -> &[u8] {
-        &self.bytes
-    }
-
-    /// All bytes, without copying them.
-    pub fn into_bytes(self) -> Vec<u8> {
-        self.bytes
-    }
-
-    pub(super) fn size(&self) -> Size {
-        Size { height: self.height, width: self.width }
-    }
-
-    fn at(&self, line: usize, column: usize) -> usize {
-        (line * self.width + column) * self.channels
-    }
-
     /// Colours from 0 to 1.
     pub(super) fn window(&self, window: Rectangle) -> Vec<f32> {
         let mut values = Vec::with_capacity(window.width * window.height * 3);
         for line in window.top..window.top + window.height {
             let from = self.at(line, window.left);
-            let pixels = self.bytes[from..from + window.width * self.channels].chunks_exact(self.channels);
+            let pixels =
+                self.bytes()[from..from + window.width * self.channels()].chunks_exact(self.channels());
             values.extend(
                 pixels.flat_map(|pixel| [pixel[0], pixel[1], pixel[2]]).map(|x| f32::from(x) / 255.0),
             );
@@ -72,17 +20,17 @@ impl Picture {
 
     /// Black, `scale` times as large, with this picture's alpha.
     pub(super) fn enlarged(&self, scale: usize) -> Self {
-        let (width, height, channels) = (self.width * scale, self.height * scale, self.channels);
-        let mut out = Self { width, height, channels, bytes: vec![0; width * height * channels] };
+        let (width, height, channels) = (self.width() * scale, self.height() * scale, self.channels());
+        let mut out = Self::black(width, height, channels);
         if channels == 4 {
-            let columns: Vec<_> = (0..width).map(|at| between(at, scale, self.width)).collect();
+            let columns: Vec<_> = (0..width).map(|at| between(at, scale, self.width())).collect();
             for line in 0..height {
-                let (above, below, down) = between(line, scale, self.height);
+                let (above, below, down) = between(line, scale, self.height());
                 for (column, (left, right, across)) in columns.iter().enumerate() {
-                    let alpha = |line, column| f32::from(self.bytes[self.at(line, column) + 3]);
+                    let alpha = |line, column| f32::from(self.bytes()[self.at(line, column) + 3]);
                     let mix = |line| alpha(line, *left) * (1.0 - across) + alpha(line, *right) * across;
                     let at = out.at(line, column) + 3;
-                    out.bytes[at] = (mix(above) * (1.0 - down) + mix(below) * down + 0.5) as u8;
+                    out.bytes_mut()[at] = (mix(above) * (1.0 - down) + mix(below) * down + 0.5) as u8;
                 }
             }
         }
@@ -92,12 +40,12 @@ impl Picture {
     /// Put a tile's core, out of the colours of its whole window, where it belongs.
     pub(super) fn place(&mut self, values: &[f32], tile: Tile, scale: usize) {
         let Tile { core, window } = tile;
-        let width = window.width * scale;
+        let (width, channels) = (window.width * scale, self.channels());
         for line in 0..core.height * scale {
             let from = ((core.top - window.top) * scale + line) * width + (core.left - window.left) * scale;
             let values = values[from * 3..(from + core.width * scale) * 3].as_chunks::<3>().0;
             let at = self.at(core.top * scale + line, core.left * scale);
-            for (pixel, values) in self.bytes[at..].chunks_exact_mut(self.channels).zip(values) {
+            for (pixel, values) in self.bytes_mut()[at..].chunks_exact_mut(channels).zip(values) {
                 // To the nearest; the cast stops at both ends.
                 pixel.iter_mut().zip(values).for_each(|(byte, value)| *byte = (value * 255.0 + 0.5) as u8);
             }
@@ -110,11 +58,4 @@ fn between(at: usize, scale: usize, length: usize) -> (usize, usize, f32) {
     let place = ((at as f32 + 0.5) / scale as f32 - 0.5).max(0.0);
     let first = (place as usize).min(length - 1);
     (first, (first + 1).min(length - 1), place - first as f32)
-}
-
-impl std::fmt::Debug for Picture {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        let Self { width, height, channels, .. } = self;
-        write!(f, "Picture({width}×{height}, {channels} channels)")
-    }
 }

@@ -8,8 +8,9 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use super::TilesDone;
 use crate::error::{EngineError, ModelError};
-use crate::esrgan::{EsrganModel, Picture};
+use crate::esrgan::EsrganModel;
 use crate::pace::Pace;
+use crate::picture::Picture;
 
 /// A request ready to run, with the place that it holds until it ends.
 #[derive(Debug)]

@@ -35,7 +35,7 @@ async fn a_plugin_that_keeps_trapping_is_refused_at_once_until_a_trial_goes_well
         }
         error => panic!("{error}"),
     }
-    assert!(asked.elapsed() < Duration::from_millis(50), "refused at once");
+    assert!(asked.elapsed() < Duration::from_secs(1), "refused at once");
     assert!(matches!(provider.breaker(), BreakerState::Open { .. }));
     assert_good(&neighbour).await;
 

@@ -171,17 +171,17 @@ async fn a_429_is_waited_out_as_long_as_it_says_and_not_tried_again() {
     let busy = Manner::Answers(StatusCode::TOO_MANY_REQUESTS, Some(("retry-after", "2")));
     let receiver = Receiver::start(busy).await;
     let server = Faulty::reporting(&receiver, "per_minute = 10000").await;
+    let begun = Instant::now();
     server.fail("refused-1").await;
     server.counts_when(|counts| counts["refused"] == 1).await;
-    let begun = Instant::now();
     receiver.behave(Manner::TAKES);
     while server.counts().await["reported"] == 0 {
-        assert!(begun.elapsed() < Duration::from_secs(60));
+        assert!(begun.elapsed() < Duration::from_secs(120));
         server.fail("later").await;
         // A caller may ask for this 120 times a minute.
         tokio::time::sleep(Duration::from_millis(500)).await;
     }
-    assert!(begun.elapsed() > Duration::from_secs(1), "{:?}", begun.elapsed());
+    assert!(begun.elapsed() >= Duration::from_secs(2), "{:?}", begun.elapsed());
     let ids: Vec<_> =
         receiver.envelopes().iter().map(|envelope| envelope.event["tags"]["request_id"].clone()).collect();
     assert_eq!(ids.iter().filter(|id| *id == "refused-1").count(), 1, "{ids:?}");

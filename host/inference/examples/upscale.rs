@@ -1,23 +1,19 @@
 //! Make a picture larger: `cargo run --release -p atelier-inference --example upscale -- IN.png OUT.png [FOLDER]`.
 //!
-//! Prints the median round's pixels that come in per second. Without a folder of `model.param` and `model.bin`, the model is
-//! `realesr-animevideov3` to twice the size, fetched on first use. With `--speed` instead of files, a picture of 256 × 256 is measured, as
-//! `tests/realesrgan/reference.py --speed` does with ncnn.
+//! Without a folder of `model.param` and `model.bin`, the model is `realesr-animevideov3` to twice the size, fetched on first use.
 
 use std::fs::File;
 use std::io::{BufReader, BufWriter};
 use std::path::PathBuf;
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, bail};
 use atelier_inference::Picture;
 use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::weights;
 use image::{ExtendedColorType, ImageEncoder, ImageReader};
 
 const TILE_BYTES_MAX: u64 = 160 << 20;
-const SIDE: usize = 256;
-const MEASURED: Duration = Duration::from_secs(8);
 
 fn read(path: &str) -> Result<Picture> {
     let image = ImageReader::new(BufReader::new(File::open(path)?)).with_guessed_format()?.decode()?;
@@ -39,12 +35,10 @@ fn write(path: &str, picture: &Picture) -> Result<()> {
 fn main() -> Result<()> {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let words: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let (files, folder) = match words[..] {
-        ["--speed"] => (None, None),
-        ["--speed", folder] => (None, Some(PathBuf::from(folder))),
-        [from, to] => (Some((from, to)), None),
-        [from, to, folder] => (Some((from, to)), Some(PathBuf::from(folder))),
-        _ => bail!("IN.png OUT.png [FOLDER], or --speed [FOLDER]"),
+    let (from, to, folder) = match words[..] {
+        [from, to] => (from, to, None),
+        [from, to, folder] => (from, to, Some(PathBuf::from(folder))),
+        _ => bail!("IN.png OUT.png [FOLDER]"),
     };
     let folder = match folder {
         Some(folder) => folder,
@@ -53,29 +47,10 @@ fn main() -> Result<()> {
     let loading = Instant::now();
     let model = EsrganModel::load(&folder, TILE_BYTES_MAX).context("the model cannot be loaded")?;
     println!("loaded in {:.2?}; {:?}", loading.elapsed(), model.info());
-    if let Some((from, to)) = files {
-        let picture = read(from)?;
-        let started = Instant::now();
-        let larger = model.upscale(&picture)?;
-        let pixels = (picture.width() * picture.height()) as f64;
-        println!("pixels_per_s={:.0}", pixels / started.elapsed().as_secs_f64());
-        return write(to, &larger);
-    }
-    let bytes = (0..SIDE * SIDE * 3).map(|at| (at * at / 97 % 256) as u8).collect();
-    let picture = Picture::new(SIDE, SIDE, 3, bytes).context("a picture")?;
-    ensure!(model.upscale(&picture)?.width() > SIDE, "it is not larger");
-    let mut seconds = Vec::new();
-    let begun = Instant::now();
-    while begun.elapsed() < MEASURED || seconds.len() < 3 {
-        let started = Instant::now();
-        model.upscale(&picture)?;
-        seconds.push(started.elapsed().as_secs_f64());
-    }
-    seconds.sort_unstable_by(f64::total_cmp);
-    println!(
-        "pixels_per_s={:.0} rounds={}",
-        (SIDE * SIDE) as f64 / seconds[seconds.len() / 2],
-        seconds.len()
-    );
-    Ok(())
+    let picture = read(from)?;
+    let started = Instant::now();
+    let larger = model.upscale(&picture)?;
+    let pixels = (picture.width() * picture.height()) as f64;
+    println!("pixels_per_s={:.0}", pixels / started.elapsed().as_secs_f64());
+    write(to, &larger)
 }

@@ -52,7 +52,15 @@ impl BertModel {
     /// [`ModelError`] says what is wrong; a damaged or hostile file takes no more memory than its length and its limits
     /// allow.
     pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        Ok(Self::load_planned(folder, 0, |_, _| Ok::<_, ModelError>(()))?.0)
+        Self::load_on(folder, None)
+    }
+
+    /// As [`BertModel::load`], on so many threads; as many as the processor runs at once where it is none.
+    ///
+    /// # Errors
+    /// As [`BertModel::load`].
+    pub fn load_on(folder: &Path, threads: Option<usize>) -> Result<Self, ModelError> {
+        Ok(Self::load_planned(folder, 0, threads, |_, _| Ok::<_, ModelError>(()))?.0)
     }
 
     /// As [`BertModel::load`], for packs of up to `pack_tokens` tokens or one text. `admit` decides from what is needed,
@@ -60,6 +68,7 @@ impl BertModel {
     pub(crate) fn load_planned<R, E: From<ModelError>>(
         folder: &Path,
         pack_tokens: usize,
+        threads: Option<usize>,
         admit: impl FnOnce(&BertInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
         let (shape, info, needs, vocabulary) = Self::described(folder, pack_tokens)?;
@@ -68,7 +77,7 @@ impl BertModel {
         let pieces = WordPieces::from_json(&vocabulary, shape.vocabulary)?;
         drop(vocabulary);
         let mut tensors = TensorReader::open(&folder.join(folder::WEIGHTS), Limits::default())?;
-        let encoder = Encoder::load(Cpu::new(None)?, &mut tensors, shape, tokens_max)?;
+        let encoder = Encoder::load(Cpu::new(threads)?, &mut tensors, shape, tokens_max)?;
         Ok((Self { info, pieces, encoder }, admitted))
     }
 

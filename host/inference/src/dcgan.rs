@@ -51,6 +51,14 @@ impl DcganModel {
         Ok(Self::load_planned(path, None, |_, _| Ok::<_, ModelError>(()))?.0)
     }
 
+    /// What a checkpoint's generator is and takes, from its shapes alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with them.
+    pub fn inspect(path: &Path) -> Result<DcganInfo, ModelError> {
+        described(path).map(|(_, _, info, _)| info)
+    }
+
     /// As [`DcganModel::load`], on so many threads. `admit` decides from what is needed, before weights are read, and gives what is to be
     /// kept beside the model.
     pub(crate) fn load_planned<R, E: From<ModelError>>(
@@ -58,17 +66,8 @@ impl DcganModel {
         threads: Option<usize>,
         admit: impl FnOnce(&DcganInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
-        let limits = Limits { file_bytes_max: FILE_BYTES_MAX, ..Limits::default() };
-        let file = Checkpoint::open(path, limits)?;
-        let plan = Plan::new(&file)?;
+        let (file, plan, info, needs) = described(path)?;
         let kernels = Cpu::new(threads)?;
-        let needs = plan.needs::<Cpu>();
-        let info = DcganInfo {
-            latents: plan.latents(),
-            side: plan.size().width,
-            parameters: plan.parameters(),
-            memory_bytes: needs.whole_bytes(),
-        };
         let admitted = admit(&info, needs)?;
         let network = Network::load(kernels, &plan, &file)?;
         Ok((Self { info, network }, admitted))
@@ -112,6 +111,20 @@ impl DcganModel {
         }
         self.network.run(latents)
     }
+}
+
+fn described(path: &Path) -> Result<(Checkpoint, Plan, DcganInfo, Needs), ModelError> {
+    let limits = Limits { file_bytes_max: FILE_BYTES_MAX, ..Limits::default() };
+    let file = Checkpoint::open(path, limits)?;
+    let plan = Plan::new(&file)?;
+    let needs = plan.needs::<Cpu>();
+    let info = DcganInfo {
+        latents: plan.latents(),
+        side: plan.size().width,
+        parameters: plan.parameters(),
+        memory_bytes: needs.whole_bytes(),
+    };
+    Ok((file, plan, info, needs))
 }
 
 /// Normal numbers of a seed, by the transform of Box and Muller (1958): two uniform numbers of 53 bits from ChaCha8 make two normal ones,

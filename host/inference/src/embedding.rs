@@ -92,7 +92,7 @@ impl Embedder {
         let config = Arc::new(config);
         let limits = config.clone();
         let front = Front::new(source, budget, (config.places_max, 1), move |folder, rooms, places, pace| {
-            let (model, room) = BertModel::load_planned(folder, PACK_TOKENS, |info, mut needs| {
+            let (model, room) = BertModel::load_planned(folder, PACK_TOKENS, None, |info, mut needs| {
                 needs.ends_bytes = needs.ends_bytes.saturating_add(limits.requests_bytes(info));
                 needs.check(limits.memory_bytes_max)?;
                 rooms.take(&needs)

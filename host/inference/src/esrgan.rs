@@ -20,7 +20,6 @@ use crate::kernels::image::Size;
 use crate::ncnn::{Graph, Limits, WeightFile};
 use crate::picture::Picture;
 use crate::planner::Needs;
-use crate::running::Described;
 use network::Network;
 use plan::Plan;
 pub use tiles::Tile;
@@ -47,7 +46,7 @@ pub struct UpscalerInfo {
     pub memory_bytes: u64,
 }
 
-/// A loaded upscaler. Computing with it blocks; [`crate::Upscaler`] does so on a thread of its own.
+/// A loaded upscaler. Computing with it blocks; [`crate::ImageMaker`] does so on a thread of its own.
 #[derive(Debug)]
 pub struct EsrganModel {
     info: UpscalerInfo,
@@ -60,7 +59,23 @@ impl EsrganModel {
     /// # Errors
     /// [`ModelError`] says what is wrong; a damaged or hostile file takes no more memory than its length and its limits allow.
     pub fn load(folder: &Path, tile_bytes_max: u64) -> Result<Self, ModelError> {
-        Ok(Self::load_planned(folder, tile_bytes_max, None, |_, _| Ok::<_, ModelError>(()))?.0)
+        Self::load_on(folder, tile_bytes_max, None)
+    }
+
+    /// As [`EsrganModel::load`], on so many threads; as many as the processor runs at once where it is none.
+    ///
+    /// # Errors
+    /// As [`EsrganModel::load`].
+    pub fn load_on(folder: &Path, tile_bytes_max: u64, threads: Option<usize>) -> Result<Self, ModelError> {
+        Ok(Self::load_planned(folder, tile_bytes_max, threads, |_, _| Ok::<_, ModelError>(()))?.0)
+    }
+
+    /// What a folder's network is and takes with tiles of so many bytes, from its layers alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with them.
+    pub fn inspect(folder: &Path, tile_bytes_max: u64) -> Result<UpscalerInfo, ModelError> {
+        described(folder, tile_bytes_max, &Cpu::new(None)?).map(|(_, _, info, _)| info)
     }
 
     /// As [`EsrganModel::load`], on so many threads. `admit` decides from what is needed, before weights are read, and gives what is to be
@@ -71,21 +86,9 @@ impl EsrganModel {
         threads: Option<usize>,
         admit: impl FnOnce(&UpscalerInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
-        let path = folder.join(GRAPH);
-        let file = File::open(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
-        let graph = Graph::read(file, &path, Limits::default())?;
-        let plan = Plan::new(&graph)?;
-        let mut weights = WeightFile::open(&folder.join(WEIGHTS), &graph)?;
         let kernels = Cpu::new(threads)?;
-        let tile_side = plan.tile_side(tile_bytes_max)?;
-        let needs = plan.needs(&kernels, tile_side);
-        let info = UpscalerInfo {
-            scale: plan.scale,
-            tile_side,
-            border: plan.border,
-            parameters: plan.parameters(),
-            memory_bytes: needs.whole_bytes(),
-        };
+        let (graph, plan, info, needs) = described(folder, tile_bytes_max, &kernels)?;
+        let mut weights = WeightFile::open(&folder.join(WEIGHTS), &graph)?;
         let admitted = admit(&info, needs)?;
         let network = Network::load(kernels, plan, &mut weights)?;
         Ok((Self { info, network }, admitted))
@@ -131,10 +134,23 @@ impl EsrganModel {
     }
 }
 
-impl Described for EsrganModel {
-    type Info = UpscalerInfo;
-
-    fn info(&self) -> &UpscalerInfo {
-        &self.info
-    }
+fn described(
+    folder: &Path,
+    tile_bytes_max: u64,
+    kernels: &Cpu,
+) -> Result<(Graph, Plan, UpscalerInfo, Needs), ModelError> {
+    let path = folder.join(GRAPH);
+    let file = File::open(&path).map_err(|source| ModelError::Io { path: path.clone(), source })?;
+    let graph = Graph::read(file, &path, Limits::default())?;
+    let plan = Plan::new(&graph)?;
+    let tile_side = plan.tile_side(tile_bytes_max)?;
+    let needs = plan.needs(kernels, tile_side);
+    let info = UpscalerInfo {
+        scale: plan.scale,
+        tile_side,
+        border: plan.border,
+        parameters: plan.parameters(),
+        memory_bytes: needs.whole_bytes(),
+    };
+    Ok((graph, plan, info, needs))
 }

@@ -32,6 +32,7 @@ mod folder;
 mod generation;
 pub mod gguf;
 mod grammar;
+mod imaging;
 pub mod kernels;
 mod layers;
 pub mod llama;
@@ -53,7 +54,6 @@ mod text_stream;
 mod tokenizer;
 pub mod torch;
 mod transcription;
-mod upscaling;
 pub mod weights;
 pub mod whisper;
 
@@ -66,6 +66,9 @@ pub use error::{EngineError, FetchError, ModelError, PhonemizerError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
 pub use grammar::{
     ALTERNATIVES_MAX, Constraint, Grammars, PATTERNS_MAX, REFERENCES_MAX, SCHEMA_BYTES_MAX, SCHEMA_DEPTH_MAX,
+};
+pub use imaging::{
+    ImageConfig, ImageEngine, ImageFamily, ImageInfo, ImageMaker, ImageRequest, Making, PiecesDone,
 };
 pub use llama::{Precision, Slice};
 pub use model::{ModelInfo, PREFILL_TOKENS_MAX, TextCache, TextModel};
@@ -80,5 +83,4 @@ pub use speech::{SPEED_MAX, SPEED_MIN, Speech, SpeechEngine, SpeechRequest, Synt
 pub use text_stream::TextStream;
 pub use tokenizer::Tokenizer;
 pub use transcription::{Transcriber, TranscriberConfig, Transcription, TranscriptionEngine};
-pub use upscaling::{TilesDone, Upscaler, UpscalerConfig, Upscaling, UpscalingEngine};
 pub use whisper::{WhisperInfo, WhisperModel};

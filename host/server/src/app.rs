@@ -135,14 +135,14 @@ impl App {
         let screening = config.moderation.clone().map(|settings| Screening::new(settings, metrics.clone()));
         let registry = Registry::new(config.models.aliases.clone(), clock.clone(), metrics.clone());
         let registry = Arc::new(registry.screened_by(screening));
-        if config.local.enabled {
-            let name = INSTANCE.parse().context("the name of the in-house models")?;
-            registry.put(&name, Arc::new(local::provider(&config.local)?)).await;
-        }
         let limits = AuditLimits { kept_for: config.audit.kept_for, ..AuditLimits::default() };
         let audit = Audit::new(store.clone(), pool.clone(), clock.clone(), limits);
         let watch = Arc::new(Watch { metrics: metrics.clone(), audit: audit.clone() });
         let office = PluginOffice::open(&config, store.clone(), clock.clone(), watch).await?;
+        if config.local.enabled {
+            let name = INSTANCE.parse().context("the name of the in-house models")?;
+            registry.put(&name, Arc::new(local::provider(&config.local, office.blobs.clone())?)).await;
+        }
         let plugins = office.plugins;
         let checking = Arc::new(Checking::new(store.clone(), office.blobs.clone()));
         metrics.watch_stored(checking.clone(), config.storage.path.clone())?;

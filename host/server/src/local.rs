@@ -3,6 +3,7 @@
 mod chat;
 mod embedding;
 mod failure;
+mod images;
 mod model;
 mod options;
 mod published;
@@ -28,11 +29,14 @@ use atelier_domain::generation::transcription::{TranscriptionEvent, Transcriptio
 use atelier_domain::generation::usage::UsageLine;
 use atelier_domain::model::{Description, ModelInfo, Page, Voice};
 use atelier_domain::provider::{BreakerState, CallContext, EventStream, Provider, Readiness};
-use atelier_inference::{EmbeddingEngine, SpeechEngine, TextEngine, TranscriptionEngine};
+use atelier_inference::{
+    EmbeddingEngine, ImageEngine, ImageFamily, SpeechEngine, TextEngine, TranscriptionEngine,
+};
 use futures::future::join_all;
 use futures::stream;
 
 use failure::{engine_error, reported};
+pub(crate) use images::Images;
 pub(crate) use model::{LocalEngine, LocalModel};
 pub use published::{ModelKind, PUBLISHED, Published};
 pub(crate) use request::Usual;
@@ -44,11 +48,12 @@ pub const INSTANCE: &str = "local";
 #[derive(Debug)]
 pub(crate) struct LocalProvider {
     models: Vec<LocalModel>,
+    images: Images,
 }
 
 impl LocalProvider {
-    pub(crate) fn new(models: Vec<LocalModel>) -> Self {
-        Self { models }
+    pub(crate) fn new(models: Vec<LocalModel>, images: Images) -> Self {
+        Self { models, images }
     }
 
     fn find(&self, id: &str) -> Result<&LocalModel, ProviderError> {
@@ -81,6 +86,13 @@ impl LocalProvider {
         match self.find(id)?.engine() {
             LocalEngine::Transcription(engine) => Ok(engine.clone()),
             _ => Self::unsupported("transcription"),
+        }
+    }
+
+    fn painter(&self, id: &str) -> Result<(ImageFamily, &Arc<dyn ImageEngine>), ProviderError> {
+        match self.find(id)?.engine() {
+            LocalEngine::Image(family, engine) => Ok((*family, engine)),
+            _ => Self::unsupported("images"),
         }
     }
 
@@ -166,16 +178,36 @@ impl Provider for LocalProvider {
         Self::unsupported("moderation")
     }
     async fn estimate(&self, _: CallContext, request: JobRequest) -> Result<Vec<UsageLine>, ProviderError> {
-        Self::unsupported(job(&request))
+        match request {
+            JobRequest::Media(request) => Ok(images::usage(request.count)),
+            JobRequest::Training(_) => Self::unsupported("training"),
+        }
     }
     async fn submit(&self, _: CallContext, request: JobRequest) -> Result<Step, ProviderError> {
-        Self::unsupported(job(&request))
+        match request {
+            JobRequest::Media(request) => {
+                let engine = self.painter(&request.model)?;
+                self.images.submit(engine, *request).await
+            }
+            JobRequest::Training(_) => Self::unsupported("training"),
+        }
     }
-    async fn resume(&self, _: CallContext, _: JobKind, _: Vec<u8>, _: Wake) -> Result<Step, ProviderError> {
-        Self::unsupported("jobs")
+    async fn resume(
+        &self,
+        _: CallContext,
+        _: JobKind,
+        state: Vec<u8>,
+        _: Wake,
+    ) -> Result<Step, ProviderError> {
+        self.images.resume(&state, |model| self.painter(model)).await
     }
-    async fn cancel(&self, _: CallContext, _: JobKind, _: Vec<u8>) -> Result<Cancellation, ProviderError> {
-        Self::unsupported("jobs")
+    async fn cancel(
+        &self,
+        _: CallContext,
+        _: JobKind,
+        state: Vec<u8>,
+    ) -> Result<Cancellation, ProviderError> {
+        self.images.cancel(&state).await
     }
     async fn fetch(&self, _: &str, _: u64) -> Result<Blob, ProviderError> {
         Self::unsupported("downloads")
@@ -205,12 +237,5 @@ impl Provider for LocalProvider {
     }
     fn breaker(&self) -> BreakerState {
         BreakerState::Closed
-    }
-}
-
-fn job(request: &JobRequest) -> &str {
-    match request {
-        JobRequest::Media(request) => &request.task,
-        JobRequest::Training(_) => "training",
     }
 }

@@ -17,6 +17,8 @@ mod log;
 mod metrics;
 #[path = "edge/models.rs"]
 mod models;
+#[path = "edge/pictures.rs"]
+mod pictures;
 #[path = "edge/screening.rs"]
 mod screening;
 #[path = "edge/shutdown.rs"]

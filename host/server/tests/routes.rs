@@ -50,6 +50,8 @@ mod models;
 mod money;
 #[path = "routes/openapi.rs"]
 mod openapi;
+#[path = "routes/pictures.rs"]
+mod pictures;
 #[path = "routes/ready.rs"]
 mod ready;
 #[path = "routes/renditions.rs"]

@@ -68,12 +68,11 @@ impl Default for JobLimits {
 /// How long a task may take (J-10).
 pub fn time_for(task: Task) -> Duration {
     Duration::from_secs(match task {
-        Task::VideoGeneration | Task::VideoRemix | Task::Music | Task::Stems => 30 * 60,
+        Task::VideoGeneration | Task::VideoRemix | Task::ImageUpscale | Task::Music | Task::Stems => 30 * 60,
         Task::Training => 24 * 3600,
         Task::ImageGeneration
         | Task::ImageEdit
         | Task::ImageVariation
-        | Task::ImageUpscale
         | Task::SoundEffect
         | Task::Chat
         | Task::Speech

@@ -26,6 +26,7 @@ pub mod links;
 pub mod meter;
 pub mod own_keys;
 mod patience;
+pub mod picture;
 mod places;
 pub mod plugins;
 pub mod recording;

@@ -14,7 +14,6 @@ use std::time::Duration;
 use atelier_domain::blob::{Blob, BlobStore};
 use atelier_domain::rendition::{Rendition, RenditionKind};
 use atelier_domain::store::FileStore;
-use bytes::Bytes;
 use tokio::sync::{Mutex as AsyncMutex, Semaphore};
 
 use crate::files::opened;
@@ -151,11 +150,4 @@ fn nothing() -> ServiceError {
 /// Refuses a blob of more than `max` bytes.
 fn small(source: &Blob, max: u64) -> Result<(), String> {
     if source.size > max { Err(format!("it has more than {max} bytes")) } else { Ok(()) }
-}
-
-/// All bytes of a blob that has at most `max`.
-fn whole(source: &Blob, max: u64) -> Result<Bytes, String> {
-    small(source, max)?;
-    let size = usize::try_from(source.size).unwrap_or(usize::MAX);
-    source.read(0, size).map_err(|error| format!("it cannot be read: {error}"))
 }

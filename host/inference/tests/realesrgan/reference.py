@@ -7,14 +7,10 @@
 
 Writes beside itself `picture.bin`, the picture's bytes (RGB, 45 × 38), and for each model `MODEL.bin`, what ncnn makes of it as 16-bit
 floats, line by line. ncnn runs on the CPU in 32-bit floats on the whole picture.
-
-With `--speed MODEL`, it measures a picture of 256 × 256 on two threads instead and prints the median round's pixels per second.
 """
 
 import pathlib
-import statistics
 import sys
-import time
 
 import ncnn
 import numpy as np
@@ -55,16 +51,6 @@ def run(net, rgb):
 
 def main():
     folder = pathlib.Path(sys.argv[1])
-    if sys.argv[2:3] == ["--speed"]:
-        net, rgb, seconds = load(folder, sys.argv[3], 2), picture(256, 256), []
-        run(net, rgb)
-        begun = time.perf_counter()
-        while time.perf_counter() - begun < 8 or len(seconds) < 3:
-            started = time.perf_counter()
-            run(net, rgb)
-            seconds.append(time.perf_counter() - started)
-        print(f"pixels_per_s={256 * 256 / statistics.median(seconds):.0f} rounds={len(seconds)}")
-        return
     here = pathlib.Path(__file__).parent
     rgb = picture(WIDTH, HEIGHT)
     (here / "picture.bin").write_bytes(rgb.tobytes())

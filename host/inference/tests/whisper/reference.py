@@ -8,14 +8,10 @@
 
 Prints the reference as JSON: some numbers of the spectrogram and of the encoder's output for the recording's first 30 s, the tokens that are
 likeliest at each step with the chances of some of them, and where the tokens were heard. CTranslate2 computes in 32-bit floats on the CPU.
-
-With `--speed` behind the recording, it measures two threads instead: encoding a window and writing its tokens, median of five rounds.
 """
 
 import json
-import statistics
 import sys
-import time
 import wave
 
 import ctranslate2
@@ -31,20 +27,6 @@ def recording(path):
         return np.frombuffer(file.readframes(file.getnframes()), "<i2").astype(np.float32) / 32768
 
 
-def speed(model, features):
-    seconds = {"encode": [], "write": []}
-    for _ in range(6):
-        started = time.perf_counter()
-        heard = model.encode(features)
-        np.array(heard)
-        seconds["encode"].append(time.perf_counter() - started)
-        started = time.perf_counter()
-        result = model.generate(heard, [[START]], beam_size=1, max_length=224)[0]
-        seconds["write"].append(time.perf_counter() - started)
-    medians = {name: statistics.median(rounds[1:]) for name, rounds in seconds.items()}
-    print(json.dumps(medians | {"tokens": len(result.sequences_ids[0])}))
-
-
 def main():
     folder, path = sys.argv[1:3]
     samples = recording(path)
@@ -52,8 +34,6 @@ def main():
     mel = extractor(samples, sampling_rate=16000, return_tensors="np").input_features
     model = ctranslate2.models.Whisper(folder, compute_type="float32", inter_threads=1, intra_threads=2)
     features = ctranslate2.StorageView.from_array(mel)
-    if sys.argv[3:] == ["--speed"]:
-        return speed(model, features)
     heard = model.encode(features)
     moments = np.array(heard)[0]
     result = model.generate(

@@ -4,14 +4,15 @@ use std::path::PathBuf;
 use std::sync::Arc;
 
 use anyhow::Context as _;
+use atelier_domain::blob::BlobStore;
 use atelier_inference::piper::Phonemizer;
 use atelier_inference::{
-    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, Precision, ROOM_WAITED_MAX, Synthesizer,
-    SynthesizerConfig, Transcriber, TranscriberConfig, WeightsSource, weights,
+    Budget, Embedder, EmbedderConfig, Engine, EngineConfig, ImageConfig, ImageFamily, ImageMaker, Precision,
+    ROOM_WAITED_MAX, Synthesizer, SynthesizerConfig, Transcriber, TranscriberConfig, WeightsSource, weights,
 };
 
 use crate::config::{Local, OwnModel, OwnWeights};
-use crate::local::{LocalEngine, LocalModel, LocalProvider, ModelKind, PUBLISHED, Usual};
+use crate::local::{Images, LocalEngine, LocalModel, LocalProvider, ModelKind, PUBLISHED, Usual};
 
 /// Where a configuration's weights are kept.
 ///
@@ -32,8 +33,8 @@ fn source(model: &OwnModel, cache_dir: PathBuf) -> WeightsSource {
     }
 }
 
-/// The published models, and the operator's own behind them.
-pub(super) fn provider(local: &Local) -> anyhow::Result<LocalProvider> {
+/// The published models, and the operator's own behind them. Inputs of jobs are in `blobs`.
+pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Result<LocalProvider> {
     let cache_dir = cache_dir(local)?;
     let budget = Budget::new(local.memory_total_bytes, ROOM_WAITED_MAX);
     let engine = |kind, source, memory: Option<u64>, usual| {
@@ -71,6 +72,8 @@ pub(super) fn provider(local: &Local) -> anyhow::Result<LocalProvider> {
                 };
                 LocalEngine::Speech(Arc::new(Synthesizer::within(source, config, budget)))
             }
+            ModelKind::Upscaling => image(ImageFamily::RealEsrgan, source, memory_bytes_max, budget),
+            ModelKind::Image => image(ImageFamily::Dcgan, source, memory_bytes_max, budget),
         }
     };
     // As the published text model's authors recommend.
@@ -85,5 +88,11 @@ pub(super) fn provider(local: &Local) -> anyhow::Result<LocalProvider> {
         let engine = engine(model.kind, source.clone(), model.memory_bytes_max, usual);
         LocalModel::own(&model.name, source, engine)
     });
-    Ok(LocalProvider::new(published.chain(own).collect()))
+    Ok(LocalProvider::new(published.chain(own).collect(), Images::new(blobs)))
+}
+
+fn image(family: ImageFamily, source: WeightsSource, memory_bytes_max: u64, budget: Budget) -> LocalEngine {
+    // Its places are those of jobs, which wait elsewhere.
+    let config = ImageConfig { memory_bytes_max, ..ImageConfig::default() };
+    LocalEngine::Image(family, Arc::new(ImageMaker::within(source, family, config, budget)))
 }

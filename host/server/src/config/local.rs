@@ -20,6 +20,10 @@ const NAME_CHARACTERS_MAX: usize = 64;
 const VARIABLES: &str = "model.bin";
 /// A voice of Piper's.
 const VOICE: &str = "voice.onnx";
+/// The layers of a network as ncnn has them.
+const LAYERS: &str = "model.param";
+/// How checkpoints of PyTorch are named.
+const CHECKPOINTS: [&str; 3] = ["pt", "pth", "tar"];
 /// Where repositories lie whose address is not said.
 const HUB: &str = "https://huggingface.co";
 /// In `PATH`.
@@ -207,12 +211,21 @@ impl OwnWeights {
             Self::Path(path) => path.join(file).is_file(),
             Self::Remote(remote) => remote.files.files.iter().any(|kept| kept.name == file),
         };
-        let is_gguf = match self {
-            Self::Path(path) => path.extension().is_some_and(|extension| extension == "gguf"),
-            Self::Remote(remote) => remote.files.files.iter().any(|file| file.name.ends_with(".gguf")),
+        let is = |extension: &str| match self {
+            Self::Path(path) => path.extension().is_some_and(|found| found == extension),
+            Self::Remote(remote) => {
+                let found = |file: &PulledFile| {
+                    Path::new(&file.name).extension().is_some_and(|found| found == extension)
+                };
+                remote.files.files.iter().any(found)
+            }
         };
-        if is_gguf {
+        if is("gguf") {
             ModelKind::Chat
+        } else if CHECKPOINTS.into_iter().any(is) {
+            ModelKind::Image
+        } else if has(LAYERS) {
+            ModelKind::Upscaling
         } else if has(VARIABLES) {
             ModelKind::Transcription
         } else if has(VOICE) {

@@ -5,20 +5,23 @@ use std::sync::{Arc, OnceLock};
 
 use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
 use atelier_domain::provider::Readiness;
+use atelier_inference::dcgan::DcganModel;
+use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::piper::PiperModel;
 use atelier_inference::{
-    BertModel, EmbeddingEngine, EngineError, EngineState, Precision, SpeechEngine, TextEngine, TextModel,
-    TranscriptionEngine, WeightsSource, WhisperModel,
+    BertModel, EmbeddingEngine, EngineError, EngineState, ImageConfig, ImageEngine, ImageFamily, Precision,
+    SpeechEngine, TextEngine, TextModel, TranscriptionEngine, WeightsSource, WhisperModel,
 };
 
 use super::published::Published;
 use super::request::Usual;
-use super::{embedding, options, speech, transcription};
+use super::{embedding, images, options, speech, transcription};
 
 /// What it can do in a chat, in the contract's words where it has any.
 const CHAT_FEATURES: [&str; 5] = ["structured-output", "streaming", "seed", "stop", "logprobs"];
 const TRANSCRIPTION_FEATURES: [&str; 2] = ["streaming", "logprobs"];
 const SPEECH_FEATURES: [&str; 1] = ["streaming"];
+const GENERATOR_FEATURES: [&str; 1] = ["seed"];
 
 /// What runs a model.
 pub(crate) enum LocalEngine {
@@ -26,6 +29,7 @@ pub(crate) enum LocalEngine {
     Embedding(Arc<dyn EmbeddingEngine>),
     Transcription(Arc<dyn TranscriptionEngine>),
     Speech(Arc<dyn SpeechEngine>),
+    Image(ImageFamily, Arc<dyn ImageEngine>),
 }
 
 /// A model of the instance `local`.
@@ -79,6 +83,8 @@ impl LocalModel {
                 LocalEngine::Embedding(_) => embedding_limits,
                 LocalEngine::Transcription(_) => transcription_limits,
                 LocalEngine::Speech(_) => speech_limits,
+                LocalEngine::Image(ImageFamily::RealEsrgan, _) => upscaling_limits,
+                LocalEngine::Image(ImageFamily::Dcgan, _) => generator_limits,
             };
             let look = move || look(&path);
             match tokio::task::spawn_blocking(look).await {
@@ -98,6 +104,7 @@ impl LocalModel {
             LocalEngine::Embedding(engine) => engine.warm().await.map(|_| ()),
             LocalEngine::Transcription(engine) => engine.warm().await.map(|_| ()),
             LocalEngine::Speech(engine) => engine.warm().await.map(|_| ()),
+            LocalEngine::Image(_, engine) => engine.warm().await.map(|_| ()),
         }
     }
 
@@ -107,6 +114,7 @@ impl LocalModel {
             LocalEngine::Embedding(engine) => readiness(engine.state()),
             LocalEngine::Transcription(engine) => readiness(engine.state()),
             LocalEngine::Speech(engine) => readiness(engine.state()),
+            LocalEngine::Image(_, engine) => readiness(engine.state()),
         }
     }
 }
@@ -155,6 +163,19 @@ fn speech_limits(path: &Path) -> Result<ModelLimits, String> {
     PiperModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
 }
 
+/// As [`transcription_limits`].
+fn upscaling_limits(path: &Path) -> Result<ModelLimits, String> {
+    let tile_bytes_max = ImageConfig::default().tile_bytes_max;
+    EsrganModel::inspect(path, tile_bytes_max)
+        .map(|_| ModelLimits::default())
+        .map_err(|error| error.to_string())
+}
+
+/// As [`transcription_limits`].
+fn generator_limits(path: &Path) -> Result<ModelLimits, String> {
+    DcganModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
+}
+
 fn info(
     id: &str,
     name: &str,
@@ -163,12 +184,18 @@ fn info(
     engine: &LocalEngine,
 ) -> ModelInfo {
     let (task, modality, features, schema): (_, _, &[&str], _) = match engine {
-        LocalEngine::Text(..) => (Task::Chat, "text", &CHAT_FEATURES, options::schema()),
-        LocalEngine::Embedding(_) => (Task::Embedding, "text", &[], embedding::schema()),
+        LocalEngine::Text(..) => (Task::Chat, Some("text"), &CHAT_FEATURES, options::schema()),
+        LocalEngine::Embedding(_) => (Task::Embedding, Some("text"), &[], embedding::schema()),
         LocalEngine::Transcription(_) => {
-            (Task::Transcription, "audio", &TRANSCRIPTION_FEATURES, transcription::schema())
+            (Task::Transcription, Some("audio"), &TRANSCRIPTION_FEATURES, transcription::schema())
         }
-        LocalEngine::Speech(_) => (Task::Speech, "text", &SPEECH_FEATURES, speech::schema()),
+        LocalEngine::Speech(_) => (Task::Speech, Some("text"), &SPEECH_FEATURES, speech::schema()),
+        LocalEngine::Image(family @ ImageFamily::RealEsrgan, _) => {
+            (Task::ImageUpscale, Some("image"), &[], images::schema(*family))
+        }
+        LocalEngine::Image(family @ ImageFamily::Dcgan, _) => {
+            (Task::ImageGeneration, None, &GENERATOR_FEATURES, images::schema(*family))
+        }
     };
     ModelInfo {
         id: id.to_owned(),
@@ -176,7 +203,7 @@ fn info(
         description: description.map(str::to_owned),
         status: ModelStatus::Available,
         tasks: vec![task],
-        input_modalities: vec![modality.to_owned()],
+        input_modalities: modality.into_iter().map(str::to_owned).collect(),
         features: features.iter().map(|feature| (*feature).to_owned()).collect(),
         limits,
         options_schema: Some(schema),

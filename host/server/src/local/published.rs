@@ -13,11 +13,16 @@ pub enum ModelKind {
     Transcription,
     /// A folder with `voice.onnx` and `voice.onnx.json`, of Piper's voices.
     Speech,
+    /// A folder with `model.param` and `model.bin`, of the Real-ESRGAN family.
+    Upscaling,
+    /// A checkpoint of PyTorch, of the DCGAN family.
+    Image,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [Self; 4] = [Self::Chat, Self::Embedding, Self::Transcription, Self::Speech];
+    pub const ALL: [Self; 6] =
+        [Self::Chat, Self::Embedding, Self::Transcription, Self::Speech, Self::Upscaling, Self::Image];
 
     /// As the configuration writes it.
     pub fn word(self) -> &'static str {
@@ -26,6 +31,8 @@ impl ModelKind {
             Self::Embedding => "embedding",
             Self::Transcription => "transcription",
             Self::Speech => "speech",
+            Self::Upscaling => "upscaling",
+            Self::Image => "image",
         }
     }
 }
@@ -43,7 +50,7 @@ pub struct Published {
 }
 
 /// All of them.
-pub const PUBLISHED: [Published; 4] = [
+pub const PUBLISHED: [Published; 7] = [
     Published {
         id: "smollm2-135m-instruct",
         name: "SmolLM2 135M Instruct",
@@ -74,6 +81,30 @@ pub const PUBLISHED: [Published; 4] = [
         description: "An American English voice that runs on this machine's CPU, at 22,050 samples a second. Needs eSpeak NG on this machine.",
         kind: ModelKind::Speech,
         source: weights::PIPER_EN_US_JOE_MEDIUM,
+        context_tokens: None,
+    },
+    Published {
+        id: "realesr-animevideov3-x2",
+        name: "Real-ESRGAN animevideov3 (x2)",
+        description: "Makes drawings and frames twice as large on this machine's CPU, fast and with clean lines.",
+        kind: ModelKind::Upscaling,
+        source: weights::REALESR_ANIMEVIDEOV3_X2,
+        context_tokens: None,
+    },
+    Published {
+        id: "realesrgan-x4plus",
+        name: "Real-ESRGAN x4plus",
+        description: "Makes photographs four times as large on this machine's CPU: slow for large ones, a minute or more.",
+        kind: ModelKind::Upscaling,
+        source: weights::REALESRGAN_X4PLUS,
+        context_tokens: None,
+    },
+    Published {
+        id: "dcgan-faces",
+        name: "DCGAN faces",
+        description: "Draws faces of 64 by 64 pixels out of random numbers on this machine's CPU. It understands no words: a prompt changes nothing, a seed does.",
+        kind: ModelKind::Image,
+        source: weights::GAN_FACE,
         context_tokens: None,
     },
 ];

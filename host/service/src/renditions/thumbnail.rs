@@ -4,47 +4,21 @@ use std::io::Cursor;
 
 use atelier_domain::blob::Blob;
 use image::codecs::jpeg::JpegEncoder;
-use image::{DynamicImage, ImageDecoder as _, ImageFormat, ImageReader, Limits};
+use image::{DynamicImage, ImageFormat};
 
-use super::{Attempt, Made, whole};
+use super::{Attempt, Made};
+use crate::picture::decode;
 
 /// The longer side of a thumbnail.
 const SIDE: u32 = 512;
 const JPEG_QUALITY: u8 = 80;
-/// Of an image that is looked at.
-const SOURCE_BYTES_MAX: u64 = 64 << 20;
-const SOURCE_SIDE_MAX: u32 = 32_768;
-const SOURCE_PIXELS_MAX: u64 = 40_000_000;
-/// Memory that decoding takes.
-const DECODER_BYTES_MAX: u64 = 192 << 20;
 
 /// The image, upright, in a box of 512 by 512: PNG where it is transparent, else JPEG.
 pub(super) fn thumbnail(source: &Blob) -> Attempt {
-    let bytes = whole(source, SOURCE_BYTES_MAX)?;
-    let image = decode(&bytes).map_err(|error| error.to_string())??;
+    let image = decode(source)?;
     let small =
         if image.width() > SIDE || image.height() > SIDE { image.thumbnail(SIDE, SIDE) } else { image };
     encode(&small).map_err(|error| error.to_string())
-}
-
-fn decode(bytes: &[u8]) -> image::ImageResult<Result<DynamicImage, String>> {
-    let reader = ImageReader::new(Cursor::new(bytes)).with_guessed_format()?;
-    let mut decoder = reader.into_decoder()?;
-    let mut limits = Limits::no_limits();
-    limits.max_image_width = Some(SOURCE_SIDE_MAX);
-    limits.max_image_height = Some(SOURCE_SIDE_MAX);
-    limits.max_alloc = Some(DECODER_BYTES_MAX);
-    // A head that promises too much is refused before anything is unpacked.
-    let (width, height) = decoder.dimensions();
-    let pixels = u64::from(width) * u64::from(height);
-    if pixels > SOURCE_PIXELS_MAX || decoder.total_bytes() > DECODER_BYTES_MAX {
-        return Ok(Err(format!("it has {width} by {height} pixels")));
-    }
-    decoder.set_limits(limits)?;
-    let orientation = decoder.orientation()?;
-    let mut image = DynamicImage::from_decoder(decoder)?;
-    image.apply_orientation(orientation);
-    Ok(Ok(image))
 }
 
 fn encode(image: &DynamicImage) -> image::ImageResult<Made> {

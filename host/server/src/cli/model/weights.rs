@@ -5,9 +5,11 @@ use std::path::{Path, PathBuf};
 
 use anyhow::{Context as _, bail};
 use atelier_domain::plugin::SecretValue;
+use atelier_inference::dcgan::DcganModel;
+use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::piper::PiperModel;
 use atelier_inference::weights::{self, Source};
-use atelier_inference::{BertModel, Precision, TextModel, WhisperModel};
+use atelier_inference::{BertModel, ImageConfig, Precision, TextModel, WhisperModel};
 
 use super::download;
 use crate::config::{Local, OwnWeights};
@@ -100,6 +102,18 @@ impl Weights {
                     info.memory_bytes.div_ceil(MIB),
                     path.display()
                 )));
+            }
+            ModelKind::Upscaling => {
+                let info = EsrganModel::inspect(&path, ImageConfig::default().tile_bytes_max)?;
+                (format!("pictures {} times as large", info.scale), info.parameters, info.memory_bytes)
+            }
+            ModelKind::Image => {
+                let info = DcganModel::inspect(&path)?;
+                (
+                    format!("pictures of {side} by {side}", side = info.side),
+                    info.parameters,
+                    info.memory_bytes,
+                )
             }
         };
         let (millions, mib) = (parameters.div_ceil(1_000_000), memory.div_ceil(MIB));

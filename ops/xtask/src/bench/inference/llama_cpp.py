@@ -1,4 +1,4 @@
-"""One pass of llama.cpp: FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS. Prints what the example `speed` prints."""
+"""One pass of llama.cpp: FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS. Prints what `speed chat` prints."""
 
 import sys
 import time

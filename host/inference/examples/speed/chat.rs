@@ -1,15 +1,13 @@
-//! One pass of `cargo xtask bench inference`: `speed FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS` prints
-//! `prefill=… decode=…` in tokens a second, in the pieces that the engine takes.
+//! `speed chat FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS`: tokens a second, in the pieces that the engine takes.
 
 use std::time::Instant;
 
-use anyhow::Context;
+use anyhow::{Context, Result, bail};
 use atelier_inference::{PREFILL_TOKENS_MAX, Precision, TextModel};
 
-fn main() -> anyhow::Result<()> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let [file, threads, prompt, answer] = &arguments[..] else {
-        anyhow::bail!("usage: speed FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS")
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let [file, threads, prompt, answer] = arguments else {
+        bail!("usage: speed chat FILE.gguf THREADS PROMPT_TOKENS ANSWER_TOKENS")
     };
     let (prompt, answer): (usize, usize) = (prompt.parse()?, answer.parse()?);
     let model = TextModel::load_within(file, Precision::Fast, Some(threads.parse()?), u64::MAX)?;

@@ -1,0 +1,43 @@
+//! `speed transcribe FOLDER RECORDING.wav THREADS`: windows of 30 s that are written down in a second, the spectrogram included.
+
+use std::path::PathBuf;
+
+use anyhow::{Result, bail, ensure};
+use atelier_inference::whisper::Manner;
+use atelier_inference::{Transcriber, TranscriberConfig, TranscriptionEngine, WeightsSource};
+
+use crate::median_of;
+
+#[path = "../../tests/support/recording.rs"]
+mod recording;
+
+const ROUNDS: usize = 5;
+const WINDOW: usize = 30 * 16_000;
+
+pub(crate) fn run(arguments: &[String]) -> Result<()> {
+    let [folder, path, threads] = arguments else {
+        bail!("usage: speed transcribe FOLDER RECORDING.wav THREADS")
+    };
+    let (mut samples, rate) = recording::read(&PathBuf::from(path));
+    ensure!(rate == 16_000 && samples.len() >= WINDOW, "30 s at 16,000 samples a second are wanted");
+    samples.truncate(WINDOW);
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let _entered = runtime.enter();
+    let config = TranscriberConfig { threads: Some(threads.parse()?), ..TranscriberConfig::default() };
+    let engine = Transcriber::lazy(WeightsSource::File(folder.into()), config);
+    let manner = Manner { word_times: false, ..Manner::default() };
+    let mut characters = 0;
+    let seconds = median_of(ROUNDS, || {
+        characters = 0;
+        runtime.block_on(async {
+            let sound = recording::Samples::new(samples.clone());
+            let mut transcription = engine.transcribe(sound, manner.clone()).await?;
+            while let Some(heard) = transcription.next().await? {
+                characters += heard.segments.iter().map(|segment| segment.text.len()).sum::<usize>();
+            }
+            Ok(())
+        })
+    })?;
+    println!("windows={:.3} characters={characters}", 1.0 / seconds);
+    Ok(())
+}

@@ -5,7 +5,6 @@
 //! Piper's training (rhasspy/piper and piper-phonemize, whose documentation and formats are followed).
 
 mod clauses;
-mod framing;
 mod model;
 mod phonemes;
 mod voice;

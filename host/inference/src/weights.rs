@@ -19,7 +19,7 @@ use std::time::{Duration, Instant};
 use crate::error::FetchError;
 pub use published::{
     ALL_MINILM_L6_V2, GAN_FACE, PIPER_EN_US_JOE_MEDIUM, REALESR_ANIMEVIDEOV3_X2, REALESRGAN_X4PLUS,
-    SMOLLM2_135M_INSTRUCT, SPEECH, WHISPER_TINY_EN,
+    SMOLLM2_135M_INSTRUCT, SPEECH, STYLE_MULTISTYLE26, WHISPER_TINY_EN,
 };
 pub use pulled::{Pulled, PulledFile};
 

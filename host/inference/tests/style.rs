@@ -106,7 +106,7 @@ fn a_picture_beyond_its_bound_is_refused_with_the_numbers() {
     for (width, height) in [(WIDTH * HEIGHT + 1, 1), (855, 1)] {
         let picture = Picture::new(width, height, 3, vec![0; 3 * width * height]).expect("a picture");
         let refused = model.restyle(&picture, &mix(MIXES[0])).expect_err("it must be refused");
-        assert!(matches!(refused, ModelError::Unanswerable { parameter: "picture", .. }), "{refused}");
+        assert!(matches!(refused, ModelError::Unanswerable { parameter: "image", .. }), "{refused}");
         assert!(refused.to_string().contains("at most 1710 are"), "{refused}");
     }
 }

@@ -10,6 +10,7 @@ use crate::picture::Picture;
 use crate::planner::Needs;
 use crate::residency::Room;
 use crate::running::Described;
+use crate::style::{self, StyleInfo, StyleModel};
 
 /// Which of the image models a file holds.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -18,6 +19,8 @@ pub enum ImageFamily {
     RealEsrgan,
     /// A generator: a checkpoint of PyTorch, as [`crate::dcgan`] reads it.
     Dcgan,
+    /// A network of styles: an ONNX file, as [`crate::style`] reads it.
+    Style,
 }
 
 /// What is to be made. A model does one of these and refuses the others.
@@ -30,13 +33,19 @@ pub enum ImageRequest {
         /// Any number.
         seed: u64,
     },
+    /// This picture in a mix of the network's styles.
+    Restyle {
+        picture: Picture,
+        /// How much of each style, beside the others.
+        weights: Vec<f32>,
+    },
 }
 
 impl ImageRequest {
     /// The picture that comes in.
     pub(super) fn picture(&self) -> Option<&Picture> {
         match self {
-            Self::Upscale(picture) => Some(picture),
+            Self::Upscale(picture) | Self::Restyle { picture, .. } => Some(picture),
             Self::Generate { .. } => None,
         }
     }
@@ -49,12 +58,15 @@ pub enum ImageInfo {
     Upscaler(UpscalerInfo),
     /// It makes pictures of random numbers.
     Generator(DcganInfo),
+    /// It repaints pictures in styles.
+    Stylist(StyleInfo),
 }
 
 #[derive(Debug)]
 enum Loaded {
     Upscaler(EsrganModel),
     Generator(DcganModel),
+    Stylist(StyleModel),
 }
 
 /// A loaded image model.
@@ -90,6 +102,12 @@ impl ImageModel {
                     DcganModel::load_planned(path, config.threads, |_, needs| admit(0, needs))?;
                 (ImageInfo::Generator(model.info().clone()), Loaded::Generator(model), room)
             }
+            ImageFamily::Style => {
+                let (threads, pixels_max) = (config.threads, config.pixels_max.min(style::PIXELS_MAX));
+                let (model, room) =
+                    StyleModel::load_planned(path, threads, pixels_max, |_, needs| admit(1, needs))?;
+                (ImageInfo::Stylist(model.info().clone()), Loaded::Stylist(model), room)
+            }
         };
         Ok((Self { info, loaded }, room))
     }
@@ -98,7 +116,8 @@ impl ImageModel {
     pub(super) fn check(&self, request: &ImageRequest) -> Result<(), EngineError> {
         match (&self.loaded, request) {
             (Loaded::Upscaler(_), ImageRequest::Upscale(_))
-            | (Loaded::Generator(_), ImageRequest::Generate { .. }) => Ok(()),
+            | (Loaded::Generator(_), ImageRequest::Generate { .. })
+            | (Loaded::Stylist(_), ImageRequest::Restyle { .. }) => Ok(()),
             _ => Err(misfit()),
         }
     }
@@ -127,6 +146,12 @@ impl ImageModel {
                     return Ok(None);
                 }
                 Ok(Some(model.generate(*seed)?))
+            }
+            (Loaded::Stylist(model), ImageRequest::Restyle { picture, weights }) => {
+                if !goes_on(0, 1)? {
+                    return Ok(None);
+                }
+                Ok(Some(model.restyle(picture, weights)?))
             }
             _ => Err(misfit()),
         }

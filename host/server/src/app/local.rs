@@ -74,6 +74,7 @@ pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Resu
             }
             ModelKind::Upscaling => image(ImageFamily::RealEsrgan, source, memory_bytes_max, budget),
             ModelKind::Image => image(ImageFamily::Dcgan, source, memory_bytes_max, budget),
+            ModelKind::Style => image(ImageFamily::Style, source, memory_bytes_max, budget),
         }
     };
     // As the published text model's authors recommend.

@@ -224,6 +224,8 @@ impl OwnWeights {
             ModelKind::Chat
         } else if CHECKPOINTS.into_iter().any(is) {
             ModelKind::Image
+        } else if is("onnx") && !has(VOICE) {
+            ModelKind::Style
         } else if has(LAYERS) {
             ModelKind::Upscaling
         } else if has(VARIABLES) {

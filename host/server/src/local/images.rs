@@ -198,12 +198,11 @@ async fn make(
         Some(blob) => Some(blocking(move || content::decode(&blob)).await??),
         None => None,
     };
-    wanted.check_size(&info, image.as_ref())?;
     let mut outputs = Vec::new();
-    for (index, request) in wanted.requests(image)?.into_iter().enumerate() {
+    for (index, request) in wanted.requests(&info, image)?.into_iter().enumerate() {
         let seed = match request {
             ImageRequest::Generate { seed } => i64::try_from(seed).ok(),
-            ImageRequest::Upscale(_) => None,
+            ImageRequest::Upscale(_) | ImageRequest::Restyle { .. } => None,
         };
         let share = |share: f64| (index as f64 + share) / f64::from(wanted.count);
         let picture = made(engine, request, |done| {

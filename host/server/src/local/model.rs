@@ -8,6 +8,7 @@ use atelier_domain::provider::Readiness;
 use atelier_inference::dcgan::DcganModel;
 use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::piper::PiperModel;
+use atelier_inference::style::StyleModel;
 use atelier_inference::{
     BertModel, EmbeddingEngine, EngineError, EngineState, ImageConfig, ImageEngine, ImageFamily, Precision,
     SpeechEngine, TextEngine, TextModel, TranscriptionEngine, WeightsSource, WhisperModel,
@@ -85,6 +86,7 @@ impl LocalModel {
                 LocalEngine::Speech(_) => speech_limits,
                 LocalEngine::Image(ImageFamily::RealEsrgan, _) => upscaling_limits,
                 LocalEngine::Image(ImageFamily::Dcgan, _) => generator_limits,
+                LocalEngine::Image(ImageFamily::Style, _) => style_limits,
             };
             let look = move || look(&path);
             match tokio::task::spawn_blocking(look).await {
@@ -176,6 +178,11 @@ fn generator_limits(path: &Path) -> Result<ModelLimits, String> {
     DcganModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
 }
 
+/// As [`transcription_limits`].
+fn style_limits(path: &Path) -> Result<ModelLimits, String> {
+    StyleModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
+}
+
 fn info(
     id: &str,
     name: &str,
@@ -195,6 +202,9 @@ fn info(
         }
         LocalEngine::Image(family @ ImageFamily::Dcgan, _) => {
             (Task::ImageGeneration, None, &GENERATOR_FEATURES, images::schema(*family))
+        }
+        LocalEngine::Image(family @ ImageFamily::Style, _) => {
+            (Task::ImageEdit, Some("image"), &[], images::schema(*family))
         }
     };
     ModelInfo {

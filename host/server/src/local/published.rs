@@ -17,12 +17,21 @@ pub enum ModelKind {
     Upscaling,
     /// A checkpoint of PyTorch, of the DCGAN family.
     Image,
+    /// An ONNX file of the graph of `multistyle26`.
+    Style,
 }
 
 impl ModelKind {
     /// All of them.
-    pub const ALL: [Self; 6] =
-        [Self::Chat, Self::Embedding, Self::Transcription, Self::Speech, Self::Upscaling, Self::Image];
+    pub const ALL: [Self; 7] = [
+        Self::Chat,
+        Self::Embedding,
+        Self::Transcription,
+        Self::Speech,
+        Self::Upscaling,
+        Self::Image,
+        Self::Style,
+    ];
 
     /// As the configuration writes it.
     pub fn word(self) -> &'static str {
@@ -33,6 +42,7 @@ impl ModelKind {
             Self::Speech => "speech",
             Self::Upscaling => "upscaling",
             Self::Image => "image",
+            Self::Style => "style",
         }
     }
 }
@@ -50,7 +60,7 @@ pub struct Published {
 }
 
 /// All of them.
-pub const PUBLISHED: [Published; 7] = [
+pub const PUBLISHED: [Published; 8] = [
     Published {
         id: "smollm2-135m-instruct",
         name: "SmolLM2 135M Instruct",
@@ -105,6 +115,14 @@ pub const PUBLISHED: [Published; 7] = [
         description: "Draws faces of 64 by 64 pixels out of random numbers on this machine's CPU. It understands no words: a prompt changes nothing, a seed does.",
         kind: ModelKind::Image,
         source: weights::GAN_FACE,
+        context_tokens: None,
+    },
+    Published {
+        id: "multistyle26",
+        name: "Multistyle 26",
+        description: "Repaints pictures in 26 styles and mixes of them on this machine's CPU. The option style is the number of one, 0 to 25; so is a prompt.",
+        kind: ModelKind::Style,
+        source: weights::STYLE_MULTISTYLE26,
         context_tokens: None,
     },
 ];

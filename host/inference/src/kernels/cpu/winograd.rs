@@ -64,8 +64,19 @@ impl Filter {
 
 /// What a thread computes in.
 pub(super) fn scratch_bytes(inputs: usize, outputs: usize) -> u64 {
-    let channels = inputs.next_multiple_of(LANES) + LANES + outputs.next_multiple_of(LANES);
-    (POINTS * SQUARES * channels * size_of::<f32>()) as u64
+    let products = product_step(outputs.div_ceil(LANES)) * LANES;
+    (POINTS * (SQUARES * seen_stride(inputs) + products) * size_of::<f32>()) as u64
+}
+
+/// Numbers of a square at one point: the last part's last 16 channels are written whole.
+fn seen_stride(inputs: usize) -> usize {
+    inputs.next_multiple_of(LANES) + LANES
+}
+
+/// Lanes of all squares' products at one point. One more than they are: the points of a square are read together, and with an even
+/// number of lines between them they would share a few sets of the processor's cache.
+fn product_step(blocks: usize) -> usize {
+    SQUARES * blocks + 1
 }
 
 /// `G g Gᵀ`, in double precision: it is done once.
@@ -155,9 +166,8 @@ struct Work {
 
 impl Work {
     fn new(inputs: usize, outputs: usize) -> Self {
-        // The last part's last 16 channels are written whole.
-        let stride = inputs.next_multiple_of(LANES) + LANES;
-        let products = Lines::new(POINTS * SQUARES * outputs.div_ceil(LANES));
+        let stride = seen_stride(inputs);
+        let products = Lines::new(POINTS * product_step(outputs.div_ceil(LANES)));
         Self { stride, step: SQUARES * stride, seen: vec![0.0; POINTS * SQUARES * stride], products }
     }
 
@@ -165,7 +175,7 @@ impl Work {
         let blocks = filter.bias.len();
         let seen = self.seen.chunks_exact(self.step);
         let panels = filter.panels.lanes().chunks_exact(blocks * filter.inputs);
-        let products = self.products.lanes_mut().chunks_exact_mut(SQUARES * blocks);
+        let products = self.products.lanes_mut().chunks_exact_mut(product_step(blocks));
         for ((seen, panels), products) in seen.zip(panels).zip(products) {
             for first in (0..squares).step_by(ROWS) {
                 let rows = &seen[first * self.stride..(first + ROWS) * self.stride];
@@ -258,7 +268,7 @@ fn give_body<const FUSED: bool>(
     let columns = SIDE.min(width - column);
     for (block, (bias, slopes)) in filter.bias.iter().zip(&filter.slopes).enumerate() {
         let count = LANES.min(outputs - block * LANES);
-        let at = |point: usize| &products[(point * SQUARES + square) * blocks + block];
+        let at = |point: usize| &products[point * product_step(blocks) + square * blocks + block];
         let mut half = [[[0.0; LANES]; SIDE]; SEEN];
         for (row, half) in half.iter_mut().enumerate() {
             *half = given_once::<FUSED>(std::array::from_fn(|column| at(row * SEEN + column)));
@@ -266,11 +276,9 @@ fn give_body<const FUSED: bool>(
         let mut values = [[[0.0; LANES]; SIDE]; SIDE];
         for (at, values) in values.iter_mut().enumerate() {
             *values = given_once::<FUSED>(std::array::from_fn(|row| &half[row][at]));
+            // No `for_each`: it would be compiled for any processor.
             for value in values.iter_mut() {
-                for lane in 0..LANES {
-                    let sum = value[lane] + bias[lane];
-                    value[lane] = if sum < 0.0 { sum * slopes[lane] } else { sum };
-                }
+                *value = activated(value, bias, slopes);
             }
         }
         for (row, line) in out.chunks_exact_mut(width * outputs).enumerate() {
@@ -283,6 +291,14 @@ fn give_body<const FUSED: bool>(
             }
         }
     }
+}
+
+/// With the bias, and sloped below 0. The products are made whether they are chosen or not, so that nothing branches.
+#[inline(always)]
+fn activated(value: &Lanes, bias: &Lanes, slopes: &Lanes) -> Lanes {
+    let sums: Lanes = std::array::from_fn(|lane| value[lane] + bias[lane]);
+    let sloped: Lanes = std::array::from_fn(|lane| sums[lane] * slopes[lane]);
+    std::array::from_fn(|lane| if sums[lane] < 0.0 { sloped[lane] } else { sums[lane] })
 }
 
 /// `Aᵀ m`.

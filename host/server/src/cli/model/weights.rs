@@ -8,6 +8,7 @@ use atelier_domain::plugin::SecretValue;
 use atelier_inference::dcgan::DcganModel;
 use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::piper::PiperModel;
+use atelier_inference::style::StyleModel;
 use atelier_inference::weights::{self, Source};
 use atelier_inference::{BertModel, ImageConfig, Precision, TextModel, WhisperModel};
 
@@ -114,6 +115,10 @@ impl Weights {
                     info.parameters,
                     info.memory_bytes,
                 )
+            }
+            ModelKind::Style => {
+                let info = StyleModel::inspect(&path)?;
+                (format!("pictures in {} styles", info.styles), info.parameters, info.memory_bytes)
             }
         };
         let (millions, mib) = (parameters.div_ceil(1_000_000), memory.div_ceil(MIB));

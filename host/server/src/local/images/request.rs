@@ -1,5 +1,7 @@
 //! What a job wants of a model.
 
+use std::collections::BTreeMap;
+
 use atelier_domain::blob::{Blob, BlobId};
 use atelier_domain::failure::{FailureCode, ProviderError};
 use atelier_domain::generation::MediaSource;
@@ -16,9 +18,36 @@ const COUNT_MAX: u32 = 10;
 /// Of a picture whose seed nobody said: a number that any JSON reader can hold.
 const SEED_BITS: u32 = 53;
 
+/// Styles that a mix names.
+const MIXED_MAX: usize = 64;
+
 /// The options as JSON Schema (2020-12).
-pub(in super::super) fn schema(_: ImageFamily) -> Value {
-    json!({"type": "object", "additionalProperties": false, "properties": {}})
+pub(in super::super) fn schema(family: ImageFamily) -> Value {
+    let properties = match family {
+        ImageFamily::RealEsrgan | ImageFamily::Dcgan => json!({}),
+        ImageFamily::Style => json!({
+            "style": {
+                "type": "integer", "minimum": 0, "maximum": u32::MAX,
+                "description": "The style, by its number from 0 up. A prompt that is a number says the same."
+            },
+            "styles": {
+                "type": "object", "minProperties": 1, "maxProperties": MIXED_MAX,
+                "propertyNames": {"pattern": "^(0|[1-9][0-9]{0,8})$"},
+                "additionalProperties": {"type": "number", "minimum": 0, "maximum": 1000},
+                "description": "A mix: how much of each style, by its number, beside the others."
+            }
+        }),
+    };
+    json!({"type": "object", "additionalProperties": false, "properties": properties})
+}
+
+/// Options that the schema let pass.
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Options {
+    style: Option<u32>,
+    #[serde(default)]
+    styles: BTreeMap<u32, f32>,
 }
 
 /// How pictures are packed.
@@ -44,6 +73,10 @@ enum Work {
     /// The first picture's seed; each further one has the next.
     Generate {
         seed: u64,
+    },
+    /// How much of each style, by its number.
+    Restyle {
+        styles: BTreeMap<u32, f32>,
     },
 }
 
@@ -118,6 +151,16 @@ impl Wanted {
                 };
                 (Work::Generate { seed }, None)
             }
+            ImageFamily::Style => {
+                if request.count != 1 {
+                    return refuse("n", "makes one picture of one");
+                }
+                if request.seed.is_some() {
+                    return refuse("seed", "draws no numbers: the same picture comes out each time");
+                }
+                let styles = styles(request.options.get(), request.prompt.as_deref(), &model)?;
+                (Work::Restyle { styles }, Some(image(request.inputs, &model)?))
+            }
         };
         let source = image
             .as_ref()
@@ -125,32 +168,66 @@ impl Wanted {
         Ok((Self { model, source, count: request.count, format, size, work }, image))
     }
 
-    /// Refuse a size that the model does not make of this image.
-    pub(super) fn check_size(&self, info: &ImageInfo, image: Option<&Picture>) -> Result<(), ProviderError> {
-        let made = match (info, image) {
-            (ImageInfo::Upscaler(info), Some(image)) => {
-                (image.width() * info.scale, image.height() * info.scale)
+    /// One request of the engine for each picture, now that its model is known.
+    pub(super) fn requests(
+        &self,
+        info: &ImageInfo,
+        image: Option<Picture>,
+    ) -> Result<Vec<ImageRequest>, ProviderError> {
+        let size = image.as_ref().map(|image| (image.width(), image.height()));
+        let (made, requests) = match (&self.work, info, image, size) {
+            (Work::Upscale, ImageInfo::Upscaler(info), Some(image), Some((width, height))) => {
+                ((width * info.scale, height * info.scale), vec![ImageRequest::Upscale(image)])
             }
-            (ImageInfo::Generator(info), _) => (info.side, info.side),
-            (ImageInfo::Upscaler(_), None) => return Err(internal("its image is missing".to_owned())),
+            (Work::Generate { seed }, ImageInfo::Generator(info), ..) => {
+                let seeds = (0..u64::from(self.count)).map(|index| seed.wrapping_add(index));
+                ((info.side, info.side), seeds.map(|seed| ImageRequest::Generate { seed }).collect())
+            }
+            (Work::Restyle { styles }, ImageInfo::Stylist(info), Some(picture), Some(size)) => {
+                let weights = self.weights(styles, info.styles)?;
+                (size, vec![ImageRequest::Restyle { picture, weights }])
+            }
+            _ => {
+                return Err(internal(
+                    "it was begun with another kind of model or without its image".to_owned(),
+                ));
+            }
         };
         match self.size.is_none_or(|wanted| wanted == made) {
-            true => Ok(()),
+            true => Ok(requests),
             false => {
                 Err(refused(format!("{} makes a picture of {}x{} here", self.model, made.0, made.1), "size"))
             }
         }
     }
 
-    /// One request of the engine for each picture.
-    pub(super) fn requests(&self, image: Option<Picture>) -> Result<Vec<ImageRequest>, ProviderError> {
-        match (&self.work, image) {
-            (Work::Upscale, Some(image)) => Ok(vec![ImageRequest::Upscale(image)]),
-            (Work::Generate { seed }, _) => {
-                let seeds = (0..u64::from(self.count)).map(|index| seed.wrapping_add(index));
-                Ok(seeds.map(|seed| ImageRequest::Generate { seed }).collect())
-            }
-            (Work::Upscale, None) => Err(internal("its image is missing".to_owned())),
+    fn weights(&self, styles: &BTreeMap<u32, f32>, count: usize) -> Result<Vec<f32>, ProviderError> {
+        let mut weights = vec![0.0; count];
+        for (style, weight) in styles {
+            let place = usize::try_from(*style).ok().and_then(|style| weights.get_mut(style));
+            let last = count.saturating_sub(1);
+            let what =
+                || refused(format!("{} has the styles 0 to {last}, and no {style}", self.model), "style");
+            *place.ok_or_else(what)? = *weight;
+        }
+        Ok(weights)
+    }
+}
+
+/// The styles that a request names, as an option or by its prompt, which some clients must send.
+fn styles(options: &str, prompt: Option<&str>, model: &str) -> Result<BTreeMap<u32, f32>, ProviderError> {
+    let options: Options =
+        serde_json::from_str(options).map_err(|error| refused(error.to_string(), "options"))?;
+    let said = prompt.and_then(|prompt| prompt.trim().parse::<u32>().ok());
+    match (options.style.or(said), options.styles) {
+        (Some(style), mix) if mix.is_empty() => Ok(BTreeMap::from([(style, 1.0)])),
+        (None, mix) if !mix.is_empty() => Ok(mix),
+        (Some(_), _) => Err(refused(format!("{model} takes either a style or a mix of them"), "styles")),
+        (None, _) => {
+            let message = format!(
+                "{model} understands no words: say the style's number, as the prompt or as the option style"
+            );
+            Err(refused(message, "prompt"))
         }
     }
 }

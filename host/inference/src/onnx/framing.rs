@@ -5,7 +5,7 @@
 //! all can send it back to where it was, for ever; it asks for as much memory as a field says that it has; and what ends elsewhere than it
 //! says is read on from there. Here every message that rten reads ends where it says, within the one that holds it.
 
-/// Messages of a file: each takes some hundred bytes once it is read, and Piper's voices have a few ten thousand.
+/// Messages of a file: each takes some hundred bytes once it is read, and a voice of Piper's has less than 20,000.
 const MESSAGES_MAX: usize = 1 << 18;
 /// Messages within each other. A graph within a node takes three.
 const DEPTH_MAX: usize = 32;

@@ -3,6 +3,7 @@
 mod admission;
 mod likelihoods;
 mod loaded;
+mod meter;
 mod sequence;
 mod worker;
 
@@ -22,6 +23,8 @@ use crate::residency::{Budget, ROOM_WAITED_MAX};
 use crate::running::{Front, Running};
 use crate::weights::{Progress, Pulled, Source};
 use loaded::Loaded;
+use meter::Meter;
+pub use meter::TextLoad;
 use worker::{Job, Worker};
 
 /// Prompts that are counted at once; more wait.
@@ -53,6 +56,9 @@ pub trait TextEngine: Send + Sync {
 
     /// What the engine is doing.
     fn state(&self) -> EngineState;
+
+    /// How much it has done and is doing.
+    fn load(&self) -> TextLoad;
 }
 
 /// Where an engine's weights come from.
@@ -142,6 +148,7 @@ pub struct Engine {
     front: Front<Loaded, Job>,
     /// Prompts that are being counted: they take no place, but time on threads.
     counts: Arc<Semaphore>,
+    meter: Arc<Meter>,
 }
 
 impl Engine {
@@ -157,15 +164,16 @@ impl Engine {
         let config = Arc::new(config);
         let concurrent = config.concurrent_max.max(1);
         let places = (concurrent.saturating_add(config.queued_max), concurrent);
-        let limits = config.clone();
+        let (limits, meter) = (config.clone(), Arc::new(Meter::default()));
+        let counted = meter.clone();
         let front = Front::new(source, budget, places, move |path, rooms, places, pace| {
             let (model, room) = Loaded::load(path, &limits, rooms)?;
-            let (config, pace) = (limits.clone(), pace.clone());
+            let (config, pace, meter) = (limits.clone(), pace.clone(), counted.clone());
             Running::start("text-engine", model, room, places, move |model, queue, unload| {
-                Worker::new(model, config, pace, unload).run(queue);
+                Worker::new(model, config, pace, meter, unload).run(queue);
             })
         });
-        Self { config, front, counts: Arc::new(Semaphore::new(COUNTS_MAX)) }
+        Self { config, front, counts: Arc::new(Semaphore::new(COUNTS_MAX)), meter }
     }
 
     /// How many places, running and queued, are free now.
@@ -194,5 +202,9 @@ impl TextEngine for Engine {
 
     fn state(&self) -> EngineState {
         self.front.state()
+    }
+
+    fn load(&self) -> TextLoad {
+        self.meter.read()
     }
 }

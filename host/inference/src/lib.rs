@@ -63,7 +63,7 @@ pub use bert::{BertInfo, BertModel};
 pub use embedding::{
     Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
 };
-pub use engine::{Engine, EngineConfig, EngineState, TextEngine, WeightsSource};
+pub use engine::{Engine, EngineConfig, EngineState, TextEngine, TextLoad, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError, PhonemizerError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
 pub use grammar::{

@@ -141,7 +141,9 @@ impl App {
         let office = PluginOffice::open(&config, store.clone(), clock.clone(), watch).await?;
         if config.local.enabled {
             let name = INSTANCE.parse().context("the name of the in-house models")?;
-            registry.put(&name, Arc::new(local::provider(&config.local, office.blobs.clone())?)).await;
+            let provider = Arc::new(local::provider(&config.local, office.blobs.clone())?);
+            metrics.watch_local(provider.clone())?;
+            registry.put(&name, provider).await;
         }
         let plugins = office.plugins;
         let checking = Arc::new(Checking::new(store.clone(), office.blobs.clone()));

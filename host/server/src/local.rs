@@ -37,7 +37,7 @@ use futures::stream;
 
 use failure::{engine_error, reported};
 pub(crate) use images::Images;
-pub(crate) use model::{LocalEngine, LocalModel};
+pub(crate) use model::{Load, LocalEngine, LocalModel};
 pub use published::{ModelKind, PUBLISHED, Published};
 pub(crate) use request::Usual;
 
@@ -54,6 +54,10 @@ pub(crate) struct LocalProvider {
 impl LocalProvider {
     pub(crate) fn new(models: Vec<LocalModel>, images: Images) -> Self {
         Self { models, images }
+    }
+
+    pub(crate) fn models(&self) -> &[LocalModel] {
+        &self.models
     }
 
     fn find(&self, id: &str) -> Result<&LocalModel, ProviderError> {

@@ -3,6 +3,7 @@
 mod checking;
 mod errors;
 mod events;
+mod local;
 mod plugins;
 mod process;
 mod queue;
@@ -34,6 +35,7 @@ use prometheus::{
 use crate::app::Checking;
 use crate::http::route::Route;
 use crate::listener::Counts;
+use crate::local::LocalProvider;
 use plugins::PluginMetrics;
 
 /// From 25 µs: what the host adds is far below a millisecond.
@@ -217,6 +219,14 @@ impl Metrics {
         disk: Arc<dyn DiskSpace>,
     ) -> Result<(), prometheus::Error> {
         self.registry.register(Box::new(storage::Storage::new(pool, disk)?))
+    }
+
+    /// Tells what in-house models take and do, from now on.
+    ///
+    /// # Errors
+    /// It is told already: a bug of ours.
+    pub(crate) fn watch_local(&self, provider: Arc<LocalProvider>) -> Result<(), prometheus::Error> {
+        self.registry.register(Box::new(local::LocalModels::new(provider)?))
     }
 
     /// Tells what is known of what is stored, from now on.

@@ -81,6 +81,11 @@ impl Sequence {
         !self.outbox.is_empty()
     }
 
+    /// Whether its prompt is behind it.
+    pub(super) fn is_answering(&self) -> bool {
+        self.completion_tokens > 0
+    }
+
     /// Tokens that the model has not seen yet.
     pub(super) fn unseen(&self) -> usize {
         self.unseen.len()

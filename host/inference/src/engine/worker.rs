@@ -10,6 +10,7 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 
 use super::EngineConfig;
 use super::loaded::Loaded;
+use super::meter::Meter;
 use super::sequence::{Sequence, Step};
 use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
@@ -37,6 +38,7 @@ pub(super) struct Worker {
     model: Arc<Loaded>,
     config: Arc<EngineConfig>,
     pace: Arc<Pace>,
+    meter: Arc<Meter>,
     unload: watch::Receiver<bool>,
     waiting: VecDeque<Job>,
     active: Vec<Sequence>,
@@ -47,9 +49,10 @@ impl Worker {
         model: Arc<Loaded>,
         config: Arc<EngineConfig>,
         pace: Arc<Pace>,
+        meter: Arc<Meter>,
         unload: watch::Receiver<bool>,
     ) -> Self {
-        Self { model, config, pace, unload, waiting: VecDeque::new(), active: Vec::new() }
+        Self { model, config, pace, meter, unload, waiting: VecDeque::new(), active: Vec::new() }
     }
 
     /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
@@ -79,6 +82,7 @@ impl Worker {
             }
             self.waiting.retain(|job| !job.sender.is_closed());
             self.admit();
+            self.tell();
             if self.active.is_empty() && self.waiting.is_empty() {
                 if !open {
                     return;
@@ -101,6 +105,15 @@ impl Worker {
             let Some(job) = self.waiting.pop_front_if(fits) else { return };
             self.active.push(Sequence::start(&self.model, job));
         }
+    }
+
+    /// Tell who advances and who waits.
+    fn tell(&self) {
+        self.meter.change(|load| {
+            (load.running, load.waiting) = (self.active.len(), self.waiting.len());
+            load.cache_bytes = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
+            load.cache_bytes_max = self.model.cache_bytes_max;
+        });
     }
 
     /// One pass of the model over every active sequence that can go on; whether any of them got anywhere.
@@ -128,7 +141,9 @@ impl Worker {
         if parts.is_empty() {
             return ended > 0;
         }
+        let started = Instant::now();
         let outcome = self.pass(&parts);
+        self.count(&parts, started.elapsed());
         let mut parts = parts.into_iter().peekable();
         let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.text.vocabulary());
         for (index, mut sequence) in std::mem::take(&mut self.active).into_iter().enumerate() {
@@ -146,6 +161,25 @@ impl Worker {
             self.keep(sequence, step);
         }
         true
+    }
+
+    /// Count a pass.
+    fn count(&self, parts: &[(usize, usize)], took: Duration) {
+        let of = |index: usize| self.active.get(index);
+        let prompts =
+            parts.iter().filter(|(index, _)| of(*index).is_some_and(|sequence| !sequence.is_answering()));
+        let prompt_tokens: usize = prompts.map(|(_, count)| count).sum();
+        let scored = parts
+            .iter()
+            .filter(|(index, count)| of(*index).is_some_and(|sequence| sequence.unseen() == *count));
+        let answer_tokens = scored.count();
+        self.meter.change(|load| {
+            load.passes += 1;
+            load.pass_time += took;
+            load.parts += parts.len() as u64;
+            load.prompt_tokens += prompt_tokens as u64;
+            load.answer_tokens += answer_tokens as u64;
+        });
     }
 
     /// The scores of the parts that reach the end of what their sequences have, or why there are none. A panic in a kernel
@@ -201,6 +235,9 @@ impl Worker {
 
     /// Unloaded: everyone who runs or waits is told.
     fn end_all(mut self, queue: &mut mpsc::Receiver<Job>) {
+        self.meter.change(|load| {
+            (load.running, load.waiting, load.cache_bytes, load.cache_bytes_max) = (0, 0, 0, 0);
+        });
         queue.close();
         while let Ok(job) = queue.try_recv() {
             self.waiting.push_back(job);

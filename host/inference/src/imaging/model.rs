@@ -62,6 +62,17 @@ pub enum ImageInfo {
     Stylist(StyleInfo),
 }
 
+impl ImageInfo {
+    /// Bytes for weights and working space: what a loaded model takes before any request.
+    pub fn memory_bytes(&self) -> u64 {
+        match self {
+            Self::Upscaler(info) => info.memory_bytes,
+            Self::Generator(info) => info.memory_bytes,
+            Self::Stylist(info) => info.memory_bytes,
+        }
+    }
+}
+
 #[derive(Debug)]
 enum Loaded {
     Upscaler(EsrganModel),

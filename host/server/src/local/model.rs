@@ -10,8 +10,9 @@ use atelier_inference::esrgan::EsrganModel;
 use atelier_inference::piper::PiperModel;
 use atelier_inference::style::StyleModel;
 use atelier_inference::{
-    BertModel, EmbeddingEngine, EngineError, EngineState, ImageConfig, ImageEngine, ImageFamily, Precision,
-    SpeechEngine, TextEngine, TextModel, TranscriptionEngine, WeightsSource, WhisperModel,
+    BertModel, EmbeddingEngine, EngineError, EngineState, ImageConfig, ImageEngine, ImageFamily, ImageInfo,
+    Precision, SpeechEngine, TextEngine, TextLoad, TextModel, TranscriptionEngine, WeightsSource,
+    WhisperModel,
 };
 
 use super::published::Published;
@@ -110,6 +111,20 @@ impl LocalModel {
         }
     }
 
+    /// What it takes and does.
+    pub(crate) fn load(&self) -> Load {
+        let (memory_bytes, text) = match &self.engine {
+            LocalEngine::Text(engine, _) => {
+                (memory(engine.state(), |info| info.memory_bytes), Some(engine.load()))
+            }
+            LocalEngine::Embedding(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
+            LocalEngine::Transcription(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
+            LocalEngine::Speech(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
+            LocalEngine::Image(_, engine) => (memory(engine.state(), ImageInfo::memory_bytes), None),
+        };
+        Load { memory_bytes, text }
+    }
+
     pub(super) fn readiness(&self) -> Readiness {
         match &self.engine {
             LocalEngine::Text(engine, _) => readiness(engine.state()),
@@ -118,6 +133,20 @@ impl LocalModel {
             LocalEngine::Speech(engine) => readiness(engine.state()),
             LocalEngine::Image(_, engine) => readiness(engine.state()),
         }
+    }
+}
+
+/// What a model takes and does.
+pub(crate) struct Load {
+    /// For weights and working space; none while it is not loaded.
+    pub(crate) memory_bytes: Option<u64>,
+    pub(crate) text: Option<TextLoad>,
+}
+
+fn memory<I>(state: EngineState<I>, bytes: impl FnOnce(&I) -> u64) -> Option<u64> {
+    match state {
+        EngineState::Ready(info) => Some(bytes(&info)),
+        _ => None,
     }
 }
 

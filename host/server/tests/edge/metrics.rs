@@ -16,6 +16,34 @@ async fn scrape(atelier: &Binary) -> HashMap<String, f64> {
 }
 
 #[tokio::test]
+async fn metrics_tell_what_in_house_models_take_and_do() {
+    let upstream = MockUpstream::start(Config::default()).await.expect("the upstream");
+    let atelier = Binary::start(&upstream, |text| text);
+    const MODEL: &str = "smollm2-135m-instruct";
+    let name = |metric: &str, model: &str| format!("atelier_local_{metric}{{model=\"{model}\"}}");
+    let before = scrape(&atelier).await;
+    assert_eq!(before[&name("model_loaded", MODEL)], 0.0);
+    assert_eq!(before[&name("passes_total", MODEL)], 0.0);
+    assert!(!before.contains_key(&name("passes_total", "dcgan-faces")), "it has no passes");
+
+    let messages = serde_json::json!([{"role": "user", "content": "Count to five."}]);
+    let body = serde_json::json!({"model": format!("local/{MODEL}"), "messages": messages, "max_tokens": 8});
+    let answer = atelier.post("/v1/chat/completions").json(&body).send().await.expect("answered");
+    let answer: serde_json::Value = answer.json().await.expect("JSON");
+    let told = |what: &str| answer["usage"][what].as_f64().expect("a number");
+    let after = scrape(&atelier).await;
+    let value = |metric: &str| after[&name(metric, MODEL)];
+    assert_eq!(value("model_loaded"), 1.0);
+    assert!(value("model_memory_bytes") > 100e6 && value("cache_bytes_max") > 10e6);
+    assert_eq!(value("prompt_tokens_total"), told("prompt_tokens"));
+    assert_eq!(value("answer_tokens_total"), told("completion_tokens"));
+    // Alone, one request is in each pass, and each token of the answer comes of one.
+    assert_eq!(value("passes_total"), value("pass_requests_total"));
+    assert!(value("passes_total") >= value("answer_tokens_total") && value("pass_seconds_total") > 0.0);
+    assert_eq!(value("requests_waiting"), 0.0);
+}
+
+#[tokio::test]
 async fn metrics_tell_what_happened() {
     let upstream = MockUpstream::start(Config::default()).await.expect("the upstream");
     let atelier = Binary::start(&upstream, |text| text.replace("requests = 60,", "requests = 4,"));

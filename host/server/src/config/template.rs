@@ -92,7 +92,7 @@ level = "info"
 enabled = true   # in-house models, as local/…; the published ones' weights are fetched on first use
 # hub = "https://huggingface.co"           # where `atelier model pull` looks for repositories
 # hub_token = { env = "HF_TOKEN" }         # for what is not open to all; told to the hub and nobody else
-# Models of your own: GGUF files of the llama family, and folders of BERT encoders. `atelier model --help`
+# Models of your own: GGUF files of the llama family, folders of BERT encoders, Whisper, voices, upscalers. `atelier model --help`
 # [[local.model]]
 # name = "my-llama"                        # listed as local/my-llama
 # path = "/srv/models/my-llama.gguf"       # on this machine; or fetched by `atelier model pull my-llama`:

@@ -32,8 +32,9 @@ use request::{Source, Wanted};
 const AT_ONCE: usize = 2;
 /// How long a step waits for pictures that are soon there.
 const SOON: Duration = Duration::from_secs(1);
-/// How soon a job is looked at again.
-const POLL_MS: u64 = 500;
+/// How soon a job is looked at again: after an eighth of the time that it has taken, within these.
+const POLL_MIN: Duration = Duration::from_millis(500);
+const POLL_MAX: Duration = Duration::from_secs(5);
 /// Work that nobody has asked for in so long a time is given up.
 const FORGOTTEN_AFTER: Duration = Duration::from_secs(600);
 const STATE_VERSION: u32 = 1;
@@ -53,6 +54,7 @@ struct Work {
     /// From 0 to 1; closed once the task has ended.
     progress: watch::Receiver<f64>,
     task: Task,
+    begun: Instant,
     asked: Instant,
 }
 
@@ -135,31 +137,32 @@ impl Images {
             let _turn = turns.acquire().await;
             make(engine.as_ref(), &wanted, image, &told).await
         });
-        let (id, asked) = (Uuid::new_v4(), Instant::now());
+        let (id, now) = (Uuid::new_v4(), Instant::now());
         let mut works = self.works();
         works.retain(|_, work| work.asked.elapsed() < FORGOTTEN_AFTER);
-        works.insert(id, Work { progress, task: Task(task), asked });
+        works.insert(id, Work { progress, task: Task(task), begun: now, asked: now });
         id
     }
 
     /// How a job stands, or what came of it; waits for its end for a little.
     async fn step(&self, state: State, patience: Duration) -> Result<Step, ProviderError> {
-        let progress = self.works().get_mut(&state.work).map(|work| {
+        let known = self.works().get_mut(&state.work).map(|work| {
             work.asked = Instant::now();
-            work.progress.clone()
+            (work.progress.clone(), work.begun)
         });
-        let mut progress = progress.ok_or_else(given_up)?;
+        let (mut progress, begun) = known.ok_or_else(given_up)?;
         let has_ended = async { while progress.changed().await.is_ok() {} };
         if timeout(patience, has_ended).await.is_ok() {
             let work = self.works().remove(&state.work).ok_or_else(given_up)?;
             return ended(work).await.map(Step::Done);
         }
         let progress = Some(*progress.borrow());
+        let poll_after = (begun.elapsed() / 8).clamp(POLL_MIN, POLL_MAX);
         let bytes = serde_json::to_vec(&state).map_err(|error| internal(error.to_string()))?;
         Ok(Step::Pending(Ticket {
             state: bytes,
             state_version: STATE_VERSION,
-            poll_after_ms: POLL_MS,
+            poll_after_ms: u64::try_from(poll_after.as_millis()).unwrap_or(u64::MAX),
             progress,
             accepts_webhook: false,
             provider_id: None,

@@ -180,7 +180,7 @@ impl SpeechCase {
             model: self.model.clone(),
             text: self.text.clone(),
             voice: self.voice.clone(),
-            format: self.format.clone(),
+            format: Some(self.format.clone()),
             speed: None,
             instructions: None,
             language: None,

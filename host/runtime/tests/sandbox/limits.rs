@@ -130,7 +130,7 @@ async fn speech_that_is_piped_through_counts_as_response_and_not_as_blob() {
             model: "eleven_multilingual_v2".to_owned(),
             text: "hello".to_owned(),
             voice: "v1".to_owned(),
-            format: "mp3".to_owned(),
+            format: Some("mp3".to_owned()),
             speed: None,
             instructions: None,
             language: None,

@@ -82,9 +82,9 @@ async fn begin(
 ) -> Result<(Vec<SpeechEvent>, Speech, Going), ProviderError> {
     let model = &request.model;
     let refuse = |message: String, param| Err(reported(FailureCode::InvalidRequest, message, Some(param)));
-    if !matches!(request.format.as_str(), "wav" | "pcm") {
-        let message =
-            format!("{model} speaks wav or pcm, not {}: say so with response_format", request.format);
+    let format = request.format.as_deref().unwrap_or("wav");
+    if !matches!(format, "wav" | "pcm") {
+        let message = format!("{model} speaks wav or pcm, not {format}: say so with response_format");
         return Err(reported(FailureCode::Unsupported, message, Some("response_format")));
     }
     if request.instructions.is_some() {
@@ -110,13 +110,14 @@ async fn begin(
         speed: request.speed.map_or(1.0, |speed| speed as f32),
         speaker,
     };
+    let is_wav = format == "wav";
     let mut speech = engine.speak(wanted).await.map_err(engine_error)?;
     // What cannot be spoken is refused, which it can be until something was sent.
     let first = speech.next().await.unwrap_or(Err(EngineError::Stopped)).map_err(engine_error)?;
     let rate = speech.sample_rate();
-    let (mut events, rate) = match request.format.as_str() {
-        "wav" => (vec![SpeechEvent::Started("audio/wav".to_owned()), SpeechEvent::Audio(head(rate))], None),
-        _ => {
+    let (mut events, rate) = match is_wav {
+        true => (vec![SpeechEvent::Started("audio/wav".to_owned()), SpeechEvent::Audio(head(rate))], None),
+        false => {
             let rate = Rate::new(rate as usize, PCM_RATE).map_err(broken)?;
             (vec![SpeechEvent::Started("audio/pcm".to_owned())], Some(rate))
         }

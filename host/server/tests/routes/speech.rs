@@ -38,6 +38,12 @@ async fn what_the_in_house_voice_says_the_in_house_recogniser_writes_down() {
     // The voice draws how it says a word, and the smallest recogniser mistakes one now and then.
     assert!(share(written, SENTENCE) > 0.8, "{written}");
 
+    // Who does not say gets what the voice has, and is told so.
+    let request = json!({"model": VOICE, "voice": "0", "input": "Hi."});
+    let usual = spoken(&host, &request).await;
+    assert_eq!(usual.headers()["content-type"], "audio/wav");
+    assert!(usual.bytes().await.expect("sound").starts_with(b"RIFF"));
+
     // Without a head: 24,000 samples a second, as OpenAI's API has them.
     let request = json!({"model": VOICE, "voice": "0", "input": SENTENCE, "response_format": "pcm"});
     let plain = spoken(&host, &request).await.bytes().await.expect("sound");
@@ -54,7 +60,8 @@ async fn the_in_house_voice_is_listed_and_says_what_it_cannot_do() {
     assert_eq!(model["tasks"], json!(["speech"]));
     let asked = json!({"model": VOICE, "voice": "0", "input": SENTENCE});
     for (name, changes) in [
-        ("mp3", json!({})),
+        ("mp3", json!({"response_format": "mp3"})),
+        ("mp3_in_events", json!({"stream_format": "sse"})),
         ("unknown_voice", json!({"response_format": "wav", "voice": "alloy"})),
         ("instructions", json!({"response_format": "wav", "instructions": "whisper"})),
         ("another_language", json!({"response_format": "wav", "language": "de"})),

@@ -206,7 +206,7 @@ async fn every_task_with_words_is_judged() {
         model: String::new(),
         text: text.to_owned(),
         voice: "v".to_owned(),
-        format: "mp3".to_owned(),
+        format: None,
         speed: None,
         instructions: instructions.map(str::to_owned),
         language: None,

@@ -106,7 +106,7 @@ pub fn speech_request(request: speech_domain::SpeechRequest) -> speech::Request 
         model: request.model,
         text: request.text,
         voice: request.voice,
-        format: request.format,
+        format: request.format.unwrap_or_else(|| speech_domain::SpeechRequest::USUAL_FORMAT.to_owned()),
         speed: request.speed,
         instructions: request.instructions,
         language: request.language,

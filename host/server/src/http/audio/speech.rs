@@ -38,7 +38,7 @@ struct Body {
     input: String,
     #[schema(inline)]
     voice: Voice,
-    /// Absent: `mp3`.
+    /// Absent: `mp3`, or `wav` of a voice on this machine, which has no `mp3`; the content type says which.
     #[schema(inline, value_type = Option<FormatWord>)]
     response_format: Option<String>,
     #[schema(minimum = 0.25, maximum = 4)]
@@ -71,20 +71,22 @@ pub(in crate::http) async fn create(mut call: Call) -> Result<Reply, ApiError> {
     check(&body)?;
     let caller = call.caller()?;
     let resolved = call.app.generations.resolve(caller, &body.model, Task::Speech).await?;
+    let in_events = body.stream_format.as_deref() == Some("sse");
     let request = SpeechRequest {
         model: String::new(),
         text: body.input,
         voice: match body.voice {
             Voice::Name(name) | Voice::Id { id: name } => name,
         },
-        format: body.response_format.unwrap_or_else(|| "mp3".to_owned()),
+        // Events do not say what they hold.
+        format: body.response_format.or_else(|| in_events.then(|| SpeechRequest::USUAL_FORMAT.to_owned())),
         speed: body.speed,
         instructions: body.instructions,
         language: body.language,
         options: body.options.unwrap_or_else(empty_object),
     };
     let mut live = call.app.generations.speak(caller, resolved, request)?.begin().await?;
-    if body.stream_format.as_deref() == Some("sse") {
+    if in_events {
         let model = live.model.clone();
         let reply = sse::stream(live, Events::default(), call.request_id.clone(), &call.app.config.server);
         return Ok(reply.by(model.id.as_str()));

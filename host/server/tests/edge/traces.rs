@@ -59,6 +59,16 @@ async fn lost(atelier: &Binary) -> HashMap<String, f64> {
     samples.map(|(outcome, value)| (outcome.to_owned(), value.parse().expect("a number"))).collect()
 }
 
+/// Wait until so many spans ended so.
+async fn until(atelier: &Binary, outcome: &str, spans: f64) {
+    let wait = async {
+        while lost(atelier).await.get(outcome).is_none_or(|count| *count < spans) {
+            tokio::time::sleep(Duration::from_millis(20)).await;
+        }
+    };
+    tokio::time::timeout(Duration::from_secs(60), wait).await.expect("in time");
+}
+
 #[tokio::test]
 async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
     let (upstream, collector) = (provider().await, Collector::start(Manner::Takes).await);
@@ -155,7 +165,7 @@ async fn a_chat_is_three_spans_and_its_provider_is_told_of_the_trace() {
             ("atelier", "test")
         );
     }
-    assert!(lost(&atelier).await["exported"] >= 6.0);
+    until(&atelier, "exported", 6.0).await;
     atelier.terminate();
     let (_, log) = atelier.ended(Duration::from_secs(60));
     for (id, trace) in told {
@@ -298,8 +308,8 @@ async fn a_collector_that_never_answers_delays_nobody_and_what_is_lost_is_counte
         assert_eq!(chat.status(), 200);
         chat.bytes().await.expect("a body");
     }
-    let lost = lost(&atelier).await;
-    assert!(lost["dropped"] >= 8.0 && lost["exported"] == 0.0, "{lost:?}");
+    until(&atelier, "dropped", 8.0).await;
+    assert_eq!(lost(&atelier).await["exported"], 0.0);
     atelier.terminate();
     let (status, log) = atelier.ended(Duration::from_secs(60));
     assert_eq!(status.code(), Some(0), "{log:?}");
@@ -319,18 +329,12 @@ async fn what_a_collector_refuses_is_tried_again_where_that_helps_and_said_once(
     collector.spans(|spans| !chats(spans).is_empty()).await;
     collector.behave(Manner::Rejects(1));
     atelier.warm().await;
-    let before = collector.exports().len();
-    collector.exports_when(|exports| exports.len() > before).await;
+    until(&atelier, "rejected", 1.0).await;
     // Not to be tried again (OTLP/HTTP, Failures).
     collector.behave(Manner::Answers(StatusCode::BAD_REQUEST));
     atelier.warm().await;
-    loop {
-        let lost = lost(&atelier).await;
-        if lost["failed"] >= 1.0 && lost["rejected"] >= 1.0 && lost["exported"] >= 1.0 {
-            break;
-        }
-        tokio::time::sleep(Duration::from_millis(20)).await;
-    }
+    until(&atelier, "failed", 1.0).await;
+    until(&atelier, "exported", 1.0).await;
     atelier.terminate();
     let (_, log) = atelier.ended(Duration::from_secs(60));
     let said = log.iter().filter(|line| line.contains("does not take spans")).count();

@@ -4,7 +4,9 @@ mod admission;
 mod likelihoods;
 mod loaded;
 mod meter;
+mod prefixes;
 mod sequence;
+mod turns;
 mod worker;
 
 use std::path::PathBuf;
@@ -101,6 +103,11 @@ pub struct EngineConfig {
     pub threads: Option<usize>,
     /// Bytes for weights, working space and all requests' attention caches together.
     pub memory_bytes_max: u64,
+    /// Bytes of the attention caches' share of it in which pages are kept once computed, for requests whose prompts begin with the
+    /// same tokens. Running requests come first: what they need is taken from pages that none of them uses. 0 turns reuse off.
+    ///
+    /// [`ChatRequest::scope`] keeps those apart who must not learn of each other's prompts.
+    pub prefix_bytes_max: u64,
 }
 
 impl Default for EngineConfig {
@@ -114,6 +121,7 @@ impl Default for EngineConfig {
             precision: Precision::Exact,
             threads: None,
             memory_bytes_max: 2 << 30,
+            prefix_bytes_max: 512 << 20,
         }
     }
 }

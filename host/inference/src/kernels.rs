@@ -11,6 +11,7 @@ pub mod cuda;
 pub mod image;
 
 use std::fmt::Debug;
+use std::sync::Arc;
 
 use crate::error::ModelError;
 use crate::gguf::Encoding;
@@ -54,12 +55,30 @@ impl PageShape {
 /// One sequence's share of a batch: `count` rows that follow the `start` tokens its pages already hold.
 #[derive(Debug)]
 pub struct Span<'a, P> {
-    /// The sequence's pages, in order, with room for `start + count` tokens.
+    /// The sequence's first pages, all full: others may read them too, and nobody writes to them.
+    pub shared: &'a [Arc<P>],
+    /// The pages that follow, its own; with the shared ones they have room for `start + count` tokens.
     pub pages: &'a mut [P],
     /// Tokens held before this pass.
     pub start: usize,
     /// Rows of this pass that belong to the sequence.
     pub count: usize,
+}
+
+impl<P> Span<'_, P> {
+    /// The pages that hold the tokens up to the last of this pass, in order.
+    pub fn held(&self) -> impl Iterator<Item = &P> {
+        let count = (self.start + self.count).div_ceil(PAGE_TOKENS);
+        self.shared.iter().map(Arc::as_ref).chain(self.pages.iter()).take(count)
+    }
+
+    /// The page that this pass writes the token at `position` to, one of the sequence's own.
+    ///
+    /// # Panics
+    /// Where a shared page holds that position, or none does.
+    pub fn own(&mut self, position: usize) -> &mut P {
+        &mut self.pages[position / PAGE_TOKENS - self.shared.len()]
+    }
 }
 
 /// The operations of transformer models on one device.

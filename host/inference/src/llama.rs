@@ -5,7 +5,7 @@ mod cache;
 mod shape;
 
 use crate::error::ModelError;
-use crate::kernels::{Kernels, Span};
+use crate::kernels::Kernels;
 use crate::tensors::TensorFile;
 pub use cache::KvCache;
 pub use shape::Shape;
@@ -95,13 +95,7 @@ impl<K: Kernels> Llama<K> {
             scored.extend(slice.scored.then(|| ids.len() - 1));
         }
         let rows = ids.len();
-        let mut spans: Vec<_> = batch
-            .iter_mut()
-            .map(|slice| {
-                let (start, count) = (slice.cache.len(), slice.tokens.len());
-                Span { pages: &mut slice.cache.pages[..], start, count }
-            })
-            .collect();
+        let mut spans: Vec<_> = batch.iter_mut().map(|slice| slice.cache.span(slice.tokens.len())).collect();
 
         let mut hidden = kernels.tensor(rows, width)?;
         let mut normed = kernels.tensor(rows, width)?;

@@ -111,6 +111,9 @@ pub struct ChatRequest {
     pub logit_bias: Vec<(u32, f32)>,
     /// Tell how likely each token of the answer was, and as many of the likeliest at its place, at most 20; `None` tells nothing.
     pub top_logprobs: Option<u8>,
+    /// Whose it is, as one tenant's number. What was computed of a prompt's beginning serves requests of the same number alone, as how soon
+    /// an answer begins tells that another began alike; and of those who wait, tenants take turns.
+    pub scope: u64,
     /// What form the answer takes. An answer that ends by itself has it; one that `max_tokens` or a stop sequence ends may be cut anywhere.
     pub format: AnswerFormat,
 }
@@ -132,6 +135,7 @@ impl ChatRequest {
             repetition_penalty: 1.0,
             logit_bias: Vec::new(),
             top_logprobs: None,
+            scope: 0,
             format: AnswerFormat::Text,
         }
     }

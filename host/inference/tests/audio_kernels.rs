@@ -112,7 +112,7 @@ fn attention_across_sees_every_row_and_no_other() {
             let shape = PageShape { blocks: 2, kv_heads: HEADS, head_width: WIDTH };
             let mut pages: Vec<_> =
                 (0..length.div_ceil(PAGE_TOKENS)).map(|_| cpu.page(shape).expect("room")).collect();
-            let mut spans = [Span { pages: &mut pages, start: 0, count: length }];
+            let mut spans = [Span { shared: &[], pages: &mut pages, start: 0, count: length }];
             cpu.store(&upload(&k), &upload(&v), 1, &mut spans);
             let mut out = cpu.tensor(queries, columns).expect("room");
             cpu.attend_across(&upload(&q), 1, &pages, length, &mut out);

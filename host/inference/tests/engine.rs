@@ -232,3 +232,89 @@ async fn an_answer_cut_by_its_limit_or_by_a_stop_sequence_says_which() {
         assert_eq!((told.as_str(), reason(&end)), (text, expected), "{max_tokens} {stop:?}");
     }
 }
+
+/// An answer, all of it, and how many tokens of its prompt were there already.
+async fn answer_and_reused(engine: &Engine, request: ChatRequest) -> ((String, Event), u64) {
+    let before = engine.load().prompt_tokens_reused;
+    let answer = in_time(async { engine.generate(request).await?.collect().await }).await.expect("it runs");
+    (answer, engine.load().prompt_tokens_reused - before)
+}
+
+/// 64 and a few tokens that are alike, and some that are not.
+fn beginning(end: &str) -> ChatRequest {
+    ask(&format!("{}{end}", "the same beginning of every one. ".repeat(2)), 24)
+}
+
+#[tokio::test]
+async fn a_prompt_that_begins_like_an_earlier_one_is_computed_from_where_they_part() {
+    let reusing = engine(EngineConfig::default());
+    let computing = engine(EngineConfig { prefix_bytes_max: 0, ..EngineConfig::default() });
+    for (end, all) in [("one", 0), ("another", 64), ("another", 64), ("one", 64)] {
+        let (expected, none) = answer_and_reused(&computing.engine, beginning(end)).await;
+        let (answer, reused) = answer_and_reused(&reusing.engine, beginning(end)).await;
+        assert_eq!((none, reused / 64 * 64), (0, all), "{end}: {reused}");
+        assert_eq!(answer, expected, "{end}");
+    }
+    // What was answered is part of a conversation's next prompt.
+    assert!(reusing.engine.load().prefix_bytes > computing.engine.load().prefix_bytes);
+}
+
+#[tokio::test]
+async fn a_prompt_that_two_read_at_once_is_computed_once() {
+    let fixture = engine(EngineConfig::default());
+    let (alone, _) = answer_and_reused(&fixture.engine, beginning("one")).await;
+    in_time(fixture.engine.unload()).await;
+    let (one, two) = tokio::join!(
+        answer_and_reused(&fixture.engine, beginning("one")),
+        answer_and_reused(&fixture.engine, beginning("one"))
+    );
+    assert_eq!((&one.0, &two.0), (&alone, &alone));
+}
+
+#[tokio::test]
+async fn tenants_share_no_beginnings() {
+    let fixture = engine(EngineConfig::default());
+    let of = |scope| ChatRequest { scope, ..beginning("one") };
+    let (first, none) = answer_and_reused(&fixture.engine, of(1)).await;
+    assert_eq!(none, 0);
+    let (other, none) = answer_and_reused(&fixture.engine, of(2)).await;
+    assert_eq!((&other, none), (&first, 0));
+    let (again, reused) = answer_and_reused(&fixture.engine, of(1)).await;
+    assert!(again == first && reused >= 64, "{reused}");
+}
+
+#[tokio::test]
+async fn what_is_kept_never_keeps_a_request_out() {
+    let sizes = engine(EngineConfig::default());
+    in_time(sizes.engine.warm()).await.expect("it loads");
+    let EngineState::Ready(info) = sizes.engine.state() else { panic!("not ready") };
+    // One whole context, and not a page more.
+    let memory_bytes_max = info.memory_bytes + info.cache_bytes(info.context_tokens);
+    let fixture = engine(EngineConfig { memory_bytes_max, ..EngineConfig::default() });
+    for i in 0..20 {
+        let request = ask(&format!("{i}{}", "x".repeat(100 + i)), 100);
+        let (_, end) = answer_and_reused(&fixture.engine, request).await.0;
+        assert!(matches!(end, Event::Finished { .. }));
+        let load = fixture.engine.load();
+        assert!(load.prefix_bytes > 0 && load.cache_bytes <= load.cache_bytes_max, "{load:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_tenant_with_many_requests_does_not_keep_another_waiting_behind_them() {
+    let config = EngineConfig { concurrent_max: 1, unread_events_max: 1, ..EngineConfig::default() };
+    let fixture = engine(config);
+    let of = |scope, text: &str| ChatRequest { scope, ..ask(text, 20) };
+    // It waits for its reader, and the others for it.
+    let first = in_time(fixture.engine.generate(of(1, "first"))).await.expect("admitted");
+    let ended = std::sync::Mutex::new(Vec::new());
+    let run = async |name: &'static str, generation: atelier_inference::Generation| {
+        in_time(generation.collect()).await.expect("it runs");
+        ended.lock().expect("no panic").push(name);
+    };
+    let more = in_time(fixture.engine.generate(of(1, "more"))).await.expect("queued");
+    let most = in_time(fixture.engine.generate(of(1, "most"))).await.expect("queued");
+    let other = in_time(fixture.engine.generate(of(2, "other"))).await.expect("queued");
+    tokio::join!(run("first", first), run("more", more), run("most", most), run("other", other));
+    assert_eq!(*ended.lock().expect("no panic"), ["first", "other", "more", "most"]);
+}

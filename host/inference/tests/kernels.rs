@@ -198,7 +198,7 @@ proptest! {
                     let cut = range.start * kv_heads * width..range.end * kv_heads * width;
                     keys.extend_from_slice(&noise(all, seed + 1 + index as u32)[cut.clone()]);
                     values.extend_from_slice(&noise(all, seed + 100 + index as u32)[cut]);
-                    spans.push(Span { pages, start: range.start, count: range.len() });
+                    spans.push(Span { shared: &[], pages, start: range.start, count: range.len() });
                 }
                 let keys = device.upload(kv_heads * width, &keys).expect("it fits");
                 let values = device.upload(kv_heads * width, &values).expect("it fits");

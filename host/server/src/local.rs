@@ -13,6 +13,7 @@ mod request;
 mod speech;
 mod transcription;
 
+use std::hash::{BuildHasher as _, RandomState};
 use std::sync::Arc;
 
 use async_trait::async_trait;
@@ -49,11 +50,13 @@ pub const INSTANCE: &str = "local";
 pub(crate) struct LocalProvider {
     models: Vec<LocalModel>,
     images: Images,
+    /// Makes numbers of tenants' names.
+    tenants: RandomState,
 }
 
 impl LocalProvider {
     pub(crate) fn new(models: Vec<LocalModel>, images: Images) -> Self {
-        Self { models, images }
+        Self { models, images, tenants: RandomState::new() }
     }
 
     pub(crate) fn models(&self) -> &[LocalModel] {
@@ -131,10 +134,11 @@ impl Provider for LocalProvider {
         first.warm().await.map_err(engine_error)
     }
 
-    fn chat(self: Arc<Self>, _: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
+    fn chat(self: Arc<Self>, context: CallContext, request: ChatRequest) -> EventStream<ChatEvent> {
         match self.text(&request.model) {
             Ok((engine, usual)) => {
-                let turn = chat::Turn::Begin(engine, usual, Box::new(request));
+                let tenant = self.tenants.hash_one(&context.scope);
+                let turn = chat::Turn::Begin(engine, usual, tenant, Box::new(request));
                 Box::pin(stream::unfold(turn, chat::Turn::next))
             }
             Err(error) => Box::pin(stream::once(async { Err(error) })),

@@ -108,10 +108,15 @@ fn attention<K: Kernels>(
     let mut pages =
         (0..total.div_ceil(PAGE_TOKENS)).map(|_| device.page(shape)).collect::<Result<Vec<_>, _>>()?;
     let upload = |seed| device.upload(kv_heads * width, &noise(total * kv_heads * width, seed));
-    device.store(&upload(1)?, &upload(2)?, 1, &mut [Span { pages: &mut pages, start: 0, count: total }]);
+    device.store(
+        &upload(1)?,
+        &upload(2)?,
+        1,
+        &mut [Span { shared: &[], pages: &mut pages, start: 0, count: total }],
+    );
     let queries = device.upload(kv_heads * group * width, &noise(count * kv_heads * group * width, 3))?;
     let mut out = device.tensor(count, kv_heads * group * width)?;
-    device.attend(&queries, 1, &[Span { pages: &mut pages, start, count }], &mut out);
+    device.attend(&queries, 1, &[Span { shared: &[], pages: &mut pages, start, count }], &mut out);
     let name = format!("attention of {count} rows after {start}, {group} heads share, {width} wide");
     Ok(Case { name, tolerance: 1e-4, values: device.read(&out)? })
 }

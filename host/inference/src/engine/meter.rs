@@ -14,14 +14,18 @@ pub struct TextLoad {
     pub parts: u64,
     /// Tokens of prompts that were computed.
     pub prompt_tokens: u64,
+    /// Tokens of prompts that earlier requests had computed.
+    pub prompt_tokens_reused: u64,
     /// Tokens of answers.
     pub answer_tokens: u64,
     /// Requests that advance.
     pub running: usize,
     /// Requests that wait for a place among them or for memory.
     pub waiting: usize,
-    /// Bytes of attention cache that are set aside for those that advance.
+    /// Bytes of attention cache that are set aside for those that advance, or kept for prompts that begin alike.
     pub cache_bytes: u64,
+    /// Bytes of it that are kept, in use or not.
+    pub prefix_bytes: u64,
     /// Bytes of attention cache that there are; 0 while the model is not loaded.
     pub cache_bytes_max: u64,
 }

@@ -8,6 +8,7 @@ use tokio::sync::mpsc::error::TrySendError;
 
 use super::likelihoods::Likelihoods;
 use super::loaded::Loaded;
+use super::prefixes::{Claim, Prefixes};
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
@@ -23,8 +24,8 @@ pub(super) struct Sequence {
     sampler: Sampler,
     text: TextStream,
     likelihoods: Likelihoods,
-    /// Tokens that the model has not seen yet: the rest of the prompt, later the newest token.
-    unseen: Vec<u32>,
+    /// The prompt and the answer. What the cache does not hold yet is the rest of the prompt, later the newest token.
+    tokens: Vec<u32>,
     prompt_tokens: usize,
     completion_tokens: usize,
     max_tokens: usize,
@@ -32,7 +33,9 @@ pub(super) struct Sequence {
     outbox: Vec<Event>,
     stalled_since: Option<Instant>,
     pub(super) sender: GenerationSender,
-    pub(super) cache_bytes: u64,
+    pub(super) claim: Claim,
+    /// Whose it is.
+    pub(super) scope: u64,
     pub(super) started: Instant,
     _place: OwnedSemaphorePermit,
 }
@@ -48,24 +51,26 @@ pub(super) enum Step {
 }
 
 impl Sequence {
-    /// Admit a job.
-    pub(super) fn start(model: &Arc<Loaded>, job: Job) -> Self {
+    /// Admit a job whose prompt begins with what `pages` hold.
+    pub(super) fn start(model: &Arc<Loaded>, job: Job, claim: Claim, pages: Vec<Arc<Page>>) -> Self {
         let prompt_tokens = job.prompt.len();
-        let cache = model.text.new_cache(prompt_tokens + job.max_tokens);
+        let mut cache = model.text.new_cache(prompt_tokens + job.max_tokens);
+        cache.follow(pages);
         Self {
             model: model.clone(),
             cache,
             sampler: job.sampler,
             text: TextStream::new(job.request.stop),
             likelihoods: Likelihoods::default(),
-            unseen: job.prompt,
+            tokens: job.prompt,
             prompt_tokens,
             completion_tokens: 0,
             max_tokens: job.max_tokens,
             outbox: Vec::new(),
             stalled_since: None,
             sender: job.sender,
-            cache_bytes: job.cache_bytes,
+            claim,
+            scope: job.request.scope,
             started: Instant::now(),
             _place: job.place,
         }
@@ -88,19 +93,37 @@ impl Sequence {
 
     /// Tokens that the model has not seen yet.
     pub(super) fn unseen(&self) -> usize {
-        self.unseen.len()
+        self.tokens.len() - self.cache.len()
+    }
+
+    /// Take the kept pages that go on with the prompt; how many there were.
+    pub(super) fn follow(&mut self, prefixes: &mut Prefixes<Page>) -> usize {
+        let Self { claim, cache, tokens, .. } = self;
+        // Kept pages follow kept pages.
+        if !cache.is_even() || cache.shared().len() != claim.pages {
+            return 0;
+        }
+        let pages = prefixes.take(claim, tokens);
+        let count = pages.len();
+        cache.follow(pages);
+        count
+    }
+
+    /// Let others have the pages that are full.
+    pub(super) fn share(&mut self, prefixes: &mut Prefixes<Page>) {
+        self.cache.share_full();
+        prefixes.give(&mut self.claim, &self.tokens, self.cache.shared());
     }
 
     /// This sequence's part in a pass, of at most `tokens_max` tokens.
     pub(super) fn slice(&mut self, tokens_max: usize) -> Slice<'_, Page> {
-        let count = self.unseen.len().min(tokens_max);
-        let scored = count == self.unseen.len();
-        Slice { cache: &mut self.cache, tokens: &self.unseen[..count], scored }
+        let unseen = &self.tokens[self.cache.len()..];
+        let count = unseen.len().min(tokens_max);
+        Slice { cache: &mut self.cache, tokens: &unseen[..count], scored: count == unseen.len() }
     }
 
-    /// After a pass that `count` tokens went into: choose where there are scores, and deliver.
-    pub(super) fn advance(&mut self, count: usize, scores: Option<&[f32]>) -> Result<Step, ModelError> {
-        self.unseen.drain(..count);
+    /// After a pass: choose where there are scores, and deliver.
+    pub(super) fn advance(&mut self, scores: Option<&[f32]>) -> Result<Step, ModelError> {
         if let Some(scores) = scores {
             let choice = self.sampler.choose(scores)?;
             self.take(choice);
@@ -139,7 +162,7 @@ impl Sequence {
             self.outbox.push(Event::Delta(delta));
         }
         match reason {
-            None => self.unseen.push(token),
+            None => self.tokens.push(token),
             Some(reason) => self.outbox.push(Event::Finished {
                 // What was held back may hold a whole stop sequence only now.
                 reason: if self.text.is_stopped() { FinishReason::Stop } else { reason },

@@ -11,9 +11,13 @@ use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
 use super::EngineConfig;
 use super::loaded::Loaded;
 use super::meter::Meter;
+use super::prefixes::Prefixes;
 use super::sequence::{Sequence, Step};
+use super::turns::Turns;
 use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
+use crate::kernels::PAGE_TOKENS;
+use crate::kernels::cpu::Page;
 use crate::model::PREFILL_TOKENS_MAX;
 use crate::pace::Pace;
 use crate::request::ChatRequest;
@@ -39,6 +43,8 @@ pub(super) struct Worker {
     config: Arc<EngineConfig>,
     pace: Arc<Pace>,
     meter: Arc<Meter>,
+    prefixes: Prefixes<Page>,
+    turns: Turns,
     unload: watch::Receiver<bool>,
     waiting: VecDeque<Job>,
     active: Vec<Sequence>,
@@ -52,7 +58,10 @@ impl Worker {
         meter: Arc<Meter>,
         unload: watch::Receiver<bool>,
     ) -> Self {
-        Self { model, config, pace, meter, unload, waiting: VecDeque::new(), active: Vec::new() }
+        let page_bytes = model.text.info().cache_bytes_per_page;
+        let prefixes = Prefixes::new(page_bytes, config.prefix_bytes_max, model.cache_bytes_max);
+        let (waiting, active) = (VecDeque::new(), Vec::new());
+        Self { model, config, pace, meter, prefixes, turns: Turns::default(), unload, waiting, active }
     }
 
     /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
@@ -97,21 +106,47 @@ impl Worker {
         }
     }
 
-    /// Admit in order of arrival while there are places and memory.
+    /// Admit those whose turn it is, while there are places and memory.
     fn admit(&mut self) {
         while self.active.len() < self.config.concurrent_max.max(1) {
-            let used: u64 = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
-            let fits = |job: &mut Job| used + job.cache_bytes <= self.model.cache_bytes_max;
-            let Some(job) = self.waiting.pop_front_if(fits) else { return };
-            self.active.push(Sequence::start(&self.model, job));
+            let waiting = self.waiting.iter().map(|job| job.request.scope);
+            let next = self.turns.next(waiting, self.active.iter().map(|sequence| sequence.scope));
+            let Some((next, job)) = next.and_then(|next| Some((next, self.waiting.get(next)?))) else {
+                return;
+            };
+            let claimed = self.active.iter().map(|sequence| sequence.claim.bytes).sum();
+            let (scope, prompt) = (job.request.scope, &job.prompt);
+            let Some((claim, pages)) = self.prefixes.admit(scope, prompt, job.cache_bytes, claimed) else {
+                return;
+            };
+            let Some(job) = self.waiting.remove(next) else { return };
+            self.count_reused(pages.len());
+            self.active.push(Sequence::start(&self.model, job, claim, pages));
+            let (waiting, active) = (&self.waiting, &self.active);
+            self.turns.take(scope, |other| {
+                active.iter().any(|sequence| sequence.scope == other)
+                    || waiting.iter().any(|job| job.request.scope == other)
+            });
         }
+    }
+
+    fn count_reused(&self, pages: usize) {
+        self.meter.change(|load| load.prompt_tokens_reused += (pages * PAGE_TOKENS) as u64);
+    }
+
+    /// What others computed since of the prompts that are being read.
+    fn follow(&mut self) {
+        let pages = self.active.iter_mut().map(|sequence| sequence.follow(&mut self.prefixes)).sum();
+        self.count_reused(pages);
     }
 
     /// Tell who advances and who waits.
     fn tell(&self) {
         self.meter.change(|load| {
             (load.running, load.waiting) = (self.active.len(), self.waiting.len());
-            load.cache_bytes = self.active.iter().map(|sequence| sequence.cache_bytes).sum();
+            let claimed: u64 = self.active.iter().map(|sequence| sequence.claim.bytes).sum();
+            load.prefix_bytes = self.prefixes.kept_bytes();
+            load.cache_bytes = claimed + load.prefix_bytes;
             load.cache_bytes_max = self.model.cache_bytes_max;
         });
     }
@@ -124,6 +159,7 @@ impl Worker {
             self.keep(sequence, Ok(step));
         }
         let ended = before - self.active.len();
+        self.follow();
         // Stalled ones wait for their readers; of the others, each has one token or a piece of its prompt.
         let mut room = PREFILL_TOKENS_MAX;
         let mut parts = Vec::new();
@@ -147,14 +183,15 @@ impl Worker {
         let mut parts = parts.into_iter().peekable();
         let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.text.vocabulary());
         for (index, mut sequence) in std::mem::take(&mut self.active).into_iter().enumerate() {
-            let Some((_, count)) = parts.next_if(|(part, _)| *part == index) else {
+            if parts.next_if(|(part, _)| *part == index).is_none() {
                 self.active.push(sequence);
                 continue;
-            };
+            }
             let step = match &outcome {
                 Ok(_) => {
-                    let scores = if count == sequence.unseen() { rows.next() } else { None };
-                    sequence.advance(count, scores)
+                    let scores = if sequence.unseen() == 0 { rows.next() } else { None };
+                    sequence.share(&mut self.prefixes);
+                    sequence.advance(scores)
                 }
                 Err(reason) => Err(ModelError::Compute { reason: reason.clone() }),
             };
@@ -169,9 +206,8 @@ impl Worker {
         let prompts =
             parts.iter().filter(|(index, _)| of(*index).is_some_and(|sequence| !sequence.is_answering()));
         let prompt_tokens: usize = prompts.map(|(_, count)| count).sum();
-        let scored = parts
-            .iter()
-            .filter(|(index, count)| of(*index).is_some_and(|sequence| sequence.unseen() == *count));
+        let scored =
+            parts.iter().filter(|(index, _)| of(*index).is_some_and(|sequence| sequence.unseen() == 0));
         let answer_tokens = scored.count();
         self.meter.change(|load| {
             load.passes += 1;

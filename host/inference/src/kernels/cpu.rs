@@ -201,7 +201,7 @@ impl Kernels for Cpu {
         let mut row = 0;
         for span in spans {
             for position in span.start..span.start + span.count {
-                let page = &mut span.pages[position / PAGE_TOKENS];
+                let page = span.own(position);
                 page.put(block, position % PAGE_TOKENS, keys.row(row), values.row(row));
                 row += 1;
             }
@@ -210,10 +210,11 @@ impl Kernels for Cpu {
     }
 
     fn attend(&self, queries: &Tensor, block: usize, spans: &[Span<'_, Page>], out: &mut Tensor) {
+        let held: Vec<Vec<&Page>> = spans.iter().map(|span| span.held().collect()).collect();
         let mut pieces = Vec::new();
         let (mut first, mut width) = (0, 1);
-        for span in spans {
-            let Some(page) = span.pages.first() else { continue };
+        for (span, pages) in spans.iter().zip(&held) {
+            let Some(page) = pages.first() else { continue };
             let shape = page.shape();
             width = shape.head_width;
             let group = queries.width / width / shape.kv_heads;
@@ -224,7 +225,7 @@ impl Kernels for Cpu {
                     let places =
                         (start..end).map(|at| (first + at / group, head * group + at % group)).collect();
                     let limits = std::array::from_fn(|at| span.start + (start + at).min(end - 1) / group + 1);
-                    pieces.push((places, View { pages: span.pages, block, head, limits }));
+                    pieces.push((places, View { pages, block, head, limits }));
                 }
             }
             first += span.count;

@@ -120,9 +120,13 @@ impl Cuda {
             .iter()
             .map(|length| (0..length.div_ceil(PAGE_TOKENS)).map(|_| self.page(shape)).collect())
             .collect::<Result<Vec<Vec<Page>>, _>>()?;
-        let spans =
-            pages.iter_mut().zip(lengths).map(|(pages, count)| Span { pages, start: 0, count: *count });
-        let places = self.places(&spans.collect::<Vec<_>>());
+        let spans = pages.iter_mut().zip(lengths).map(|(pages, count)| Span {
+            shared: &[],
+            pages,
+            start: 0,
+            count: *count,
+        });
+        let places = self.places(&mut spans.collect::<Vec<_>>());
         self.store_rows([keys, values], 0, shape, places)?;
         let address = |page: &Page| self.device.address(&page.values);
         let sequences: Vec<Sequence> = pages
@@ -254,7 +258,7 @@ impl Kernels for Cuda {
     }
 
     fn store(&self, keys: &Tensor, values: &Tensor, block: usize, spans: &mut [Span<'_, Page>]) {
-        let Some(shape) = spans.iter().find_map(|span| span.pages.first()).map(|page| page.shape) else {
+        let Some(shape) = spans.iter().find_map(|span| span.held().next()).map(|page| page.shape) else {
             return assert_eq!(keys.rows, 0, "rows without pages");
         };
         assert!(block < shape.blocks, "store: a block beyond the page");
@@ -262,15 +266,14 @@ impl Kernels for Cuda {
     }
 
     fn attend(&self, queries: &Tensor, block: usize, spans: &[Span<'_, Page>], out: &mut Tensor) {
-        let Some(shape) = spans.iter().find_map(|span| span.pages.first()).map(|page| page.shape) else {
+        let Some(shape) = spans.iter().find_map(|span| span.held().next()).map(|page| page.shape) else {
             return assert_eq!(queries.rows, 0, "rows without pages");
         };
         assert!(block < shape.blocks, "attention: a block beyond the page");
         let sequences: Vec<Sequence> = spans
             .iter()
             .map(|span| {
-                let pages = &span.pages[..(span.start + span.count).div_ceil(PAGE_TOKENS)];
-                let pages = pages.iter().map(|page| self.device.address(&page.values)).collect();
+                let pages = span.held().map(|page| self.device.address(&page.values)).collect();
                 Sequence { pages, rows: span.count, seen: span.start + 1, causal: true }
             })
             .collect();

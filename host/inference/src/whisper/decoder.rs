@@ -81,7 +81,7 @@ impl<K: AudioKernels> Decoder<K> {
             );
             k.add_bias(&mut key, &block.across_key.bias);
             k.add_bias(&mut value, &block.across_value.bias);
-            let spans = &mut [Span { pages: &mut window.heard, start: 0, count: moments }];
+            let spans = &mut [Span { shared: &[], pages: &mut window.heard, start: 0, count: moments }];
             k.store(&key, &value, index, spans);
         }
         Ok(window)
@@ -116,7 +116,7 @@ impl<K: AudioKernels> Decoder<K> {
         for (index, block) in self.blocks.iter().enumerate() {
             block.attention.ask(k, &hidden, &mut normal, &mut asked);
             let Asked { query, key, value } = &mut asked;
-            let spans = &mut [Span { pages: &mut window.pages, start, count }];
+            let spans = &mut [Span { shared: &[], pages: &mut window.pages, start, count }];
             k.store(key, value, index, spans);
             k.attend(query, index, spans, &mut normal);
             block.attention.add(k, &normal, query, &mut hidden);

@@ -39,6 +39,8 @@ pub struct Local {
     pub memory_bytes_max: u64,
     /// Memory for all models and their requests together.
     pub memory_total_bytes: u64,
+    /// Of a chat model's memory, what may keep the beginnings of prompts for later ones; 0 for none.
+    pub prefix_bytes_max: u64,
     /// Requests of a model that advance in turn.
     pub concurrent_max: usize,
     /// Requests of a model that wait.
@@ -109,6 +111,7 @@ impl Local {
             cache: section.text("cache").map(|path| folder.join(path)),
             memory_bytes_max: memory_mib << 20,
             memory_total_bytes: total_mib << 20,
+            prefix_bytes_max: section.number("prefix_mib", 512, 0..=1_048_576) << 20,
             concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
             queued_max: section.number("queued", 32, 0..=65_536) as usize,
             espeak: section

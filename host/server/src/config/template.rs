@@ -90,6 +90,7 @@ level = "info"
 
 [local]
 enabled = true   # in-house models, as local/…; the published ones' weights are fetched on first use
+# prefix_mib = 512                         # of a chat model's memory, kept for prompts of a tenant that begin alike; 0: none
 # hub = "https://huggingface.co"           # where `atelier model pull` looks for repositories
 # hub_token = { env = "HF_TOKEN" }         # for what is not open to all; told to the hub and nobody else
 # Models of your own: GGUF files of the llama family, folders of BERT encoders, Whisper, voices, upscalers. `atelier model --help`

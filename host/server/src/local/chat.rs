@@ -12,7 +12,8 @@ use super::request::{self, Usual};
 
 /// Where a chat stands.
 pub(super) enum Turn {
-    Begin(Arc<dyn TextEngine>, Usual, Box<ChatRequest>),
+    /// The number is the tenant's.
+    Begin(Arc<dyn TextEngine>, Usual, u64, Box<ChatRequest>),
     Going(inference::Generation),
     Ended,
 }
@@ -20,10 +21,13 @@ pub(super) enum Turn {
 impl Turn {
     pub(super) async fn next(self) -> Option<(Result<Vec<ChatEvent>, ProviderError>, Self)> {
         match self {
-            Self::Begin(engine, usual, request) => {
+            Self::Begin(engine, usual, scope, request) => {
                 let model = request.model.clone();
                 let begun = match request::engine_request(*request, usual) {
-                    Ok(request) => engine.generate(request).await.map_err(engine_error),
+                    Ok(request) => {
+                        let request = inference::ChatRequest { scope, ..request };
+                        engine.generate(request).await.map_err(engine_error)
+                    }
                     Err(error) => Err(error),
                 };
                 Some(match begun {

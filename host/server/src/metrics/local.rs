@@ -15,7 +15,7 @@ struct Figure {
     read: fn(&Load) -> Option<f64>,
 }
 
-const FIGURES: [Figure; 11] = [
+const FIGURES: [Figure; 13] = [
     Figure {
         name: "atelier_local_model_loaded",
         help: "1 while the model is in memory.",
@@ -38,13 +38,18 @@ const FIGURES: [Figure; 11] = [
     },
     Figure {
         name: "atelier_local_cache_bytes",
-        help: "Attention cache that is set aside for running requests.",
+        help: "Attention cache that is set aside for running requests, or kept for prompts that begin alike.",
         read: |load| Some(load.text?.cache_bytes as f64),
     },
     Figure {
         name: "atelier_local_cache_bytes_max",
         help: "Attention cache that there is; 0 while the model is not loaded.",
         read: |load| Some(load.text?.cache_bytes_max as f64),
+    },
+    Figure {
+        name: "atelier_local_prefix_bytes",
+        help: "Attention cache that is kept for prompts that begin alike, in use or not.",
+        read: |load| Some(load.text?.prefix_bytes as f64),
     },
     Figure {
         name: "atelier_local_passes_total",
@@ -65,6 +70,11 @@ const FIGURES: [Figure; 11] = [
         name: "atelier_local_prompt_tokens_total",
         help: "Tokens of prompts that were computed.",
         read: |load| Some(load.text?.prompt_tokens as f64),
+    },
+    Figure {
+        name: "atelier_local_prompt_tokens_reused_total",
+        help: "Tokens of prompts that earlier requests had computed.",
+        read: |load| Some(load.text?.prompt_tokens_reused as f64),
     },
     Figure {
         name: "atelier_local_answer_tokens_total",

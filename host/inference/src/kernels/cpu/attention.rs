@@ -64,7 +64,7 @@ impl Page {
 #[derive(Clone, Copy, Debug)]
 pub struct View<'a> {
     /// The sequence's pages.
-    pub pages: &'a [Page],
+    pub pages: &'a [&'a Page],
     /// The block of the model.
     pub block: usize,
     /// The key head.

@@ -46,12 +46,13 @@ impl AudioKernels for Cpu {
     fn attend_across(&self, queries: &Tensor, block: usize, pages: &[Page], length: usize, out: &mut Tensor) {
         assert!(length > 0 && length <= pages.len() * PAGE_TOKENS, "attention: pages");
         let width = pages[0].shape().head_width;
+        let pages: Vec<_> = pages.iter().collect();
         let mut pieces = Vec::new();
         for head in 0..pages[0].shape().kv_heads {
             for start in (0..queries.rows()).step_by(ROWS) {
                 let end = (start + ROWS).min(queries.rows());
                 let places = (start..end).map(|row| (row, head)).collect();
-                pieces.push((places, View { pages, block, head, limits: [length; ROWS] }));
+                pieces.push((places, View { pages: &pages, block, head, limits: [length; ROWS] }));
             }
         }
         self.attend_pieces(queries, width, &pieces, out);

@@ -46,14 +46,14 @@ impl Cuda {
     }
 
     /// Where spans keep their rows: a page's address and a slot for each.
-    pub(super) fn places(&self, spans: &[Span<'_, Page>]) -> Vec<u64> {
-        let rows =
-            spans.iter().flat_map(|span| (span.start..span.start + span.count).map(move |at| (span, at)));
-        rows.flat_map(|(span, at)| {
-            let page = &span.pages[at / PAGE_TOKENS];
-            [self.device.address(&page.values), (at % PAGE_TOKENS) as u64]
-        })
-        .collect()
+    pub(super) fn places(&self, spans: &mut [Span<'_, Page>]) -> Vec<u64> {
+        let mut places = Vec::new();
+        for span in spans {
+            for at in span.start..span.start + span.count {
+                places.extend([self.device.address(&span.own(at).values), (at % PAGE_TOKENS) as u64]);
+            }
+        }
+        places
     }
 
     pub(super) fn attend_sequences(

@@ -1,11 +1,15 @@
 //! The network: ids of phonemes in, samples out.
+//!
+//! A voice's file is data from outside, and rten takes as much memory as a graph asks for; where there is not as much, the process ends.
+//! So a graph must be one that is known ([`GRAPHS`]), and then memory goes with two numbers alone: the ids that go in, and the frames that
+//! the network makes of them, which come from the weights. Both are bounded before the network speaks.
 
 use std::fs::File;
 use std::io::Read;
 use std::path::Path;
 
 use rten::{NodeId, ValueOrView};
-use rten_tensor::NdTensor;
+use rten_tensor::{AsView as _, NdTensor};
 
 use super::voice::{JSON_BYTES_MAX, Scales, Voice};
 use crate::error::ModelError;
@@ -17,6 +21,16 @@ use crate::running::Described;
 const NETWORK: &str = "voice.onnx";
 /// The description beside it.
 const DESCRIPTION: &str = "voice.onnx.json";
+/// The SHA-256 of the graphs that are known ([`onnx::File::graph_sha256`]). The first is what Piper's training writes with PyTorch 2.0 for
+/// one speaker in its sizes `low` and `medium`, of 256 symbols: every shape and whole number of `en_US-joe-medium`.
+const GRAPHS: [&str; 1] = ["65d61d056ead70c427e085358fd80ae04540ffe6ca9ddcaf68ba12c6108f48ce"];
+const KNOWN: &str = "Piper's graph of one speaker in the size medium, as PyTorch 2.0 writes it";
+/// The node of such a graph that has the frames of each id: all that says how large what follows is.
+const FRAMES: &str = "/Ceil_output_0";
+/// Frames of one run, of which there are some 86 a second.
+const FRAMES_MAX: f64 = 4096.0;
+/// Ids of one run: attention takes memory with their square. [`PHONEMES_MAX`] are 503 where each is one id.
+const IDS_MAX: usize = 1024;
 /// Bytes of a network; Piper's largest have 120 MB.
 const NETWORK_BYTES_MAX: u64 = 1 << 30;
 /// What rten holds for a loaded network, for each byte of its file: 2.2 with `en_US-joe-medium` (most of a process of 141 MB that has
@@ -56,6 +70,8 @@ struct Inputs {
     scales: NodeId,
     /// None where the voice has one speaker.
     speaker: Option<NodeId>,
+    /// What the network computes first, and is then given.
+    frames: NodeId,
 }
 
 impl Described for PiperModel {
@@ -85,11 +101,16 @@ impl PiperModel {
         let (info, needs, file_bytes) = Self::described(folder)?;
         let path = folder.join(NETWORK);
         let admitted = admit(&info, needs)?;
-        let network = onnx::File::new(&path, read(&path, file_bytes)?)?.load(threads)?;
+        let network = known(onnx::File::new(&path, read(&path, file_bytes)?)?)?.load(threads)?;
         let node = |name| network.node(name);
         let speaker = if info.voice.speakers > 1 { Some(node("sid")?) } else { None };
-        let inputs =
-            Inputs { ids: node("input")?, lengths: node("input_lengths")?, scales: node("scales")?, speaker };
+        let inputs = Inputs {
+            ids: node("input")?,
+            lengths: node("input_lengths")?,
+            scales: node("scales")?,
+            speaker,
+            frames: node(FRAMES)?,
+        };
         let output = node("output")?;
         Ok((Self { info, network, inputs, output }, admitted))
     }
@@ -128,7 +149,8 @@ impl PiperModel {
     /// noise.
     ///
     /// # Errors
-    /// [`ModelError::Unanswerable`] where scales or speaker are out of range, [`ModelError::Compute`] where the network fails.
+    /// [`ModelError::Unanswerable`] where scales or speaker are out of range or the row is too long, [`ModelError::Compute`] where the
+    /// network fails or would speak for too long.
     pub fn speak(&self, row: &[i32], scales: Scales, speaker: usize) -> Result<Vec<f32>, ModelError> {
         let unanswerable = |parameter, reason| ModelError::Unanswerable { parameter, reason };
         scales.check().map_err(|reason| unanswerable("scales", reason))?;
@@ -136,6 +158,24 @@ impl PiperModel {
             let reason = format!("there are {} speakers, from 0", self.info.voice.speakers);
             return Err(unanswerable("speaker", reason));
         }
+        if row.len() > IDS_MAX {
+            return Err(unanswerable(
+                "row",
+                format!("it has {} ids; at most {IDS_MAX} are spoken", row.len()),
+            ));
+        }
+        let frames = self.network.run(self.inputs(row, scales, speaker), self.inputs.frames)?;
+        let sum: f64 = frames.iter().map(|frames| f64::from(*frames)).sum();
+        if sum > FRAMES_MAX {
+            let reason = format!("it would speak for {sum} frames; at most {FRAMES_MAX} are spoken");
+            return Err(ModelError::Compute { reason });
+        }
+        let mut inputs = self.inputs(row, scales, speaker);
+        inputs.push((self.inputs.frames, frames.into()));
+        Ok(self.network.run(inputs, self.output)?.into_data())
+    }
+
+    fn inputs(&self, row: &[i32], scales: Scales, speaker: usize) -> Vec<(NodeId, ValueOrView<'static>)> {
         let number = |value: usize| NdTensor::from_data([1], vec![value as i32]);
         let scales = NdTensor::from_data([3], vec![scales.noise, scales.length, scales.noise_width]);
         let mut inputs: Vec<(NodeId, ValueOrView<'_>)> = vec![
@@ -146,7 +186,18 @@ impl PiperModel {
         if let Some(node) = self.inputs.speaker {
             inputs.push((node, number(speaker).into()));
         }
-        Ok(self.network.run(inputs, self.output)?.into_data())
+        inputs
+    }
+}
+
+/// The file, where its graph is one of [`GRAPHS`].
+fn known(file: onnx::File) -> Result<onnx::File, ModelError> {
+    let sha256 = file.graph_sha256();
+    match GRAPHS.contains(&sha256.as_str()) {
+        true => Ok(file),
+        false => {
+            Err(ModelError::Unsupported { what: "the graph of the SHA-256", found: sha256, known: KNOWN })
+        }
     }
 }
 

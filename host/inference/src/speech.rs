@@ -85,6 +85,8 @@ impl Speech {
 pub struct SynthesizerConfig {
     /// Where eSpeak NG is.
     pub phonemizer: Phonemizer,
+    /// The SHA-256 of a voice's graph that is trusted ([`PiperModel::load`]).
+    pub graph_sha256: Option<String>,
     /// Requests that run or wait, one at a time runs; one more is refused with [`EngineError::Busy`].
     pub places_max: usize,
     /// Bytes of one text.
@@ -105,6 +107,7 @@ impl Default for SynthesizerConfig {
     fn default() -> Self {
         Self {
             phonemizer: Phonemizer::default(),
+            graph_sha256: None,
             places_max: 8,
             text_bytes_max: 16 << 10,
             unread_pieces_max: 2,
@@ -136,10 +139,15 @@ impl Synthesizer {
         let config = Arc::new(config);
         let limits = config.clone();
         let front = Front::new(source, budget, (config.places_max, 1), move |folder, rooms, places, pace| {
-            let (model, room) = PiperModel::load_planned(folder, limits.threads, |_, needs| {
-                needs.check(limits.memory_bytes_max)?;
-                rooms.take(&needs)
-            })?;
+            let (model, room) = PiperModel::load_planned(
+                folder,
+                limits.graph_sha256.as_deref(),
+                limits.threads,
+                |_, needs| {
+                    needs.check(limits.memory_bytes_max)?;
+                    rooms.take(&needs)
+                },
+            )?;
             let (config, pace, runtime) = (limits.clone(), pace.clone(), Handle::current());
             Running::start("voice", model, room, places, move |model, queue, unload| {
                 Worker { model, config, pace, unload, runtime }.run(queue);

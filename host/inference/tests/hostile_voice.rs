@@ -38,7 +38,7 @@ fn voice() -> (TempDir, File) {
 }
 
 fn refusal(folder: &Path) -> String {
-    PiperModel::load(folder).expect_err("it must be refused").to_string()
+    PiperModel::load(folder, None).expect_err("it must be refused").to_string()
 }
 
 /// Where the numbers of a weight begin, in so many bytes behind its name.
@@ -65,12 +65,12 @@ fn a_voice_cut_anywhere_is_refused() {
     let (folder, file) = voice();
     let length = file.metadata().expect("it has a length").len();
     let within = (0..CUTS).map(|cut| cut * length / CUTS);
-    let ends: Vec<u64> = within.chain((0..200).map(|cut| cut * 2_000)).chain(length - 100..length).collect();
-    let mut ends = ends;
+    let mut ends: Vec<u64> =
+        within.chain((0..200).map(|cut| cut * 2_000)).chain(length - 100..length).collect();
     ends.sort_unstable_by(|a, b| b.cmp(a));
     for end in ends {
         file.set_len(end).expect("it is cut");
-        assert!(PiperModel::load(folder.path()).is_err(), "cut at {end}");
+        assert!(PiperModel::load(folder.path(), None).is_err(), "cut at {end}");
     }
     assert_memory_is_bounded();
 }
@@ -89,7 +89,7 @@ fn a_graph_with_any_other_byte_is_refused_before_it_computes() {
         assert!(refused.contains("Piper's graph") || refused.contains("no ONNX file"), "{at}: {refused}");
         file.write_all_at(&byte, at).expect("it is written");
     }
-    let model = PiperModel::load(folder.path()).expect("it is whole again");
+    let model = PiperModel::load(folder.path(), None).expect("it is whole again");
     assert!(model.speak(&[1, 0, 14, 0, 2], NO_NOISE, 0).is_ok());
     assert_memory_is_bounded();
 }
@@ -123,7 +123,7 @@ fn weights_that_would_speak_for_ever_are_refused_when_they_speak() {
     for (weight, says) in [(-15.0_f32, "frames"), (-80.0, "frames"), (-1e30, "finite"), (f32::NAN, "finite")]
     {
         file.write_all_at(&weight.to_le_bytes(), at).expect("it is written");
-        let model = PiperModel::load(folder.path()).expect("its graph is known");
+        let model = PiperModel::load(folder.path(), None).expect("its graph is known");
         let refused =
             model.speak(&[1, 0, 14, 0, 2], NO_NOISE, 0).expect_err("it must be refused").to_string();
         println!("{weight}: {refused}");
@@ -135,7 +135,7 @@ fn weights_that_would_speak_for_ever_are_refused_when_they_speak() {
 #[test]
 fn what_is_spoken_at_once_is_bounded() {
     let (folder, _) = voice();
-    let model = PiperModel::load(folder.path()).expect("it is whole");
+    let model = PiperModel::load(folder.path(), None).expect("it is whole");
     let rows = model.rows(&"a".repeat(PHONEMES_MAX), 1.0);
     let longest = model.speak(&rows[0], NO_NOISE, 0).expect("it speaks");
     println!("{} phonemes are {} frames", PHONEMES_MAX, longest.len() / 256);
@@ -149,4 +149,21 @@ fn what_is_spoken_at_once_is_bounded() {
     let most = model.speak(&rows[0], Scales { length, ..NO_NOISE }, 0).expect("it speaks");
     println!("{} frames", most.len() / 256);
     assert_memory_is_bounded();
+}
+
+/// A graph that is not the known one is run where its operator says so, and by its own digest alone.
+#[test]
+fn a_graph_that_is_trusted_is_run() {
+    let (folder, file) = voice();
+    // The name of whoever wrote the file.
+    let bytes = std::fs::read(folder.path().join("voice.onnx")).expect("it is there");
+    let at = bytes.windows(7).position(|found| found == b"pytorch").expect("it is there") as u64;
+    file.write_all_at(b"P", at).expect("it is written");
+    let refused = PiperModel::load(folder.path(), Some(&"0".repeat(64))).expect_err("it must be refused");
+    let ModelError::Unsupported { found, .. } = &refused else { panic!("{refused}") };
+    assert!(refused.to_string().contains("graph_sha256"), "{refused}");
+    assert!(PiperModel::inspect(folder.path(), None).is_err());
+    PiperModel::inspect(folder.path(), Some(found)).expect("it is trusted");
+    let model = PiperModel::load(folder.path(), Some(found)).expect("it is trusted");
+    assert!(model.speak(&[1, 0, 14, 0, 2], NO_NOISE, 0).is_ok());
 }

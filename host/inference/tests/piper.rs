@@ -88,7 +88,7 @@ fn files_beyond_their_bounds_or_of_another_kind_are_refused() {
     let (json, onnx) = (folder.path().join("voice.onnx.json"), folder.path().join("voice.onnx"));
     std::fs::write(&json, vec![b' '; (1 << 20) + 1]).expect("it is written");
     let refuses = |says: &str| {
-        let refused = PiperModel::load(folder.path()).expect_err("it must be refused").to_string();
+        let refused = PiperModel::load(folder.path(), None).expect_err("it must be refused").to_string();
         assert!(refused.contains(says), "{refused}");
     };
     refuses("at most 1048576 are read");
@@ -105,7 +105,7 @@ fn joe() -> PiperModel {
     let source = weights::PIPER_EN_US_JOE_MEDIUM;
     let folder = weights::fetch(&source, &cache_dir, |_| ()).expect("the weights can be fetched");
     weights::verify(&source, &cache_dir).expect("they are whole");
-    PiperModel::load(&folder).expect("the voice loads")
+    PiperModel::load(&folder, None).expect("the voice loads")
 }
 
 #[test]

@@ -1,8 +1,9 @@
 //! The network: ids of phonemes in, samples out.
 //!
 //! A voice's file is data from outside, and rten takes as much memory as a graph asks for; where there is not as much, the process ends.
-//! So a graph must be one that is known ([`GRAPHS`]), and then memory goes with two numbers alone: the ids that go in, and the frames that
-//! the network makes of them, which come from the weights. Both are bounded before the network speaks.
+//! So a graph must be one that is known ([`GRAPH`]), and then memory goes with two numbers alone: the ids that go in, and the frames that
+//! the network makes of them, which come from the weights. Both are bounded before the network speaks. Of another graph the operator says
+//! that it is trusted, by its digest.
 
 use std::fs::File;
 use std::io::Read;
@@ -21,10 +22,11 @@ use crate::running::Described;
 const NETWORK: &str = "voice.onnx";
 /// The description beside it.
 const DESCRIPTION: &str = "voice.onnx.json";
-/// The SHA-256 of the graphs that are known ([`onnx::File::graph_sha256`]). The first is what Piper's training writes with PyTorch 2.0 for
-/// one speaker in its sizes `low` and `medium`, of 256 symbols: every shape and whole number of `en_US-joe-medium`.
-const GRAPHS: [&str; 1] = ["65d61d056ead70c427e085358fd80ae04540ffe6ca9ddcaf68ba12c6108f48ce"];
-const KNOWN: &str = "Piper's graph of one speaker in the size medium, as PyTorch 2.0 writes it";
+/// The SHA-256 of the graph that is known ([`onnx::File::graph_sha256`]): that of `en_US-joe-medium`, as Piper's training writes it with
+/// PyTorch 2.0 for one speaker.
+const GRAPH: &str = "65d61d056ead70c427e085358fd80ae04540ffe6ca9ddcaf68ba12c6108f48ce";
+const KNOWN: &str = "Piper's graph of one speaker in the size medium, as PyTorch 2.0 writes it. A graph decides how much memory is \
+                     taken: where the file is from somebody you trust, give that SHA-256 as the model's graph_sha256";
 /// The node of such a graph that has the frames of each id: all that says how large what follows is.
 const FRAMES: &str = "/Ceil_output_0";
 /// Frames of one run, of which there are some 86 a second.
@@ -70,8 +72,8 @@ struct Inputs {
     scales: NodeId,
     /// None where the voice has one speaker.
     speaker: Option<NodeId>,
-    /// What the network computes first, and is then given.
-    frames: NodeId,
+    /// What the network computes first, and is then given. None where a trusted graph has no such node: what it speaks is not bounded.
+    frames: Option<NodeId>,
 }
 
 impl Described for PiperModel {
@@ -83,25 +85,26 @@ impl Described for PiperModel {
 }
 
 impl PiperModel {
-    /// Load a folder of `voice.onnx` and `voice.onnx.json`. Blocks while it reads.
+    /// Load a folder of `voice.onnx` and `voice.onnx.json`. Blocks while it reads. `trusted` is the SHA-256 of a graph that is run beside
+    /// the known one, in hexadecimal: it may take any amount of memory.
     ///
     /// # Errors
-    /// [`ModelError`] says what is wrong.
-    pub fn load(folder: &Path) -> Result<Self, ModelError> {
-        Ok(Self::load_planned(folder, None, |_, _| Ok::<_, ModelError>(()))?.0)
+    /// [`ModelError`] says what is wrong; [`ModelError::Unsupported`] tells the SHA-256 of a graph that is neither.
+    pub fn load(folder: &Path, trusted: Option<&str>) -> Result<Self, ModelError> {
+        Ok(Self::load_planned(folder, trusted, None, |_, _| Ok::<_, ModelError>(()))?.0)
     }
 
     /// As [`PiperModel::load`]. `admit` decides from what is needed, before the network is read, and gives what is to be kept beside
     /// the model.
     pub(crate) fn load_planned<R, E: From<ModelError>>(
         folder: &Path,
+        trusted: Option<&str>,
         threads: Option<usize>,
         admit: impl FnOnce(&PiperInfo, Needs) -> Result<R, E>,
     ) -> Result<(Self, R), E> {
         let (info, needs, file_bytes) = Self::described(folder)?;
-        let path = folder.join(NETWORK);
         let admitted = admit(&info, needs)?;
-        let network = known(onnx::File::new(&path, read(&path, file_bytes)?)?)?.load(threads)?;
+        let network = Self::network(folder, file_bytes, trusted)?.load(threads)?;
         let node = |name| network.node(name);
         let speaker = if info.voice.speakers > 1 { Some(node("sid")?) } else { None };
         let inputs = Inputs {
@@ -109,18 +112,33 @@ impl PiperModel {
             lengths: node("input_lengths")?,
             scales: node("scales")?,
             speaker,
-            frames: node(FRAMES)?,
+            frames: node(FRAMES).ok(),
         };
         let output = node("output")?;
         Ok((Self { info, network, inputs, output }, admitted))
     }
 
-    /// What a folder's voice is and takes, from its description alone.
+    /// What a folder's voice is and takes, without loading it.
     ///
     /// # Errors
-    /// [`ModelError`] says what is wrong with it.
-    pub fn inspect(folder: &Path) -> Result<PiperInfo, ModelError> {
-        Self::described(folder).map(|(info, _, _)| info)
+    /// As of [`PiperModel::load`].
+    pub fn inspect(folder: &Path, trusted: Option<&str>) -> Result<PiperInfo, ModelError> {
+        let (info, _, file_bytes) = Self::described(folder)?;
+        Self::network(folder, file_bytes, trusted)?;
+        Ok(info)
+    }
+
+    /// The file, where its graph is known or trusted.
+    fn network(folder: &Path, file_bytes: u64, trusted: Option<&str>) -> Result<onnx::File, ModelError> {
+        let path = folder.join(NETWORK);
+        let file = onnx::File::new(&path, read(&path, file_bytes)?)?;
+        let sha256 = file.graph_sha256();
+        match sha256 == GRAPH || trusted == Some(&*sha256) {
+            true => Ok(file),
+            false => {
+                Err(ModelError::Unsupported { what: "the graph of SHA-256", found: sha256, known: KNOWN })
+            }
+        }
     }
 
     fn described(folder: &Path) -> Result<(PiperInfo, Needs, u64), ModelError> {
@@ -164,14 +182,16 @@ impl PiperModel {
                 format!("it has {} ids; at most {IDS_MAX} are spoken", row.len()),
             ));
         }
-        let frames = self.network.run(self.inputs(row, scales, speaker), self.inputs.frames)?;
-        let sum: f64 = frames.iter().map(|frames| f64::from(*frames)).sum();
-        if sum > FRAMES_MAX {
-            let reason = format!("it would speak for {sum} frames; at most {FRAMES_MAX} are spoken");
-            return Err(ModelError::Compute { reason });
-        }
         let mut inputs = self.inputs(row, scales, speaker);
-        inputs.push((self.inputs.frames, frames.into()));
+        if let Some(node) = self.inputs.frames {
+            let frames = self.network.run(self.inputs(row, scales, speaker), node)?;
+            let sum: f64 = frames.iter().map(|frames| f64::from(*frames)).sum();
+            if sum > FRAMES_MAX {
+                let reason = format!("it would speak for {sum} frames; at most {FRAMES_MAX} are spoken");
+                return Err(ModelError::Compute { reason });
+            }
+            inputs.push((node, frames.into()));
+        }
         Ok(self.network.run(inputs, self.output)?.into_data())
     }
 
@@ -187,17 +207,6 @@ impl PiperModel {
             inputs.push((node, number(speaker).into()));
         }
         inputs
-    }
-}
-
-/// The file, where its graph is one of [`GRAPHS`].
-fn known(file: onnx::File) -> Result<onnx::File, ModelError> {
-    let sha256 = file.graph_sha256();
-    match GRAPHS.contains(&sha256.as_str()) {
-        true => Ok(file),
-        false => {
-            Err(ModelError::Unsupported { what: "the graph of the SHA-256", found: sha256, known: KNOWN })
-        }
     }
 }
 

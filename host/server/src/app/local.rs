@@ -37,7 +37,7 @@ fn source(model: &OwnModel, cache_dir: PathBuf) -> WeightsSource {
 pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Result<LocalProvider> {
     let cache_dir = cache_dir(local)?;
     let budget = Budget::new(local.memory_total_bytes, ROOM_WAITED_MAX);
-    let engine = |kind, source, memory: Option<u64>, usual| {
+    let engine = |kind, source, memory: Option<u64>, graph_sha256, usual| {
         let memory_bytes_max = memory.unwrap_or(local.memory_bytes_max);
         let places_max = local.concurrent_max.saturating_add(local.queued_max);
         let budget = budget.clone();
@@ -67,6 +67,7 @@ pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Resu
                 let phonemizer = Phonemizer { program: local.espeak.clone(), ..Phonemizer::default() };
                 let config = SynthesizerConfig {
                     phonemizer,
+                    graph_sha256,
                     places_max,
                     memory_bytes_max,
                     ..SynthesizerConfig::default()
@@ -82,13 +83,15 @@ pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Resu
     let usual = Usual { temperature: 0.2, top_p: 0.9 };
     let published = PUBLISHED.iter().map(|published| {
         let source = WeightsSource::Published { source: published.source, cache_dir: cache_dir.clone() };
-        LocalModel::known(published, engine(published.kind, source, None, usual))
+        LocalModel::known(published, engine(published.kind, source, None, None, usual))
     });
     let own = local.models.iter().map(|model| {
         let source = source(model, cache_dir.clone());
         let usual = Usual { temperature: model.temperature, top_p: model.top_p };
-        let engine = engine(model.kind, source.clone(), model.memory_bytes_max, usual);
-        LocalModel::own(&model.name, source, engine)
+        let graph_sha256 = model.graph_sha256.clone();
+        let memory = model.memory_bytes_max;
+        let engine = engine(model.kind, source.clone(), memory, graph_sha256.clone(), usual);
+        LocalModel::own(&model.name, source, engine, graph_sha256)
     });
     Ok(LocalProvider::new(published.chain(own).collect(), Images::new(blobs)))
 }

@@ -62,6 +62,8 @@ pub struct OwnModel {
     pub weights: OwnWeights,
     /// Where it may take another amount of memory than the others.
     pub memory_bytes_max: Option<u64>,
+    /// Of a voice, the SHA-256 of its graph where that is not the known one but the operator trusts it.
+    pub graph_sha256: Option<String>,
     /// What a request is answered with that does not say.
     pub temperature: f32,
     pub top_p: f32,
@@ -134,6 +136,8 @@ impl OwnModel {
         let memory = section.optional_number("memory_mib", 64..=2_097_152);
         let temperature = section.value("temperature", |value| number(value, 2.0)).unwrap_or(0.8);
         let top_p = section.value("top_p", |value| number(value, 1.0)).unwrap_or(0.95);
+        let graph_sha256 =
+            section.value("graph_sha256", |value| digest_of(value.as_str().unwrap_or_default()));
         let weights = OwnWeights::read(section, name.as_deref().unwrap_or("model"), folder, hub);
         let kind = match section.text("kind") {
             None => weights.as_ref().map(OwnWeights::kind),
@@ -146,8 +150,18 @@ impl OwnModel {
                 kind
             }
         };
-        let memory_bytes_max = memory.map(|mib| mib << 20);
-        Some(Self { name: name?, kind: kind?, weights: weights?, memory_bytes_max, temperature, top_p })
+        if graph_sha256.is_some() && kind.is_some_and(|kind| kind != ModelKind::Speech) {
+            section.wrong("graph_sha256", "is for voices alone: what other files ask for is bounded");
+        }
+        Some(Self {
+            name: name?,
+            kind: kind?,
+            weights: weights?,
+            memory_bytes_max: memory.map(|mib| mib << 20),
+            graph_sha256,
+            temperature,
+            top_p,
+        })
     }
 }
 
@@ -358,6 +372,11 @@ mod tests {
             (good.replace("sha256 = \"B", "sha256 = \"x"), "64 hexadecimal digits"),
             (format!("name = \"a\"\nkind = \"film\"\n{good}"), "\"transcription\" or \"speech\""),
             (format!("name = \"a\"\ntemperature = 3\n{good}"), "from 0 to 2"),
+            (format!("name = \"a\"\ngraph_sha256 = \"{DIGEST}\"\n{good}"), "for voices alone"),
+            (
+                format!("name = \"a\"\nkind = \"speech\"\ngraph_sha256 = \"1\"\n{good}"),
+                "64 hexadecimal digits",
+            ),
         ] {
             let (_, mistakes) = read(&format!("[[local.model]]\n{model}\n"));
             assert!(mistakes.iter().any(|mistake| mistake.contains(word)), "{model}: {mistakes:?}");

@@ -101,6 +101,7 @@ enabled = true   # in-house models, as local/…; the published ones' weights ar
 # file = "my-llama-q4_k_m.gguf"            # or files = { "model.safetensors" = "…", "config.json" = "…" }
 # sha256 = "…"
 # memory_mib = 8192                        # where it may take more than [local] memory_mib
+# graph_sha256 = "…"                       # of a voice whose graph is not the usual one: that you trust where it is from
 # temperature = 0.8                        # of requests that do not say
 # top_p = 0.95
 

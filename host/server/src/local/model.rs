@@ -42,7 +42,12 @@ pub(crate) struct LocalModel {
     source: Option<WeightsSource>,
     /// What they said.
     limits: OnceLock<ModelLimits>,
+    /// Of a voice, the graph that its operator trusts.
+    graph_sha256: Option<String>,
 }
+
+/// Looks at weights, and says what is wrong with them.
+type Look = Box<dyn FnOnce(&Path) -> Result<ModelLimits, String> + Send>;
 
 impl std::fmt::Debug for LocalModel {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
@@ -57,13 +62,18 @@ impl LocalModel {
         let limits =
             ModelLimits { context_tokens: published.context_tokens, batch, ..ModelLimits::default() };
         let info = info(published.id, published.name, Some(published.description), limits, &engine);
-        Self { info, engine, source: None, limits: OnceLock::new() }
+        Self { info, engine, source: None, limits: OnceLock::new(), graph_sha256: None }
     }
 
-    /// One of the operator's own, which its weights describe.
-    pub(crate) fn own(name: &str, source: WeightsSource, engine: LocalEngine) -> Self {
+    /// One of the operator's own, which its weights describe; of a voice also the graph that is trusted.
+    pub(crate) fn own(
+        name: &str,
+        source: WeightsSource,
+        engine: LocalEngine,
+        graph_sha256: Option<String>,
+    ) -> Self {
         let info = info(name, name, None, ModelLimits::default(), &engine);
-        Self { info, engine, source: Some(source), limits: OnceLock::new() }
+        Self { info, engine, source: Some(source), limits: OnceLock::new(), graph_sha256 }
     }
 
     pub(crate) fn id(&self) -> &str {
@@ -80,14 +90,15 @@ impl LocalModel {
         if self.limits.get().is_none()
             && let Some(path) = path_of(source)
         {
-            let look = match self.engine {
-                LocalEngine::Text(..) => text_limits,
-                LocalEngine::Embedding(_) => embedding_limits,
-                LocalEngine::Transcription(_) => transcription_limits,
-                LocalEngine::Speech(_) => speech_limits,
-                LocalEngine::Image(ImageFamily::RealEsrgan, _) => upscaling_limits,
-                LocalEngine::Image(ImageFamily::Dcgan, _) => generator_limits,
-                LocalEngine::Image(ImageFamily::Style, _) => style_limits,
+            let graph_sha256 = self.graph_sha256.clone();
+            let look: Look = match self.engine {
+                LocalEngine::Text(..) => Box::new(text_limits),
+                LocalEngine::Embedding(_) => Box::new(embedding_limits),
+                LocalEngine::Transcription(_) => Box::new(transcription_limits),
+                LocalEngine::Speech(_) => Box::new(move |path| speech_limits(path, graph_sha256.as_deref())),
+                LocalEngine::Image(ImageFamily::RealEsrgan, _) => Box::new(upscaling_limits),
+                LocalEngine::Image(ImageFamily::Dcgan, _) => Box::new(generator_limits),
+                LocalEngine::Image(ImageFamily::Style, _) => Box::new(style_limits),
             };
             let look = move || look(&path);
             match tokio::task::spawn_blocking(look).await {
@@ -190,8 +201,9 @@ fn transcription_limits(path: &Path) -> Result<ModelLimits, String> {
 }
 
 /// As [`transcription_limits`].
-fn speech_limits(path: &Path) -> Result<ModelLimits, String> {
-    PiperModel::inspect(path).map(|_| ModelLimits::default()).map_err(|error| error.to_string())
+fn speech_limits(path: &Path, graph_sha256: Option<&str>) -> Result<ModelLimits, String> {
+    let info = PiperModel::inspect(path, graph_sha256);
+    info.map(|_| ModelLimits::default()).map_err(|error| error.to_string())
 }
 
 /// As [`transcription_limits`].

@@ -29,6 +29,8 @@ pub(in crate::cli) struct Weights {
     pub(super) name: String,
     kind: ModelKind,
     origin: Origin,
+    /// Of a voice that the operator trusts.
+    graph_sha256: Option<String>,
     cache_dir: PathBuf,
 }
 
@@ -39,12 +41,13 @@ impl Weights {
     /// There is none of this name: those that there are.
     pub(in crate::cli) fn of(local: &Local, cache_dir: &Path, name: &str) -> anyhow::Result<Self> {
         let published = PUBLISHED.into_iter().find(|published| published.id == name);
-        let published = published.map(|published| (published.kind, Origin::Published(published.source)));
+        let published =
+            published.map(|published| (published.kind, Origin::Published(published.source), None));
         let own = || {
             let model = local.models.iter().find(|model| model.name == name)?;
-            Some((model.kind, Origin::Own(model.weights.clone())))
+            Some((model.kind, Origin::Own(model.weights.clone()), model.graph_sha256.clone()))
         };
-        let Some((kind, origin)) = published.or_else(own) else {
+        let Some((kind, origin, graph_sha256)) = published.or_else(own) else {
             let own = local.models.iter().map(|model| &*model.name);
             let names: Vec<&str> = PUBLISHED.iter().map(|model| model.id).chain(own).collect();
             bail!(
@@ -52,7 +55,7 @@ impl Weights {
                 names.join(", ")
             );
         };
-        Ok(Self { name: name.to_owned(), kind, origin, cache_dir: cache_dir.to_owned() })
+        Ok(Self { name: name.to_owned(), kind, origin, graph_sha256, cache_dir: cache_dir.to_owned() })
     }
 
     pub(super) fn task(&self) -> &'static str {
@@ -94,7 +97,7 @@ impl Weights {
                 ("English speech".to_owned(), info.parameters, info.memory_bytes)
             }
             ModelKind::Speech => {
-                let info = PiperModel::inspect(&path)?;
+                let info = PiperModel::inspect(&path, self.graph_sha256.as_deref())?;
                 return Ok(Some(format!(
                     "{}, {} speakers, {} samples a second, {} MiB before any request, {}",
                     info.voice.espeak_voice,

@@ -15,12 +15,12 @@ use tempfile::TempDir;
 
 /// Bytes of the published file that are its graph: nodes before the weights; whole numbers, shapes and names behind them.
 const GRAPH: [std::ops::Range<u64>; 2] = [0..439_233, 63_057_052..63_201_294];
-const MUTATIONS: usize = 3_200;
-const CUTS: u64 = 500;
+const MUTATIONS: usize = 300;
+const CUTS: u64 = 60;
 const NO_NOISE: Scales = Scales { noise: 0.0, length: 1.0, noise_width: 0.0 };
-/// Of the whole process, with several voices at once.
+/// Of the whole process: what a voice is planned to take, and what it has besides.
 #[cfg(target_os = "linux")]
-const PROCESS_KIB_MAX: u64 = 2 << 20;
+const PROCESS_KIB_MAX: u64 = 1 << 20;
 
 /// A copy of the published voice.
 fn voice() -> (TempDir, File) {
@@ -66,7 +66,7 @@ fn a_voice_cut_anywhere_is_refused() {
     let length = file.metadata().expect("it has a length").len();
     let within = (0..CUTS).map(|cut| cut * length / CUTS);
     let mut ends: Vec<u64> =
-        within.chain((0..200).map(|cut| cut * 2_000)).chain(length - 100..length).collect();
+        within.chain((0..100).map(|cut| cut * 4_000)).chain(length - 40..length).collect();
     ends.sort_unstable_by(|a, b| b.cmp(a));
     for end in ends {
         file.set_len(end).expect("it is cut");
@@ -124,8 +124,11 @@ fn weights_that_would_speak_for_ever_are_refused_when_they_speak() {
     {
         file.write_all_at(&weight.to_le_bytes(), at).expect("it is written");
         let model = PiperModel::load(folder.path(), None).expect("its graph is known");
-        let refused =
-            model.speak(&[1, 0, 14, 0, 2], NO_NOISE, 0).expect_err("it must be refused").to_string();
+        let refused = model
+            .speak(&[1, 0, 14, 0, 2], NO_NOISE, 0)
+            .map(|samples| samples.len())
+            .expect_err("it must be refused")
+            .to_string();
         println!("{weight}: {refused}");
         assert!(refused.contains(says), "{weight}: {refused}");
     }
@@ -136,16 +139,19 @@ fn weights_that_would_speak_for_ever_are_refused_when_they_speak() {
 fn what_is_spoken_at_once_is_bounded() {
     let (folder, _) = voice();
     let model = PiperModel::load(folder.path(), None).expect("it is whole");
-    let rows = model.rows(&"a".repeat(PHONEMES_MAX), 1.0);
+    let text: String = "hˈɛloʊ, wˈɜːld; ".chars().cycle().take(PHONEMES_MAX).collect();
+    let rows = model.rows(&text, 1.0);
     let longest = model.speak(&rows[0], NO_NOISE, 0).expect("it speaks");
     println!("{} phonemes are {} frames", PHONEMES_MAX, longest.len() / 256);
     let slow = Scales { length: 8.0, ..NO_NOISE };
-    let refused = model.speak(&rows[0], slow, 0).expect_err("it must be refused");
-    assert!(refused.to_string().contains("at most 4096 are spoken"), "{refused}");
-    let refused = model.speak(&[14; 1025], NO_NOISE, 0).expect_err("it must be refused");
+    let refused =
+        model.speak(&rows[0], slow, 0).map(|samples| samples.len()).expect_err("it must be refused");
+    assert!(refused.to_string().contains("at most 2048 are spoken"), "{refused}");
+    let refused = model.speak(&[14; 1025], NO_NOISE, 0).map(|samples| samples.len());
+    let refused = refused.expect_err("it must be refused");
     assert!(matches!(refused, ModelError::Unanswerable { parameter: "row", .. }), "{refused}");
     // As much as there may be of both: memory is what was planned.
-    let length = 3_900.0 / (longest.len() / 256) as f32;
+    let length = 1_980.0 / (longest.len() / 256) as f32;
     let most = model.speak(&rows[0], Scales { length, ..NO_NOISE }, 0).expect("it speaks");
     println!("{} frames", most.len() / 256);
     assert_memory_is_bounded();

@@ -30,7 +30,7 @@ const KNOWN: &str = "Piper's graph of one speaker in the size medium, as PyTorch
 /// The node of such a graph that has the frames of each id: all that says how large what follows is.
 const FRAMES: &str = "/Ceil_output_0";
 /// Frames of one run, of which there are some 86 a second.
-const FRAMES_MAX: f64 = 4096.0;
+const FRAMES_MAX: f64 = 2048.0;
 /// Ids of one run: attention takes memory with their square. [`PHONEMES_MAX`] are 503 where each is one id.
 const IDS_MAX: usize = 1024;
 /// Bytes of a network; Piper's largest have 120 MB.
@@ -38,9 +38,9 @@ const NETWORK_BYTES_MAX: u64 = 1 << 30;
 /// What rten holds for a loaded network, for each byte of its file: 2.2 with `en_US-joe-medium` (most of a process of 141 MB that has
 /// spoken one word).
 const LOADED_PER_BYTE: f64 = 2.25;
-/// What a run of [`PHONEMES_MAX`] phonemes takes beside it: 470 MB at natural length and 520 MB at four times the length were measured with
-/// the same voice, whose sizes all of Piper's `medium` voices have.
-const RUN_BYTES: u64 = 600 << 20;
+/// What a run takes beside it, of [`FRAMES_MAX`] frames at most: 470 MB at natural length and 630 MiB with 1,755 frames of 503 ids were
+/// measured with the same voice, whose sizes all of Piper's `medium` voices have.
+const RUN_BYTES: u64 = 768 << 20;
 /// Phonemes of one run at natural length. At twice the length it is half as many: memory and time go with what is spoken.
 pub const PHONEMES_MAX: usize = 250;
 /// The least multiple of the natural length.

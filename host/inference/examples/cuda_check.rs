@@ -4,6 +4,9 @@
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 #[path = "cuda_check/cases.rs"]
 mod cases;
+#[cfg(all(target_arch = "x86_64", target_os = "linux"))]
+#[path = "../tests/support/gguf_file.rs"]
+mod gguf_file;
 
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 fn main() -> anyhow::Result<()> {
@@ -11,7 +14,9 @@ fn main() -> anyhow::Result<()> {
 
     let (card, processor) = (Cuda::open(0)?, Cpu::new(None)?);
     let mut beyond = 0;
-    let (found, right) = (cases::all(&card)?, cases::all(&processor)?);
+    let (mut found, mut right) = (cases::all(&card)?, cases::all(&processor)?);
+    found.push(cases::model(card)?);
+    right.push(cases::model(processor)?);
     for (found, right) in found.iter().zip(&right) {
         let squares: f64 = right.values.iter().map(|x| f64::from(*x).powi(2)).sum();
         let scale = (squares / right.values.len() as f64).sqrt().max(1e-30);

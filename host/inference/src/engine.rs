@@ -1,6 +1,7 @@
 //! The text engine: a port, and the implementation that runs one model on the CPU.
 
 mod admission;
+mod card;
 mod likelihoods;
 mod loaded;
 mod meter;
@@ -24,7 +25,8 @@ use crate::request::{ChatRequest, Message};
 use crate::residency::{Budget, ROOM_WAITED_MAX};
 use crate::running::{Front, Running};
 use crate::weights::{Progress, Pulled, Source};
-use loaded::Loaded;
+pub use card::Card;
+use loaded::{Loaded, Weights};
 use meter::Meter;
 pub use meter::TextLoad;
 use worker::{Job, Worker};
@@ -101,8 +103,12 @@ pub struct EngineConfig {
     pub precision: Precision,
     /// Threads that compute; as many as the processor runs at once where not said.
     pub threads: Option<usize>,
-    /// Bytes for weights, working space and all requests' attention caches together.
+    /// Bytes for weights, working space and all requests' attention caches together, on the processor.
     pub memory_bytes_max: u64,
+    /// Whether the model runs on a card.
+    pub card: Card,
+    /// Bytes of the card's memory for all models together.
+    pub card_bytes_max: u64,
     /// Bytes of the attention caches' share of it in which pages are kept once computed, for requests whose prompts begin with the
     /// same tokens. Running requests come first: what they need is taken from pages that none of them uses. 0 turns reuse off.
     ///
@@ -121,6 +127,8 @@ impl Default for EngineConfig {
             precision: Precision::Exact,
             threads: None,
             memory_bytes_max: 2 << 30,
+            card: Card::Never,
+            card_bytes_max: u64::MAX,
             prefix_bytes_max: 512 << 20,
         }
     }
@@ -175,10 +183,13 @@ impl Engine {
         let (limits, meter) = (config.clone(), Arc::new(Meter::default()));
         let counted = meter.clone();
         let front = Front::new(source, budget, places, move |path, rooms, places, pace| {
-            let (model, room) = Loaded::load(path, &limits, rooms)?;
+            let (model, weights, room) = Loaded::load(path, &limits, rooms)?;
             let (config, pace, meter) = (limits.clone(), pace.clone(), counted.clone());
-            Running::start("text-engine", model, room, places, move |model, queue, unload| {
-                Worker::new(model, config, pace, meter, unload).run(queue);
+            Running::start("text-engine", model, room, places, move |model, queue, unload| match weights {
+                Weights::Processor(llama) => {
+                    Worker::new(model, llama, config, pace, meter, unload).run(queue);
+                }
+                Weights::Card(llama) => Worker::new(model, llama, config, pace, meter, unload).run(queue),
             })
         });
         Self { config, front, counts: Arc::new(Semaphore::new(COUNTS_MAX)), meter }

@@ -34,6 +34,7 @@ pub mod gguf;
 mod grammar;
 mod imaging;
 pub mod kernels;
+mod language;
 mod layers;
 pub mod llama;
 mod loading;
@@ -63,7 +64,7 @@ pub use bert::{BertInfo, BertModel};
 pub use embedding::{
     Embedder, EmbedderConfig, EmbeddingEngine, EmbeddingInput, EmbeddingRequest, Embeddings, TEXT_BYTES_MAX,
 };
-pub use engine::{Engine, EngineConfig, EngineState, TextEngine, TextLoad, WeightsSource};
+pub use engine::{Card, Engine, EngineConfig, EngineState, TextEngine, TextLoad, WeightsSource};
 pub use error::{EngineError, FetchError, ModelError, PhonemizerError};
 pub use generation::{Event, FinishReason, Generation, GenerationSender, TokenLogprob, TopLogprob};
 pub use grammar::{

@@ -13,7 +13,6 @@ pub use shape::Shape;
 /// The weights, ready to compute with. Sequences share it; each has its own [`KvCache`].
 #[derive(Debug)]
 pub struct Llama<K: Kernels> {
-    kernels: K,
     shape: Shape,
     embedding: K::Matrix,
     blocks: Vec<Block<K>>,
@@ -22,6 +21,8 @@ pub struct Llama<K: Kernels> {
     output: Option<K::Matrix>,
     cos: K::Tensor,
     sin: K::Tensor,
+    /// Dropped behind all that is on the device.
+    kernels: K,
 }
 
 #[derive(Debug)]

@@ -2,13 +2,13 @@
 
 use std::fs::File;
 use std::io::BufReader;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
-use crate::chat_template::ChatTemplate;
 use crate::error::ModelError;
 use crate::gguf::{Header, Limits};
-use crate::kernels::cpu::{Cpu, Page};
+use crate::kernels::cpu::Cpu;
 use crate::kernels::{Kernels, PAGE_TOKENS};
+use crate::language::Language;
 use crate::llama::{KvCache, Llama, Precision, Shape, Slice};
 use crate::planner::{Layer, Needs};
 use crate::request::Message;
@@ -29,6 +29,8 @@ pub struct ModelInfo {
     pub parameters: u64,
     /// Bytes for weights, tables and working space: what a loaded model takes before any request.
     pub memory_bytes: u64,
+    /// Whether that is a card's memory, and a card computes.
+    pub on_card: bool,
     /// Bytes that each page of [`PAGE_TOKENS`] tokens of a running request adds.
     pub cache_bytes_per_page: u64,
 }
@@ -41,15 +43,14 @@ impl ModelInfo {
 }
 
 /// The attention cache of one sequence of a [`TextModel`].
-pub type TextCache = KvCache<Page>;
+pub type TextCache<K = Cpu> = KvCache<<K as Kernels>::Page>;
 
 /// A loaded model. Computing with it blocks; [`crate::Engine`] does so on a thread of its own.
 #[derive(Debug)]
-pub struct TextModel {
+pub struct TextModel<K: Kernels = Cpu> {
     info: ModelInfo,
-    llama: Llama<Cpu>,
-    tokenizer: Tokenizer,
-    template: ChatTemplate,
+    language: Language,
+    llama: Llama<K>,
 }
 
 impl TextModel {
@@ -73,53 +74,27 @@ impl TextModel {
         threads: Option<usize>,
         memory_bytes_max: u64,
     ) -> Result<Self, ModelError> {
-        let admit = |_: &ModelInfo, needs: Needs| needs.check(memory_bytes_max);
-        Ok(Self::load_planned(path.as_ref(), precision, threads, admit)?.0)
+        let file = TextFile::open(path.as_ref(), precision)?;
+        file.needs::<Cpu>().check(memory_bytes_max)?;
+        file.load(Cpu::new(threads)?)
     }
 
-    /// What a file's model is and takes, from its header alone.
+    /// What a file's model is and takes on the processor, from its header alone.
     ///
     /// # Errors
     /// [`ModelError`] says what is wrong with the file.
     pub fn inspect(path: &Path, precision: Precision) -> Result<ModelInfo, ModelError> {
-        let seen =
-            Self::load_planned(path, precision, Some(1), |info, _| Err::<(), _>(Seen::Info(info.clone())));
-        match seen {
-            Err(Seen::Info(info)) => Ok(info),
-            Err(Seen::Error(error)) => Err(error),
-            Ok(_) => {
-                Err(ModelError::Compute { reason: "a model that was only looked at was loaded".to_owned() })
-            }
-        }
+        Ok(TextFile::open(path, precision)?.info::<Cpu>())
     }
+}
 
-    /// As [`TextModel::load_within`], where `admit` decides from what is needed, before weights are read, and gives what is
-    /// to be kept beside the model.
-    pub(crate) fn load_planned<R, E: From<ModelError>>(
-        path: &Path,
-        precision: Precision,
-        threads: Option<usize>,
-        admit: impl FnOnce(&ModelInfo, Needs) -> Result<R, E>,
-    ) -> Result<(Self, R), E> {
-        let io = |source| ModelError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(io(std::io::Error::other("not a regular file")).into());
-        }
-        let header = Header::read(BufReader::new(&file), metadata.len(), path, Limits::default())?;
-        let vocabulary =
-            header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
-        let shape = Shape::from_gguf(&header, vocabulary)?;
-        let needs = needs(&header, &shape, precision);
-        let info = describe(&header, &shape, &needs);
-        let admitted = admit(&info, needs)?;
-        let tokenizer = Tokenizer::from_gguf(&header)?;
-        let template =
-            ChatTemplate::parse(header.text("tokenizer.chat_template")?, tokenizer.bos(), tokenizer.eos())?;
-        let mut tensors = TensorFile::new(file, path.to_owned(), header, precision);
-        let llama = Llama::load(Cpu::new(threads)?, &mut tensors, shape)?;
-        Ok((Self { info, llama, tokenizer, template }, admitted))
+impl<K: Kernels> TextModel<K> {
+    /// As [`TextModel::load`], computed by `kernels`.
+    ///
+    /// # Errors
+    /// Those of [`TextModel::load`], and what the device says.
+    pub fn load_on(path: impl AsRef<Path>, kernels: K, precision: Precision) -> Result<Self, ModelError> {
+        TextFile::open(path.as_ref(), precision)?.load(kernels)
     }
 
     /// What the model is and what it takes.
@@ -129,7 +104,7 @@ impl TextModel {
 
     /// The tokenizer.
     pub fn tokenizer(&self) -> &Tokenizer {
-        &self.tokenizer
+        self.language.tokenizer()
     }
 
     /// Render a conversation with the model's template and encode it, ready for the answer to follow.
@@ -140,42 +115,11 @@ impl TextModel {
     /// [`ModelError::Template`] where the template refuses the messages, [`ModelError::Tokenizer`] where the text
     /// cannot be encoded.
     pub fn prompt(&self, messages: &[Message]) -> Result<Vec<u32>, ModelError> {
-        let suspicious = messages.iter().any(|message| self.tokenizer.has_control_text(&message.text));
-        if !suspicious {
-            return self.tokenizer.encode_prompt(&self.template.render(messages)?, None);
-        }
-        // A noncharacter that no message uses is put between the characters of every message, so that nothing in them
-        // reads as a control token once rendered; encoding takes it out again.
-        let guard = ('\u{FDD0}'..='\u{FDEF}')
-            .find(|guard| messages.iter().all(|message| !message.text.contains(*guard)))
-            .ok_or_else(|| ModelError::Tokenizer {
-                reason: "the messages use every noncharacter".to_owned(),
-            })?;
-        let guarded: Vec<Message> = messages
-            .iter()
-            .map(|message| Message::new(message.role, self.guarded(&message.text, guard)))
-            .collect();
-        self.tokenizer.encode_prompt(&self.template.render(&guarded)?, Some(guard))
-    }
-
-    /// Break up every control token's text; text without one is left as it is.
-    fn guarded(&self, text: &str, guard: char) -> String {
-        if !self.tokenizer.has_control_text(text) {
-            return text.to_owned();
-        }
-        let mut guarded = String::with_capacity(text.len() * 4);
-        for (index, character) in text.chars().enumerate() {
-            // Not before the first: a template may trim there.
-            if index > 0 {
-                guarded.push(guard);
-            }
-            guarded.push(character);
-        }
-        guarded
+        self.language.prompt(messages)
     }
 
     /// An empty cache for a sequence of at most `tokens_max` tokens.
-    pub fn new_cache(&self, tokens_max: usize) -> TextCache {
+    pub fn new_cache(&self, tokens_max: usize) -> TextCache<K> {
         KvCache::new(self.llama.shape(), tokens_max)
     }
 
@@ -183,44 +127,75 @@ impl TextModel {
     ///
     /// # Errors
     /// [`ModelError::Compute`], as [`Llama::forward`].
-    pub fn forward(&self, tokens: &[u32], cache: &mut TextCache) -> Result<Vec<f32>, ModelError> {
+    pub fn forward(&self, tokens: &[u32], cache: &mut TextCache<K>) -> Result<Vec<f32>, ModelError> {
         self.llama.forward(&mut [Slice { cache, tokens, scored: true }])
-    }
-
-    /// Tokens that the model knows: the length of a row of scores.
-    pub fn vocabulary(&self) -> usize {
-        self.llama.shape().vocabulary
     }
 
     /// Several sequences in one pass: see [`Llama::forward`].
     ///
     /// # Errors
     /// [`ModelError::Compute`], as [`Llama::forward`].
-    pub fn forward_batch(&self, batch: &mut [Slice<'_, Page>]) -> Result<Vec<f32>, ModelError> {
+    pub fn forward_batch(&self, batch: &mut [Slice<'_, K::Page>]) -> Result<Vec<f32>, ModelError> {
         self.llama.forward(batch)
     }
-}
 
-/// What came of looking at a file.
-enum Seen {
-    Info(ModelInfo),
-    Error(ModelError),
-}
-
-impl From<ModelError> for Seen {
-    fn from(error: ModelError) -> Self {
-        Self::Error(error)
+    /// What the engine keeps apart: words for all threads, weights for the one that computes.
+    pub(crate) fn into_parts(self) -> (ModelInfo, Language, Llama<K>) {
+        (self.info, self.language, self.llama)
     }
 }
 
-/// What the model takes, from the header alone. Attention cache is not among it yet.
-fn needs(header: &Header, shape: &Shape, precision: Precision) -> Needs {
+/// A file of which the header was read, and nothing else yet.
+pub(crate) struct TextFile {
+    file: File,
+    path: PathBuf,
+    header: Header,
+    shape: Shape,
+    precision: Precision,
+}
+
+impl TextFile {
+    pub(crate) fn open(path: &Path, precision: Precision) -> Result<Self, ModelError> {
+        let io = |source| ModelError::Io { path: path.to_owned(), source };
+        let file = File::open(path).map_err(io)?;
+        let metadata = file.metadata().map_err(io)?;
+        if !metadata.is_file() {
+            return Err(io(std::io::Error::other("not a regular file")));
+        }
+        let header = Header::read(BufReader::new(&file), metadata.len(), path, Limits::default())?;
+        let vocabulary =
+            header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
+        let shape = Shape::from_gguf(&header, vocabulary)?;
+        Ok(Self { file, path: path.to_owned(), header, shape, precision })
+    }
+
+    /// What the model takes with these kernels. Attention cache is not among it yet.
+    pub(crate) fn needs<K: Kernels>(&self) -> Needs {
+        needs::<K>(&self.header, &self.shape, self.precision)
+    }
+
+    /// What the model is, and what it takes with these kernels.
+    pub(crate) fn info<K: Kernels>(&self) -> ModelInfo {
+        describe(&self.header, &self.shape, &self.needs::<K>())
+    }
+
+    /// Read the weights.
+    pub(crate) fn load<K: Kernels>(self, kernels: K) -> Result<TextModel<K>, ModelError> {
+        let info = self.info::<K>();
+        let language = Language::from_gguf(&self.header)?;
+        let mut tensors = TensorFile::new(self.file, self.path, self.header, self.precision);
+        let llama = Llama::load(kernels, &mut tensors, self.shape)?;
+        Ok(TextModel { info, language, llama })
+    }
+}
+
+fn needs<K: Kernels>(header: &Header, shape: &Shape, precision: Precision) -> Needs {
     let weights = |name: &str| {
         header.tensor(name).map_or(0, |entry| match entry.shape.split_last() {
             // Norms become floats; matrices have the kernels' layout.
             Some((columns, [])) => (columns * size_of::<f32>()) as u64,
             Some((columns, outer)) => {
-                Cpu::matrix_bytes(entry.encoding, outer.iter().product(), *columns, precision)
+                K::matrix_bytes(entry.encoding, outer.iter().product(), *columns, precision)
             }
             None => 0,
         })
@@ -259,6 +234,7 @@ fn describe(header: &Header, shape: &Shape, needs: &Needs) -> ModelInfo {
         context_tokens: shape.context,
         parameters: header.parameters(),
         memory_bytes: needs.whole_bytes(),
+        on_card: false,
         cache_bytes_per_page: shape.page().bytes(),
     }
 }

@@ -6,7 +6,7 @@ mod gguf_file;
 use std::time::Duration;
 
 use atelier_inference::{
-    AnswerFormat, ChatRequest, Engine, EngineConfig, EngineError, EngineState, Event, FinishReason,
+    AnswerFormat, Card, ChatRequest, Engine, EngineConfig, EngineError, EngineState, Event, FinishReason,
     LOGIT_BIASES_MAX, ModelError, REPETITION_PENALTY_MAX, Role, STOP_BYTES_MAX, STOP_SEQUENCES_MAX,
     TOP_LOGPROBS_MAX, TextEngine, WeightsSource,
 };
@@ -317,4 +317,19 @@ async fn a_tenant_with_many_requests_does_not_keep_another_waiting_behind_them()
     let other = in_time(fixture.engine.generate(of(2, "other"))).await.expect("queued");
     tokio::join!(run("first", first), run("more", more), run("most", most), run("other", other));
     assert_eq!(*ended.lock().expect("no panic"), ["first", "other", "more", "most"]);
+}
+
+/// On a machine with a card this runs on it.
+#[tokio::test]
+async fn a_model_for_a_card_runs_on_the_processor_where_there_is_none() {
+    let usual = engine(EngineConfig::default());
+    let (expected, _) = answer_and_reused(&usual.engine, beginning("one")).await;
+    let fits = engine(EngineConfig { card: Card::IfFits(0), ..EngineConfig::default() });
+    let (answer, _) = answer_and_reused(&fits.engine, beginning("one")).await;
+    let EngineState::Ready(info) = fits.engine.state() else { panic!("not ready") };
+    assert!(info.on_card || answer == expected);
+
+    let must = engine(EngineConfig { card: Card::Always(63), ..EngineConfig::default() });
+    let refused = in_time(must.engine.warm()).await.expect_err("no machine has 64 cards");
+    assert!(matches!(&refused, EngineError::Model(error) if matches!(**error, ModelError::Compute { .. })));
 }

@@ -2,7 +2,9 @@
 
 use atelier_inference::kernels::cuda::sources::ENCODINGS;
 use atelier_inference::kernels::{Kernels, PAGE_TOKENS, PageShape, Span, Stored};
-use atelier_inference::{ModelError, Precision};
+use atelier_inference::{ModelError, Precision, TextModel};
+
+use crate::gguf_file;
 
 /// What one operation gave.
 pub struct Case {
@@ -32,6 +34,20 @@ pub fn all<K: Kernels>(device: &K) -> Result<Vec<Case>, ModelError> {
         cases.push(attention(device, start, count, group, width)?);
     }
     Ok(cases)
+}
+
+/// A whole model of random weights: a prompt in two pieces, and a token.
+pub fn model<K: Kernels>(device: K) -> anyhow::Result<Case> {
+    let file = tempfile::NamedTempFile::new()?;
+    std::fs::write(file.path(), gguf_file::tiny_llama().0)?;
+    let model = TextModel::load_on(file.path(), device, Precision::Exact)?;
+    let mut cache = model.new_cache(64);
+    let tokens: Vec<u32> = (0..40).map(|at| at * 37 % 256).collect();
+    let mut values = Vec::new();
+    for piece in [&tokens[..33], &tokens[33..39], &tokens[39..]] {
+        values.extend(model.forward(piece, &mut cache)?);
+    }
+    Ok(Case { name: "scores of a model".to_owned(), tolerance: 1e-4, values })
 }
 
 fn products<K: Kernels>(device: &K) -> Result<Vec<Case>, ModelError> {

@@ -23,7 +23,7 @@ impl Engine {
         check_tokens(model, &request)?;
 
         let (place, request, prompt) = encode(model, place, request).await?;
-        let info = model.text.info();
+        let info = &model.info;
         let (prompt_tokens, context_tokens) = (prompt.len(), info.context_tokens);
         if prompt_tokens >= context_tokens {
             return Err(EngineError::ContextTooLong { prompt_tokens, context_tokens });
@@ -61,7 +61,7 @@ impl Engine {
 
 /// A bias of a token that there is none of would be passed over.
 fn check_tokens(model: &Loaded, request: &ChatRequest) -> Result<(), EngineError> {
-    let count = model.text.tokenizer().vocabulary_len();
+    let count = model.language.tokenizer().vocabulary_len();
     match request.logit_bias.iter().find(|(token, _)| *token as usize >= count) {
         None => Ok(()),
         Some((token, _)) => Err(EngineError::InvalidRequest {
@@ -82,7 +82,7 @@ async fn encode(
 ) -> Result<(OwnedSemaphorePermit, ChatRequest, Vec<u32>), EngineError> {
     let model = model.clone();
     let encoding = spawn_blocking(move || {
-        let prompt = model.text.prompt(&request.messages)?;
+        let prompt = model.language.prompt(&request.messages)?;
         Ok((place, request, prompt))
     });
     encoding.await.map_err(|_| EngineError::Stopped)?

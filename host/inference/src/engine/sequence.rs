@@ -12,15 +12,14 @@ use super::prefixes::{Claim, Prefixes};
 use super::worker::Job;
 use crate::error::{EngineError, ModelError};
 use crate::generation::{Event, FinishReason, GenerationSender};
-use crate::kernels::cpu::Page;
-use crate::llama::Slice;
-use crate::model::TextCache;
+use crate::llama::{KvCache, Shape, Slice};
 use crate::sampler::{Choice, Sampler};
 use crate::text_stream::TextStream;
 
-pub(super) struct Sequence {
+/// Its attention cache is in pages `P` of the device that computes.
+pub(super) struct Sequence<P> {
     model: Arc<Loaded>,
-    cache: TextCache,
+    cache: KvCache<P>,
     sampler: Sampler,
     text: TextStream,
     likelihoods: Likelihoods,
@@ -50,11 +49,17 @@ pub(super) enum Step {
     Ended,
 }
 
-impl Sequence {
+impl<P> Sequence<P> {
     /// Admit a job whose prompt begins with what `pages` hold.
-    pub(super) fn start(model: &Arc<Loaded>, job: Job, claim: Claim, pages: Vec<Arc<Page>>) -> Self {
+    pub(super) fn start(
+        model: &Arc<Loaded>,
+        shape: &Shape,
+        job: Job,
+        claim: Claim,
+        pages: Vec<Arc<P>>,
+    ) -> Self {
         let prompt_tokens = job.prompt.len();
-        let mut cache = model.text.new_cache(prompt_tokens + job.max_tokens);
+        let mut cache = KvCache::new(shape, prompt_tokens + job.max_tokens);
         cache.follow(pages);
         Self {
             model: model.clone(),
@@ -97,7 +102,7 @@ impl Sequence {
     }
 
     /// Take the kept pages that go on with the prompt; how many there were.
-    pub(super) fn follow(&mut self, prefixes: &mut Prefixes<Page>) -> usize {
+    pub(super) fn follow(&mut self, prefixes: &mut Prefixes<P>) -> usize {
         let Self { claim, cache, tokens, .. } = self;
         // Kept pages follow kept pages.
         if !cache.is_even() || cache.shared().len() != claim.pages {
@@ -110,13 +115,13 @@ impl Sequence {
     }
 
     /// Let others have the pages that are full.
-    pub(super) fn share(&mut self, prefixes: &mut Prefixes<Page>) {
+    pub(super) fn share(&mut self, prefixes: &mut Prefixes<P>) {
         self.cache.share_full();
         prefixes.give(&mut self.claim, &self.tokens, self.cache.shared());
     }
 
     /// This sequence's part in a pass, of at most `tokens_max` tokens.
-    pub(super) fn slice(&mut self, tokens_max: usize) -> Slice<'_, Page> {
+    pub(super) fn slice(&mut self, tokens_max: usize) -> Slice<'_, P> {
         let unseen = &self.tokens[self.cache.len()..];
         let count = unseen.len().min(tokens_max);
         Slice { cache: &mut self.cache, tokens: &unseen[..count], scored: count == unseen.len() }
@@ -134,7 +139,7 @@ impl Sequence {
     /// Account for a generated token.
     fn take(&mut self, Choice { token, logprobs, is_last }: Choice) {
         self.completion_tokens += 1;
-        let tokenizer = self.model.text.tokenizer();
+        let tokenizer = self.model.language.tokenizer();
         let ended_by_model = tokenizer.is_end(token);
         let mut delta = String::new();
         if !ended_by_model {

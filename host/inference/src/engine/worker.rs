@@ -16,8 +16,8 @@ use super::sequence::{Sequence, Step};
 use super::turns::Turns;
 use crate::error::{EngineError, ModelError};
 use crate::generation::GenerationSender;
-use crate::kernels::PAGE_TOKENS;
-use crate::kernels::cpu::Page;
+use crate::kernels::{Kernels, PAGE_TOKENS};
+use crate::llama::Llama;
 use crate::model::PREFILL_TOKENS_MAX;
 use crate::pace::Pace;
 use crate::request::ChatRequest;
@@ -38,30 +38,33 @@ pub(super) struct Job {
     pub(super) place: OwnedSemaphorePermit,
 }
 
-pub(super) struct Worker {
+pub(super) struct Worker<K: Kernels> {
     model: Arc<Loaded>,
     config: Arc<EngineConfig>,
     pace: Arc<Pace>,
     meter: Arc<Meter>,
-    prefixes: Prefixes<Page>,
+    prefixes: Prefixes<K::Page>,
     turns: Turns,
     unload: watch::Receiver<bool>,
     waiting: VecDeque<Job>,
-    active: Vec<Sequence>,
+    active: Vec<Sequence<K::Page>>,
+    /// Dropped behind the pages of its device.
+    llama: Llama<K>,
 }
 
-impl Worker {
+impl<K: Kernels> Worker<K> {
     pub(super) fn new(
         model: Arc<Loaded>,
+        llama: Llama<K>,
         config: Arc<EngineConfig>,
         pace: Arc<Pace>,
         meter: Arc<Meter>,
         unload: watch::Receiver<bool>,
     ) -> Self {
-        let page_bytes = model.text.info().cache_bytes_per_page;
+        let page_bytes = model.info.cache_bytes_per_page;
         let prefixes = Prefixes::new(page_bytes, config.prefix_bytes_max, model.cache_bytes_max);
         let (waiting, active) = (VecDeque::new(), Vec::new());
-        Self { model, config, pace, meter, prefixes, turns: Turns::default(), unload, waiting, active }
+        Self { model, config, pace, meter, prefixes, turns: Turns::default(), unload, waiting, active, llama }
     }
 
     /// Work until the queue is closed and everything admitted has ended, or until the model is unloaded.
@@ -121,7 +124,7 @@ impl Worker {
             };
             let Some(job) = self.waiting.remove(next) else { return };
             self.count_reused(pages.len());
-            self.active.push(Sequence::start(&self.model, job, claim, pages));
+            self.active.push(Sequence::start(&self.model, self.llama.shape(), job, claim, pages));
             let (waiting, active) = (&self.waiting, &self.active);
             self.turns.take(scope, |other| {
                 active.iter().any(|sequence| sequence.scope == other)
@@ -181,7 +184,7 @@ impl Worker {
         let outcome = self.pass(&parts);
         self.count(&parts, started.elapsed());
         let mut parts = parts.into_iter().peekable();
-        let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.model.text.vocabulary());
+        let mut rows = outcome.as_deref().unwrap_or_default().chunks_exact(self.llama.shape().vocabulary);
         for (index, mut sequence) in std::mem::take(&mut self.active).into_iter().enumerate() {
             if parts.next_if(|(part, _)| *part == index).is_none() {
                 self.active.push(sequence);
@@ -231,7 +234,7 @@ impl Worker {
                 Some(sequence.slice(count))
             })
             .collect();
-        match catch_unwind(AssertUnwindSafe(|| self.model.text.forward_batch(&mut batch))) {
+        match catch_unwind(AssertUnwindSafe(|| self.llama.forward(&mut batch))) {
             Ok(Ok(scores)) => Ok(scores),
             Ok(Err(error)) => Err(error.to_string()),
             Err(_) => Err("a kernel panicked".to_owned()),
@@ -239,7 +242,7 @@ impl Worker {
     }
 
     /// Keep a sequence that goes on; end one that does not.
-    fn keep(&mut self, sequence: Sequence, step: Result<Step, ModelError>) {
+    fn keep(&mut self, sequence: Sequence<K::Page>, step: Result<Step, ModelError>) {
         match step {
             Ok(Step::Advanced) => self.active.push(sequence),
             Ok(Step::Stalled(since)) if since.elapsed() < self.config.reader_stall_max => {

@@ -37,12 +37,13 @@ const TILE: usize = 64;
 /// A card.
 #[derive(Debug)]
 pub struct Cuda {
-    device: Device,
     rows: Loaded,
     attention: Loaded,
     /// Products of the encodings that matrices came in so far.
     products: Mutex<HashMap<Encoding, Arc<Loaded>>>,
     tables: Tables,
+    /// Dropped behind all that it holds.
+    device: Device,
 }
 
 /// Rows of floats on the card.
@@ -84,6 +85,14 @@ impl Cuda {
         let device = Device::open(ordinal)?;
         let (rows, attention) = (device.load(Program::Rows)?, device.load(Program::Attention)?);
         Ok(Self { device, rows, attention, products: Mutex::default(), tables: Tables::default() })
+    }
+
+    /// Bytes of the card's memory that nothing uses, and all that it has.
+    ///
+    /// # Errors
+    /// [`ModelError::Compute`] with what the driver says.
+    pub fn memory(&self) -> Result<(u64, u64), ModelError> {
+        self.device.memory()
     }
 
     /// A thread for each of `count` numbers.

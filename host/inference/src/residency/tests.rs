@@ -26,7 +26,7 @@ impl Resident for Model {
 impl Model {
     async fn load(self: &Arc<Self>, budget: &Budget, bytes: u64) -> Result<(), EngineError> {
         let resident: Arc<dyn Resident> = self.clone();
-        let room = budget.take(&needs(bytes), Arc::downgrade(&resident)).await?;
+        let room = budget.take(Memory::Processor, &needs(bytes), Arc::downgrade(&resident)).await?;
         *self.room.lock().expect("no panic") = Some(room);
         Ok(())
     }
@@ -147,4 +147,46 @@ async fn many_at_once_never_exceed_the_budget() {
         task.await.expect("no panic");
     }
     assert_eq!(budget.used_bytes(), 0);
+}
+
+impl Model {
+    async fn load_on(self: &Arc<Self>, budget: &Budget, card: Device, bytes: u64) -> Result<(), EngineError> {
+        let resident: Arc<dyn Resident> = self.clone();
+        let ask = || card;
+        let room = budget.take(Memory::Card(&ask), &needs(bytes), Arc::downgrade(&resident)).await?;
+        *self.room.lock().expect("no panic") = Some(room);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_card_has_a_budget_of_its_own() {
+    let budget = budget(Duration::ZERO);
+    let (processor, [a, b, c]) = (model(), [model(), model(), model()]);
+    let card = Device::unused(1000);
+    processor.load(&budget, 90).await.expect("it fits");
+    a.load_on(&budget, card, 600).await.expect("it fits the card, and takes nothing of the processor's");
+    assert_eq!(budget.used_bytes(), 90);
+    // The card says that all is free: what was promised to the first is not.
+    b.load_on(&budget, card, 500).await.expect("the first makes room");
+    assert_eq!([processor.is_loaded(), a.is_loaded(), b.is_loaded()], [true, false, true]);
+    b.busy.store(true, Ordering::SeqCst);
+    let Err(EngineError::NoRoom { needed_bytes: 600, free_bytes: 500, total_bytes: 1000 }) =
+        c.load_on(&budget, card, 600).await
+    else {
+        panic!("it was loaded")
+    };
+    c.load_on(&budget, card, 500).await.expect("beside it, to the byte");
+}
+
+/// Memory of a card that another process has is nobody's here: it is not waited for.
+#[tokio::test]
+async fn what_another_process_has_of_a_card_is_not_waited_for() {
+    let budget = budget(Duration::from_secs(60));
+    let card = Device { free_bytes: 300, ..Device::unused(1000) };
+    let Err(EngineError::Model(error)) = model().load_on(&budget, card, 301).await else {
+        panic!("it was loaded")
+    };
+    assert!(matches!(*error, ModelError::DoesNotFit { needed_bytes: 301, limit_bytes: 300 }), "{error}");
+    model().load_on(&budget, card, 300).await.expect("it fits");
 }

@@ -47,6 +47,8 @@ pub(super) fn provider(local: &Local, blobs: Arc<dyn BlobStore>) -> anyhow::Resu
                     concurrent_max: local.concurrent_max,
                     queued_max: local.queued_max,
                     memory_bytes_max,
+                    card: local.card,
+                    card_bytes_max: local.card_bytes_max,
                     prefix_bytes_max: local.prefix_bytes_max,
                     // A quarter of the memory and several times the speed; what it costs in exactness is in `ops/benchmarks.md`.
                     precision: Precision::Fast,

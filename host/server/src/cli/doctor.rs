@@ -137,6 +137,15 @@ fn local_models(config: &Config, findings: &mut Findings) {
         Ok(folder) => folder,
         Err(error) => return findings.problem(&format!("[local]: {error:#}")),
     };
+    match config.local.card.probe() {
+        Ok(None) => findings.good("in-house models run on the processor"),
+        Ok(Some((free, total))) => findings.good(&format!(
+            "in-house chat models run on a card, of whose {} MiB {} are free",
+            total >> 20,
+            free >> 20
+        )),
+        Err(error) => findings.problem(&format!("[local] card: {error}")),
+    }
     for model in &config.local.models {
         let name = &model.name;
         match Weights::of(&config.local, &folder, name).and_then(|weights| weights.describe()) {

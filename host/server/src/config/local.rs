@@ -3,6 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use atelier_domain::plugin::SecretValue;
+use atelier_inference::Card;
 use atelier_inference::weights::{Pulled, PulledFile};
 use figment::value::Value;
 use url::Url;
@@ -39,6 +40,10 @@ pub struct Local {
     pub memory_bytes_max: u64,
     /// Memory for all models and their requests together.
     pub memory_total_bytes: u64,
+    /// Whether chat models run on a card, and on which.
+    pub card: Card,
+    /// Bytes of the card's memory for all of them together.
+    pub card_bytes_max: u64,
     /// Of a chat model's memory, what may keep the beginnings of prompts for later ones; 0 for none.
     pub prefix_bytes_max: u64,
     /// Requests of a model that advance in turn.
@@ -113,6 +118,10 @@ impl Local {
             cache: section.text("cache").map(|path| folder.join(path)),
             memory_bytes_max: memory_mib << 20,
             memory_total_bytes: total_mib << 20,
+            card: section.value("card", card).unwrap_or(Card::IfFits(0)),
+            card_bytes_max: section
+                .optional_number("card_memory_mib", 64..=16_777_216)
+                .map_or(u64::MAX, |mib| mib << 20),
             prefix_bytes_max: section.number("prefix_mib", 512, 0..=1_048_576) << 20,
             concurrent_max: section.number("concurrent", 4, 1..=256) as usize,
             queued_max: section.number("queued", 32, 0..=65_536) as usize,
@@ -252,6 +261,17 @@ impl OwnWeights {
         } else {
             ModelKind::Embedding
         }
+    }
+}
+
+/// Which card, if any.
+fn card(value: &Value) -> Result<Card, String> {
+    let ordinal = value.to_u128().or_else(|| value.to_i128().and_then(|number| number.try_into().ok()));
+    match (value.as_str(), ordinal) {
+        (Some("auto"), _) => Ok(Card::IfFits(0)),
+        (Some("off"), _) => Ok(Card::Never),
+        (_, Some(ordinal @ 0..=63)) => Ok(Card::Always(ordinal as usize)),
+        _ => Err("must be \"auto\", \"off\" or a card's number, from 0 to 63".to_owned()),
     }
 }
 

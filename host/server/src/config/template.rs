@@ -90,6 +90,8 @@ level = "info"
 
 [local]
 enabled = true   # in-house models, as local/…; the published ones' weights are fetched on first use
+# card = "auto"                            # chat models run on the first NVIDIA card where they fit it; "off", or a card's number
+# card_memory_mib = 16384                  # of the card, for all of them together; absent: all but a headroom of 512
 # prefix_mib = 512                         # of a chat model's memory, kept for prompts of a tenant that begin alike; 0: none
 # hub = "https://huggingface.co"           # where `atelier model pull` looks for repositories
 # hub_token = { env = "HF_TOKEN" }         # for what is not open to all; told to the hub and nobody else

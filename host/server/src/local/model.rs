@@ -124,16 +124,21 @@ impl LocalModel {
 
     /// What it takes and does.
     pub(crate) fn load(&self) -> Load {
+        let mut on_card = false;
         let (memory_bytes, text) = match &self.engine {
             LocalEngine::Text(engine, _) => {
-                (memory(engine.state(), |info| info.memory_bytes), Some(engine.load()))
+                let look = |info: &atelier_inference::ModelInfo| {
+                    on_card = info.on_card;
+                    info.memory_bytes
+                };
+                (memory(engine.state(), look), Some(engine.load()))
             }
             LocalEngine::Embedding(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
             LocalEngine::Transcription(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
             LocalEngine::Speech(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
             LocalEngine::Image(_, engine) => (memory(engine.state(), ImageInfo::memory_bytes), None),
         };
-        Load { memory_bytes, text }
+        Load { memory_bytes, on_card, text }
     }
 
     pub(super) fn readiness(&self) -> Readiness {
@@ -151,6 +156,7 @@ impl LocalModel {
 pub(crate) struct Load {
     /// For weights and working space; none while it is not loaded.
     pub(crate) memory_bytes: Option<u64>,
+    pub(crate) on_card: bool,
     pub(crate) text: Option<TextLoad>,
 }
 

@@ -15,7 +15,7 @@ struct Figure {
     read: fn(&Load) -> Option<f64>,
 }
 
-const FIGURES: [Figure; 13] = [
+const FIGURES: [Figure; 14] = [
     Figure {
         name: "atelier_local_model_loaded",
         help: "1 while the model is in memory.",
@@ -25,6 +25,11 @@ const FIGURES: [Figure; 13] = [
         name: "atelier_local_model_memory_bytes",
         help: "Planned for its weights and working space, without the caches of requests; 0 while it is not loaded.",
         read: |load| Some(load.memory_bytes.unwrap_or(0) as f64),
+    },
+    Figure {
+        name: "atelier_local_model_on_card",
+        help: "1 while a chat model is in a card's memory, where the card computes.",
+        read: |load| load.text.map(|_| f64::from(u8::from(load.on_card))),
     },
     Figure {
         name: "atelier_local_requests_running",

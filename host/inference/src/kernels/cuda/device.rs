@@ -92,6 +92,12 @@ impl Device {
         })
     }
 
+    /// Bytes that nothing uses, and all that there are (`cuMemGetInfo`).
+    pub fn memory(&self) -> Result<(u64, u64), ModelError> {
+        let (free, total) = self.stream.context().mem_get_info().map_err(driver("asking for memory"))?;
+        Ok((free as u64, total as u64))
+    }
+
     /// Compile or find a program, and load its kernels.
     pub fn load(&self, program: Program) -> Result<Kernels, ModelError> {
         let ptx = self.cache.get(self.compiler, program, self.generation)?;
@@ -177,6 +183,28 @@ impl Device {
         if let Err(error) = unsafe { launch.launch(config) } {
             self.fail(&driver("launching a kernel")(error));
         }
+    }
+}
+
+impl Drop for Device {
+    /// What was freed goes back to the card, where other models and processes want it.
+    fn drop(&mut self) {
+        if let Err(error) = self.stream.synchronize().and_then(|()| give_back(self.stream.context())) {
+            tracing::warn!(%error, "a card's memory was not given back");
+        }
+    }
+}
+
+fn give_back(context: &CudaContext) -> Result<(), DriverError> {
+    if !context.has_async_alloc() {
+        return Ok(());
+    }
+    let mut pool = std::ptr::null_mut();
+    // SAFETY: the pool is the card's own; what is in use stays.
+    unsafe {
+        sys::cuDeviceGetDefaultMemPool(&raw mut pool, context.cu_device())
+            .result()
+            .and_then(|()| sys::cuMemPoolTrimTo(pool, 0).result())
     }
 }
 

@@ -187,9 +187,9 @@ impl Engine {
             let (config, pace, meter) = (limits.clone(), pace.clone(), counted.clone());
             Running::start("text-engine", model, room, places, move |model, queue, unload| match weights {
                 Weights::Processor(llama) => {
-                    Worker::new(model, llama, config, pace, meter, unload).run(queue);
+                    Worker::new(model, *llama, config, pace, meter, unload).run(queue);
                 }
-                Weights::Card(llama) => Worker::new(model, llama, config, pace, meter, unload).run(queue),
+                Weights::Card(llama) => Worker::new(model, *llama, config, pace, meter, unload).run(queue),
             })
         });
         Self { config, front, counts: Arc::new(Semaphore::new(COUNTS_MAX)), meter }

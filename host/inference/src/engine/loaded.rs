@@ -28,8 +28,8 @@ pub(super) struct Loaded {
 
 /// The weights, where they are.
 pub(super) enum Weights {
-    Processor(Llama<Cpu>),
-    Card(Llama<Cuda>),
+    Processor(Box<Llama<Cpu>>),
+    Card(Box<Llama<Cuda>>),
 }
 
 impl Loaded {
@@ -52,7 +52,7 @@ impl Loaded {
         let (cache_bytes_max, room) =
             take(&file.info::<Cpu>(), file.needs::<Cpu>(), config, rooms, Memory::Processor)?;
         let (loaded, llama) = Self::of(file.load(Cpu::new(config.threads)?)?, cache_bytes_max);
-        Ok((loaded, Weights::Processor(llama), room))
+        Ok((loaded, Weights::Processor(Box::new(llama)), room))
     }
 
     fn on_card(
@@ -66,7 +66,7 @@ impl Loaded {
         let (cache_bytes_max, room) = take(&info, needs, config, rooms, Memory::Card(&ask))?;
         let (mut loaded, llama) = Self::of(file.load(card)?, cache_bytes_max);
         loaded.info.on_card = true;
-        Ok((loaded, Weights::Card(llama), room))
+        Ok((loaded, Weights::Card(Box::new(llama)), room))
     }
 
     fn of<K: Kernels>(model: TextModel<K>, cache_bytes_max: u64) -> (Self, Llama<K>) {

@@ -20,7 +20,7 @@ mod weights;
 
 use std::path::Path;
 
-use crate::ctranslate2::{Limits, VariableReader};
+use crate::ctranslate2::{Dtype, Header, Limits, VariableReader};
 use crate::error::ModelError;
 use crate::gguf::Encoding;
 use crate::kernels::cpu::Cpu;
@@ -128,7 +128,7 @@ impl WhisperModel {
         let mut file = VariableReader::open(&folder.join(WEIGHTS), Limits::default())?;
         let shape = Shape::of(&mut file)?;
         let tokenizer = folder::read(&folder.join(TOKENIZER), TOKENIZER_BYTES_MAX)?;
-        let needs = needs(&shape, tokenizer.len());
+        let needs = needs(&shape, tokenizer.len(), encoding(file.header()));
         let info = WhisperInfo { shape, parameters: shape.parameters(), memory_bytes: needs.whole_bytes() };
         Ok((file, tokenizer, info, needs))
     }
@@ -189,12 +189,22 @@ impl Described for WhisperModel {
     }
 }
 
+/// What no matrix of the file takes more than.
+fn encoding(header: &Header) -> Encoding {
+    let mut matrices = header.variables().filter(|(_, variable)| variable.shape.len() == 2);
+    match matrices.all(|(_, variable)| matches!(variable.dtype, Dtype::F16 | Dtype::BF16)) {
+        true => Encoding::F16,
+        false => Encoding::F32,
+    }
+}
+
 /// What the model takes: weights by the kernels' layout, the vocabulary, and one window at a time. Nothing overflows: every dimension
 /// is bounded.
-fn needs(shape: &Shape, tokenizer_bytes: usize) -> Needs {
+fn needs(shape: &Shape, tokenizer_bytes: usize, encoding: Encoding) -> Needs {
     let Shape { mels, moments, width, heads, feed_width, positions, vocabulary, .. } = *shape;
     let float = size_of::<f32>() as u64;
-    let matrix = |rows, columns| Cpu::matrix_bytes(Encoding::F32, rows, columns, Precision::Exact);
+    let matrix = |rows, columns| Cpu::matrix_bytes(encoding, rows, columns, Precision::Exact);
+    let turned = |rows, columns| Cpu::matrix_bytes(Encoding::F32, rows, columns, Precision::Exact);
     let attention = 4 * matrix(width, width) + float * 6 * width as u64;
     let feed =
         matrix(feed_width, width) + matrix(width, feed_width) + float * (3 * width + feed_width) as u64;
@@ -212,7 +222,7 @@ fn needs(shape: &Shape, tokenizer_bytes: usize) -> Needs {
         ends_bytes: 4 * tokenizer_bytes as u64
             + matrix(vocabulary, width)
             + matrix(positions + moments, width)
-            + matrix(width, shape::TAPS * (mels + width))
+            + turned(width, shape::TAPS * (mels + width))
             + Spectrogram::<Cpu>::bytes(mels),
         layers: layers.chain([layer(2)].repeat(shape.decoder_blocks)).collect(),
         workspace_bytes: pages + float * (fine + written) as u64,

@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use super::{Dtype, Header, Limits, Variable};
 use crate::error::ModelError;
 use crate::floats::{self, FloatForm};
+use crate::gguf::Encoding;
 
 /// A CTranslate2 model file, open for reading its variables.
 #[derive(Debug)]
@@ -48,6 +49,30 @@ impl VariableReader {
         };
         let io = |source| ModelError::Io { path: self.path.clone(), source };
         floats::read(&self.file, form, start, bytes).map_err(io)
+    }
+
+    /// A matrix as it is stored, row by row.
+    ///
+    /// # Errors
+    /// As [`VariableReader::floats`].
+    pub(crate) fn stored(
+        &mut self,
+        name: &str,
+        rows: usize,
+        columns: usize,
+    ) -> Result<(Encoding, Vec<u8>), ModelError> {
+        let Variable { dtype, start, bytes, .. } = *self.expect(name, &[rows, columns])?;
+        let encoding = match dtype {
+            Dtype::F32 => Encoding::F32,
+            Dtype::F16 => Encoding::F16,
+            Dtype::BF16 => Encoding::BF16,
+            other => return Err(bad(name, format!("it is stored as {other:?}, not as F32, F16 or BF16"))),
+        };
+        let io = |source| ModelError::Io { path: self.path.clone(), source };
+        let mut read = vec![0; bytes as usize];
+        self.file.seek(SeekFrom::Start(start)).map_err(io)?;
+        self.file.read_exact(&mut read).map_err(io)?;
+        Ok((encoding, read))
     }
 
     /// A single whole number of 8 or 16 bits.

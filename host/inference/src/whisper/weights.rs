@@ -2,8 +2,9 @@
 
 use crate::ctranslate2::VariableReader;
 use crate::error::ModelError;
-use crate::kernels::Kernels;
+use crate::kernels::{Kernels, Stored};
 use crate::layers::{Linear, Norm, matrix};
+use crate::llama::Precision;
 
 /// What Whisper's norms add to the variance (PyTorch's default).
 const NORM_EPSILON: f32 = 1e-5;
@@ -21,8 +22,8 @@ impl<K: Kernels> Weights<'_, K> {
         rows: usize,
         columns: usize,
     ) -> Result<K::Matrix, ModelError> {
-        let values = self.file.floats(name, &[rows, columns])?;
-        matrix(self.kernels, &values, rows, columns)
+        let (encoding, bytes) = self.file.stored(name, rows, columns)?;
+        self.kernels.matrix(Stored { encoding, rows, columns, bytes: &bytes }, Precision::Exact)
     }
 
     pub(super) fn rows(&mut self, name: &str, rows: usize, width: usize) -> Result<K::Tensor, ModelError> {
@@ -52,12 +53,13 @@ impl<K: Kernels> Weights<'_, K> {
         outputs: usize,
         inputs: usize,
     ) -> Result<[Linear<K>; N], ModelError> {
-        let weights = self.file.floats(&format!("{name}/weight"), &[N * outputs, inputs])?;
+        let (encoding, weights) = self.file.stored(&format!("{name}/weight"), N * outputs, inputs)?;
         let biases = self.file.floats(&format!("{name}/bias"), &[N * outputs])?;
-        let parts = weights.chunks_exact(outputs * inputs).zip(biases.chunks_exact(outputs));
+        let parts = weights.chunks_exact(weights.len() / N.max(1)).zip(biases.chunks_exact(outputs));
         let layers = parts
-            .map(|(weight, bias)| {
-                let weight = matrix(self.kernels, weight, outputs, inputs)?;
+            .map(|(bytes, bias)| {
+                let stored = Stored { encoding, rows: outputs, columns: inputs, bytes };
+                let weight = self.kernels.matrix(stored, Precision::Exact)?;
                 Ok(Linear { weight, bias: self.kernels.upload(outputs, bias)? })
             })
             .collect::<Result<Vec<_>, ModelError>>()?;

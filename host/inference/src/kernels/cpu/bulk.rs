@@ -1,7 +1,7 @@
 //! Attention in which every row of a sequence sees all of it: two products with panels of keys and values, and a softmax between.
 
 use super::isa::Isa;
-use super::panels::{self, LANES, Lines, ROWS};
+use super::panels::{self, LANES, Lines, Panels, ROWS};
 use super::pool::Scatter;
 use super::{Cpu, Tensor, rows};
 
@@ -134,10 +134,11 @@ fn attend<'s>(
     scores.clear();
     scores.resize(count * (blocks + columns), [0.0; LANES]);
     let (scores, mixed) = scores.split_at_mut(count * blocks);
-    panels::product(isa, (queries, count), stride, keys, width, scores);
+    panels::product(isa, (queries, count), stride, Panels::Full(keys), width, scores);
     for row in scores.chunks_exact_mut(blocks) {
         rows::softmax(isa, &mut row.as_flattened_mut()[..length], length);
     }
+    let values = Panels::Full(values);
     panels::product(isa, (scores.as_flattened(), count), blocks * LANES, values, length, mixed);
     mixed
 }

@@ -6,7 +6,8 @@
 
 #[cfg(target_arch = "x86_64")]
 use std::arch::x86_64::{
-    _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
+    __m512, _mm256_loadu_si256, _mm512_castsi512_ps, _mm512_cvtepu16_epi32, _mm512_cvtph_ps, _mm512_fmadd_ps,
+    _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_slli_epi32, _mm512_storeu_ps,
 };
 
 #[cfg(target_arch = "x86_64")]
@@ -18,41 +19,72 @@ pub const LANES: usize = 16;
 /// Rows that share each look at a panel: with four panels, their sums fill 24 of 32 wide registers.
 pub const ROWS: usize = 6;
 
-/// Lanes in memory, each on a line of its own of the processor's cache: one that lies across two is loaded at half the speed.
+/// Bytes of a line of the processor's cache.
+const LINE_BYTES: usize = 64;
+
+/// Lanes in memory, each on one line of the processor's cache: what lies across two is loaded at half the speed.
 #[derive(Debug)]
-pub struct Lines {
-    values: Vec<f32>,
+pub struct Lines<T = f32> {
+    values: Vec<T>,
     /// The first number at the beginning of a line.
     start: usize,
     count: usize,
 }
 
-impl Lines {
+impl<T: Copy + Default> Lines<T> {
     /// Zeros.
     pub fn new(count: usize) -> Self {
-        let values = vec![0.0; (count + 1) * LANES];
+        let spare = LINE_BYTES / size_of::<T>();
+        let values = vec![T::default(); count * LANES + spare];
         // Where nothing is said of alignment, lanes lie across lines and are right all the same.
-        let start =
-            Some(values.as_ptr().align_offset(size_of::<[f32; LANES]>())).filter(|start| *start < LANES);
+        let start = Some(values.as_ptr().align_offset(LINE_BYTES)).filter(|start| *start <= spare);
         Self { values, start: start.unwrap_or(0), count }
     }
 
-    pub fn lanes(&self) -> &[[f32; LANES]] {
+    pub fn lanes(&self) -> &[[T; LANES]] {
         &self.values[self.start..].as_chunks().0[..self.count]
     }
 
-    pub fn lanes_mut(&mut self) -> &mut [[f32; LANES]] {
+    pub fn lanes_mut(&mut self) -> &mut [[T; LANES]] {
         &mut self.values[self.start..].as_chunks_mut().0[..self.count]
     }
 }
 
+/// Panels as they lie in memory.
+#[derive(Clone, Copy, Debug)]
+pub enum Panels<'a> {
+    /// 32-bit floats.
+    Full(&'a [[f32; LANES]]),
+    /// IEEE 754's 16-bit floats.
+    Half(&'a [[u16; LANES]]),
+    /// The upper halves of 32-bit floats.
+    Upper(&'a [[u16; LANES]]),
+}
+
+impl Panels<'_> {
+    fn len(self) -> usize {
+        match self {
+            Self::Full(lanes) => lanes.len(),
+            Self::Half(lanes) | Self::Upper(lanes) => lanes.len(),
+        }
+    }
+}
+
+/// How a panel's numbers lie in memory, as a constant of the code that reads them.
+#[cfg(target_arch = "x86_64")]
+const FULL: u8 = 0;
+#[cfg(target_arch = "x86_64")]
+const HALF: u8 = 1;
+#[cfg(target_arch = "x86_64")]
+const UPPER: u8 = 2;
+
 /// `out = rows · matrix`: `rows` has `count` rows, [`ROWS`] at most, one each `stride`, of `inputs` numbers; `panels` has for each 16 columns
-/// of the matrix `inputs` rows behind one another; `out` has for each row all panels' columns.
+/// of the matrix `inputs` rows behind one another, in 16 bits only where [`takes_halves`]; `out` has for each row all panels' columns.
 pub fn product(
     isa: Isa,
     (rows, count): (&[f32], usize),
     stride: usize,
-    panels: &[[f32; LANES]],
+    panels: Panels<'_>,
     inputs: usize,
     out: &mut [[f32; LANES]],
 ) {
@@ -72,7 +104,7 @@ fn few<const R: usize>(
     isa: Isa,
     rows: &[f32],
     stride: usize,
-    panels: &[[f32; LANES]],
+    panels: Panels<'_>,
     inputs: usize,
     out: &mut [[f32; LANES]],
 ) {
@@ -81,35 +113,86 @@ fn few<const R: usize>(
     assert!(panels.len() == blocks * inputs && out.len() == R * blocks, "product: shapes");
     #[cfg(target_arch = "x86_64")]
     if isa.level() == Level::Avx512Vnni {
-        let mut first = 0;
-        while first < blocks {
-            // SAFETY: an `Isa` of this level exists only where the processor has the feature; shapes are checked above.
-            unsafe {
-                match blocks - first {
-                    1 => wide::<R, 1>(rows, stride, panels, inputs, first, out),
-                    2 => wide::<R, 2>(rows, stride, panels, inputs, first, out),
-                    3 => wide::<R, 3>(rows, stride, panels, inputs, first, out),
-                    _ => wide::<R, 4>(rows, stride, panels, inputs, first, out),
-                }
+        // SAFETY: an `Isa` of this level exists only where the processor has the feature; shapes are checked above.
+        unsafe {
+            match panels {
+                Panels::Full(lanes) => wide_form::<R, FULL, f32>(rows, stride, lanes, inputs, out),
+                Panels::Half(lanes) => wide_form::<R, HALF, u16>(rows, stride, lanes, inputs, out),
+                Panels::Upper(lanes) => wide_form::<R, UPPER, u16>(rows, stride, lanes, inputs, out),
             }
-            first += 4;
         }
         return;
     }
+    let Panels::Full(panels) = panels else { unreachable!("product: halves") };
     narrow::<R>(isa, rows, stride, panels, inputs, out);
+}
+
+/// Whether products take panels of 16-bit floats as they are.
+pub fn takes_halves(isa: Isa) -> bool {
+    #[cfg(target_arch = "x86_64")]
+    return isa.level() == Level::Avx512Vnni;
+    #[cfg(not(target_arch = "x86_64"))]
+    return false;
+}
+
+/// All columns for `R` rows.
+///
+/// # Safety
+/// As of [`wide`], for all panels.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,fma,avx2")]
+unsafe fn wide_form<const R: usize, const FORM: u8, T>(
+    rows: &[f32],
+    stride: usize,
+    panels: &[[T; LANES]],
+    inputs: usize,
+    out: &mut [[f32; LANES]],
+) {
+    let blocks = panels.len() / inputs;
+    for first in (0..blocks).step_by(4) {
+        // SAFETY: the caller's.
+        unsafe {
+            match blocks - first {
+                1 => wide::<R, 1, FORM, T>(rows, stride, panels, inputs, first, out),
+                2 => wide::<R, 2, FORM, T>(rows, stride, panels, inputs, first, out),
+                3 => wide::<R, 3, FORM, T>(rows, stride, panels, inputs, first, out),
+                _ => wide::<R, 4, FORM, T>(rows, stride, panels, inputs, first, out),
+            }
+        }
+    }
+}
+
+/// 16 numbers.
+///
+/// # Safety
+/// At `lanes` they are, of the form's length.
+#[cfg(target_arch = "x86_64")]
+#[target_feature(enable = "avx512f,avx2")]
+unsafe fn load<const FORM: u8, T>(lanes: *const [T; LANES]) -> __m512 {
+    // SAFETY: the caller's.
+    unsafe {
+        match FORM {
+            FULL => _mm512_loadu_ps(lanes.cast()),
+            HALF => _mm512_cvtph_ps(_mm256_loadu_si256(lanes.cast())),
+            _ => {
+                let upper = _mm512_cvtepu16_epi32(_mm256_loadu_si256(lanes.cast()));
+                _mm512_castsi512_ps(_mm512_slli_epi32::<16>(upper))
+            }
+        }
+    }
 }
 
 /// Columns of `P` panels, from panel `first` on, for `R` rows.
 ///
 /// # Safety
-/// `rows` has `R` rows of `inputs` numbers; `panels` has `first + P` panels of `inputs` rows, and `out` as many columns of 16
-/// for each row.
+/// `T` is of `FORM`; `rows` has `R` rows of `inputs` numbers; `panels` has `first + P` panels of `inputs` rows, and `out` as many columns
+/// of 16 for each row.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,fma,avx2")]
-unsafe fn wide<const R: usize, const P: usize>(
+unsafe fn wide<const R: usize, const P: usize, const FORM: u8, T>(
     rows: &[f32],
     stride: usize,
-    panels: &[[f32; LANES]],
+    panels: &[[T; LANES]],
     inputs: usize,
     first: usize,
     out: &mut [[f32; LANES]],
@@ -117,13 +200,13 @@ unsafe fn wide<const R: usize, const P: usize>(
     let blocks = panels.len() / inputs;
     let mut sums = [[_mm512_setzero_ps(); P]; R];
     let starts: [*const f32; R] = std::array::from_fn(|row| rows[row * stride..].as_ptr());
-    let matrix: [*const [f32; LANES]; P] =
+    let matrix: [*const [T; LANES]; P] =
         std::array::from_fn(|panel| panels[(first + panel) * inputs..].as_ptr());
     for at in 0..inputs {
         let mut panels = [_mm512_setzero_ps(); P];
         for (lanes, matrix) in panels.iter_mut().zip(matrix) {
             // SAFETY: `at` is below the length of every row and panel.
-            *lanes = unsafe { _mm512_loadu_ps(matrix.add(at).cast()) };
+            *lanes = unsafe { load::<FORM, T>(matrix.add(at)) };
         }
         for (sums, start) in sums.iter_mut().zip(starts) {
             // SAFETY: as above.

@@ -30,7 +30,8 @@ fn is_packed(encoding: Encoding, columns: usize, precision: Precision) -> bool {
 }
 
 impl Matrix {
-    /// Lay a stored matrix out: in integers at [`Precision::Fast`] unless it is stored in floats, else in 32-bit floats.
+    /// Lay a stored matrix out: in integers at [`Precision::Fast`] unless it is stored in floats, which stay what they are; else in 32-bit
+    /// floats.
     ///
     /// # Panics
     /// Where the bytes do not have the shape.
@@ -47,7 +48,7 @@ impl Matrix {
     pub fn bytes(encoding: Encoding, rows: usize, columns: usize, precision: Precision) -> u64 {
         match is_packed(encoding, columns, precision) {
             true => Packed::bytes(encoding, rows, columns),
-            false => Dense::bytes(rows, columns),
+            false => Dense::bytes(encoding, rows, columns),
         }
     }
 

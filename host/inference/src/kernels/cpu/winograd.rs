@@ -4,7 +4,7 @@
 //! Numbers stand channel behind channel, so every transform is one of 16 channels at a time.
 
 use super::isa::{fma, versions};
-use super::panels::{self, LANES, Lines, ROWS};
+use super::panels::{self, LANES, Lines, Panels, ROWS};
 use super::pool::Scatter;
 use super::{Cpu, Tensor};
 use crate::kernels::image::{Convolution, Size};
@@ -180,6 +180,7 @@ impl Work {
             for first in (0..squares).step_by(ROWS) {
                 let rows = &seen[first * self.stride..(first + ROWS) * self.stride];
                 let out = &mut products[first * blocks..(first + ROWS) * blocks];
+                let panels = Panels::Full(panels);
                 panels::product(cpu.isa, (rows, ROWS), self.stride, panels, filter.inputs, out);
             }
         }

@@ -12,15 +12,20 @@ use crate::median_of;
 mod recording;
 
 const ROUNDS: usize = 5;
-const WINDOW: usize = 30 * 16_000;
+const RATE: usize = 16_000;
+const WINDOW: usize = 30 * RATE;
 
 pub(crate) fn run(arguments: &[String]) -> Result<()> {
     let [folder, path, threads] = arguments else {
         bail!("usage: speed transcribe FOLDER RECORDING.wav THREADS")
     };
-    let (mut samples, rate) = recording::read(&PathBuf::from(path));
-    ensure!(rate == 16_000 && samples.len() >= WINDOW, "30 s at 16,000 samples a second are wanted");
-    samples.truncate(WINDOW);
+    let (samples, rate) = recording::read(&PathBuf::from(path));
+    // The peer's pass takes the means of as many.
+    let every = rate as usize / RATE;
+    ensure!(every * RATE == rate as usize, "a multiple of {RATE} samples a second is wanted, not {rate}");
+    let means = samples.chunks_exact(every.max(1)).map(|samples| samples.iter().sum::<f32>() / every as f32);
+    let samples: Vec<f32> = means.take(WINDOW).collect();
+    ensure!(samples.len() == WINDOW, "30 s are wanted");
     let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
     let _entered = runtime.enter();
     let config = TranscriberConfig { threads: Some(threads.parse()?), ..TranscriberConfig::default() };

@@ -65,6 +65,11 @@ pub struct Header {
 }
 
 impl Header {
+    /// A header that was made of something else.
+    pub(crate) fn new(metadata: HashMap<String, Value>, tensors: HashMap<String, TensorEntry>) -> Self {
+        Self { metadata, tensors }
+    }
+
     /// Read and check the header of a file that is `file_bytes` long.
     ///
     /// # Errors

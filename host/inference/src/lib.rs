@@ -45,6 +45,7 @@ mod pace;
 mod picture;
 pub mod piper;
 pub mod planner;
+mod pretrained;
 mod request;
 mod residency;
 mod running;

@@ -64,7 +64,7 @@ impl<K: Kernels> Llama<K> {
         let blocks = (0..shape.blocks)
             .map(|index| Block::load(&kernels, file, &shape, index))
             .collect::<Result<_, _>>()?;
-        let (cos, sin) = rotation(&kernels, &shape)?;
+        let (cos, sin) = rotation(&kernels, file, &shape)?;
         let output_norm = file.vector(&kernels, "output_norm.weight", width)?;
         Ok(Self { kernels, shape, embedding, blocks, output_norm, output, cos, sin })
     }
@@ -161,11 +161,24 @@ impl<K: Kernels> Block<K> {
     }
 }
 
-/// Cosines and sines of every position's rotation: `[context, head_width / 2]` each.
-fn rotation<K: Kernels>(kernels: &K, shape: &Shape) -> Result<(K::Tensor, K::Tensor), ModelError> {
+/// Cosines and sines of every position's rotation: `[context, head_width / 2]` each. Frequencies are divided by the factors that the file
+/// may have, as Llama 3.1's.
+fn rotation<K: Kernels>(
+    kernels: &K,
+    file: &mut TensorFile,
+    shape: &Shape,
+) -> Result<(K::Tensor, K::Tensor), ModelError> {
+    const FACTORS: &str = "rope_freqs.weight";
     let half = shape.head_width / 2;
-    let frequencies: Vec<f32> =
-        (0..half).map(|pair| shape.rope_base.powf(-((2 * pair) as f32) / shape.head_width as f32)).collect();
+    let factors = if file.has(FACTORS) { file.floats(FACTORS, half)? } else { vec![1.0; half] };
+    if factors.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
+        let reason = "a factor is not a number above 0".to_owned();
+        return Err(ModelError::BadTensor { name: FACTORS.to_owned(), reason });
+    }
+    let frequency = |(pair, factor): (usize, f32)| {
+        shape.rope_base.powf(-((2 * pair) as f32) / shape.head_width as f32) / factor
+    };
+    let frequencies: Vec<f32> = factors.into_iter().enumerate().map(frequency).collect();
     let angles: Vec<f32> = (0..shape.context)
         .flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency))
         .collect();

@@ -1,18 +1,19 @@
 //! A text model as one thing: weights, tokenizer and chat template out of one file.
 
-use std::fs::File;
 use std::io::BufReader;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::error::ModelError;
+use crate::floats;
 use crate::gguf::{Header, Limits};
 use crate::kernels::cpu::Cpu;
 use crate::kernels::{Kernels, PAGE_TOKENS};
 use crate::language::Language;
 use crate::llama::{KvCache, Llama, Precision, Shape, Slice};
 use crate::planner::{Layer, Needs};
+use crate::pretrained;
 use crate::request::Message;
-use crate::tensors::TensorFile;
+use crate::tensors::{TensorFile, TensorSource};
 use crate::tokenizer::Tokenizer;
 
 /// Tokens that one step of prompt processing takes at most: bounds a step's time and its working memory.
@@ -54,7 +55,8 @@ pub struct TextModel<K: Kernels = Cpu> {
 }
 
 impl TextModel {
-    /// Load a GGUF file of the llama family. Blocks while it reads.
+    /// Load a GGUF file of the llama family, or a folder as transformers saves it: `config.json`, `tokenizer.json`,
+    /// `tokenizer_config.json` and safetensors. Blocks while it reads.
     ///
     /// # Errors
     /// [`ModelError`] says what is wrong with the file; a damaged or hostile one takes no more memory than its length
@@ -145,10 +147,9 @@ impl<K: Kernels> TextModel<K> {
     }
 }
 
-/// A file of which the header was read, and nothing else yet.
+/// A file, or a folder, of which the header was read, and nothing else yet.
 pub(crate) struct TextFile {
-    file: File,
-    path: PathBuf,
+    source: TensorSource,
     header: Header,
     shape: Shape,
     precision: Precision,
@@ -156,17 +157,19 @@ pub(crate) struct TextFile {
 
 impl TextFile {
     pub(crate) fn open(path: &Path, precision: Precision) -> Result<Self, ModelError> {
-        let io = |source| ModelError::Io { path: path.to_owned(), source };
-        let file = File::open(path).map_err(io)?;
-        let metadata = file.metadata().map_err(io)?;
-        if !metadata.is_file() {
-            return Err(io(std::io::Error::other("not a regular file")));
-        }
-        let header = Header::read(BufReader::new(&file), metadata.len(), path, Limits::default())?;
+        let (header, source) = if path.is_dir() {
+            let (header, shards) = pretrained::open(path)?;
+            (header, TensorSource::Shards(shards))
+        } else {
+            let (file, length) =
+                floats::open(path).map_err(|source| ModelError::Io { path: path.to_owned(), source })?;
+            let header = Header::read(BufReader::new(&file), length, path, Limits::default())?;
+            (header, TensorSource::File(file, path.to_owned()))
+        };
         let vocabulary =
             header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
         let shape = Shape::from_gguf(&header, vocabulary)?;
-        Ok(Self { file, path: path.to_owned(), header, shape, precision })
+        Ok(Self { source, header, shape, precision })
     }
 
     /// What the model takes with these kernels. Attention cache is not among it yet.
@@ -183,7 +186,7 @@ impl TextFile {
     pub(crate) fn load<K: Kernels>(self, kernels: K) -> Result<TextModel<K>, ModelError> {
         let info = self.info::<K>();
         let language = Language::from_gguf(&self.header)?;
-        let mut tensors = TensorFile::new(self.file, self.path, self.header, self.precision);
+        let mut tensors = TensorFile::new(self.source, self.header, self.precision);
         let llama = Llama::load(kernels, &mut tensors, self.shape)?;
         Ok(TextModel { info, language, llama })
     }

@@ -8,20 +8,29 @@ use crate::error::ModelError;
 use crate::gguf::{Encoding, Header};
 use crate::kernels::{Kernels, Stored};
 use crate::llama::Precision;
+use crate::pretrained::Shards;
 
-/// A model file, open for reading its tensors.
+/// Where tensors are read from.
+#[derive(Debug)]
+pub(crate) enum TensorSource {
+    /// A GGUF file, and its path.
+    File(File, PathBuf),
+    /// A folder of safetensors.
+    Shards(Shards),
+}
+
+/// A model's files, open for reading its tensors.
 #[derive(Debug)]
 pub struct TensorFile {
-    file: File,
-    path: PathBuf,
+    source: TensorSource,
     header: Header,
     precision: Precision,
 }
 
 impl TensorFile {
-    /// The tensors that `header` describes in `file`.
-    pub fn new(file: File, path: PathBuf, header: Header, precision: Precision) -> Self {
-        Self { file, path, header, precision }
+    /// The tensors that `header` describes.
+    pub(crate) fn new(source: TensorSource, header: Header, precision: Precision) -> Self {
+        Self { source, header, precision }
     }
 
     /// Whether there is a tensor of this name.
@@ -54,10 +63,18 @@ impl TensorFile {
         name: &str,
         length: usize,
     ) -> Result<K::Tensor, ModelError> {
+        kernels.upload(length, &self.floats(name, length)?)
+    }
+
+    /// A vector's numbers.
+    ///
+    /// # Errors
+    /// As [`TensorFile::matrix`].
+    pub fn floats(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
         let (encoding, bytes) = self.bytes(name, &[length])?;
         let mut values = vec![0.0; length];
         encoding.decode(&bytes, &mut values);
-        kernels.upload(length, &values)
+        Ok(values)
     }
 
     fn bytes(&mut self, name: &str, shape: &[usize]) -> Result<(Encoding, Vec<u8>), ModelError> {
@@ -67,11 +84,16 @@ impl TensorFile {
             return Err(bad(format!("its shape is {:?}, not {shape:?}", entry.shape)));
         }
         let length = usize::try_from(entry.bytes).map_err(|_| bad("it is too large".to_owned()))?;
-        let mut bytes = vec![0_u8; length];
-        self.file
-            .seek(SeekFrom::Start(entry.start))
-            .and_then(|_| self.file.read_exact(&mut bytes))
-            .map_err(|source| ModelError::Io { path: self.path.clone(), source })?;
+        let bytes = match &mut self.source {
+            TensorSource::Shards(shards) => shards.read(name)?,
+            TensorSource::File(file, path) => {
+                let mut bytes = vec![0_u8; length];
+                file.seek(SeekFrom::Start(entry.start))
+                    .and_then(|_| file.read_exact(&mut bytes))
+                    .map_err(|source| ModelError::Io { path: path.clone(), source })?;
+                bytes
+            }
+        };
         Ok((entry.encoding, bytes))
     }
 }

@@ -7,7 +7,8 @@ use tokenizers::models::bpe::BPE;
 use tokenizers::pre_tokenizers::byte_level::ByteLevel;
 use tokenizers::pre_tokenizers::digits::Digits;
 use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::{PreTokenizerWrapper, Tokenizer as Pipeline};
+use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
+use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as Pipeline};
 
 use crate::error::ModelError;
 use crate::gguf::Header;
@@ -18,6 +19,9 @@ const CONTROL: i64 = 3;
 const USER_DEFINED: i64 = 4;
 /// Texts of tokens that end an answer, whichever of them the metadata calls `eos`.
 const END_TEXTS: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>"];
+
+/// How Llama 3 cuts a text into words, before words are bytes.
+pub(crate) const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
 
 /// Text to token ids and back.
 #[derive(Debug)]
@@ -200,21 +204,30 @@ fn pipeline(header: &Header, tokens: &[String]) -> Result<Pipeline, ModelError> 
         .collect::<Option<Vec<_>>>()
         .ok_or_else(|| broken("a merge is not two pieces with a space between them"))?;
     let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
+    let pre = header.text("tokenizer.ggml.pre")?;
+    let is_llama_3 = matches!(pre, "llama-bpe" | "llama3" | "llama-v3");
     let bpe = BPE::builder()
         .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
+        // There a word that is a token whole is taken whole, whatever pieces would merge first.
+        .ignore_merges(is_llama_3)
         .build()
         .map_err(|error| broken(error.to_string()))?;
     let mut pipeline = Pipeline::new(bpe);
-    let pre = header.text("tokenizer.ggml.pre")?;
     let byte_level = ByteLevel::new(false, true, true);
     let split: PreTokenizerWrapper = match pre {
         "smollm" => Sequence::new(vec![Digits::new(true).into(), byte_level.into()]).into(),
         "gpt-2" => byte_level.into(),
+        _ if is_llama_3 => {
+            let pattern = SplitPattern::Regex(LLAMA_3.to_owned());
+            let words = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
+                .map_err(|error| broken(error.to_string()))?;
+            Sequence::new(vec![words.into(), byte_level.use_regex(false).into()]).into()
+        }
         other => {
             return Err(ModelError::Unsupported {
                 what: "pre-tokenisation",
                 found: other.to_owned(),
-                known: "smollm and gpt-2",
+                known: "gpt-2, smollm and llama-bpe",
             });
         }
     };

@@ -50,7 +50,7 @@ impl Shape {
         }
         let scaling =
             header.get("llama.rope.scaling.type").and_then(|value| value.as_str()).unwrap_or("none");
-        if scaling != "none" || header.tensor("rope_freqs.weight").is_some() {
+        if scaling != "none" {
             let found = scaling.to_owned();
             return Err(ModelError::Unsupported { what: "rotary scaling", found, known: "none" });
         }

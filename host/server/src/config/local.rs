@@ -21,6 +21,8 @@ const NAME_CHARACTERS_MAX: usize = 64;
 const VARIABLES: &str = "model.bin";
 /// A voice of Piper's.
 const VOICE: &str = "voice.onnx";
+/// How a model writes that has a folder of safetensors.
+const WRITING: &str = "generation_config.json";
 /// The layers of a network as ncnn has them.
 const LAYERS: &str = "model.param";
 /// How checkpoints of PyTorch are named.
@@ -246,7 +248,7 @@ impl OwnWeights {
                 remote.files.files.iter().any(found)
             }
         };
-        if is("gguf") {
+        if is("gguf") || has(WRITING) {
             ModelKind::Chat
         } else if CHECKPOINTS.into_iter().any(is) {
             ModelKind::Image

@@ -373,6 +373,33 @@ mod tests {
     }
 
     #[test]
+    fn a_folder_of_safetensors_is_a_chat_model_where_it_says_how_it_writes() {
+        let model = |files: &str| {
+            let text = format!("[[local.model]]\nname = \"a\"\nhub = \"them/a\"\nfiles = {{ {files} }}\n");
+            let (local, mistakes) = read(&text);
+            assert!(mistakes.is_empty(), "{mistakes:?}");
+            local.models[0].kind
+        };
+        let weights = format!("\"model.safetensors\" = \"{DIGEST}\", \"config.json\" = \"{DIGEST}\"");
+        assert_eq!(model(&weights), ModelKind::Embedding);
+        assert_eq!(model(&format!("{weights}, \"generation_config.json\" = \"{DIGEST}\"")), ModelKind::Chat);
+    }
+
+    #[test]
+    fn chat_models_run_on_a_card_where_there_is_one_unless_the_operator_says_otherwise() {
+        let card = |text: &str| {
+            let (local, mistakes) = read(&format!("[local]\n{text}\n"));
+            (local.card, local.card_bytes_max, mistakes.len())
+        };
+        assert_eq!(card(""), (Card::IfFits(0), u64::MAX, 0));
+        assert_eq!(card("card = \"off\""), (Card::Never, u64::MAX, 0));
+        assert_eq!(card("card = 2\ncard_memory_mib = 4096"), (Card::Always(2), 4 << 30, 0));
+        for wrong in ["card = \"second\"", "card = 64", "card = -1", "card_memory_mib = 1"] {
+            assert_eq!(card(wrong).2, 1, "{wrong}");
+        }
+    }
+
+    #[test]
     fn mistakes_are_named_with_what_to_do() {
         let good = format!("url = \"https://x.example\"\nfile = \"a.gguf\"\nsha256 = \"{DIGEST}\"");
         for (model, word) in [

@@ -95,7 +95,7 @@ enabled = true   # in-house models, as local/…; the published ones' weights ar
 # prefix_mib = 512                         # of a chat model's memory, kept for prompts of a tenant that begin alike; 0: none
 # hub = "https://huggingface.co"           # where `atelier model pull` looks for repositories
 # hub_token = { env = "HF_TOKEN" }         # for what is not open to all; told to the hub and nobody else
-# Models of your own: GGUF files of the llama family, folders of BERT encoders, Whisper, voices, upscalers. `atelier model --help`
+# Models of your own: llamas as GGUF files or folders of safetensors, BERT encoders, Whisper, voices, pictures. `atelier model --help`
 # [[local.model]]
 # name = "my-llama"                        # listed as local/my-llama
 # path = "/srv/models/my-llama.gguf"       # on this machine; or fetched by `atelier model pull my-llama`:

@@ -63,6 +63,9 @@ pub trait TextEngine: Send + Sync {
 
     /// How much it has done and is doing.
     fn load(&self) -> TextLoad;
+
+    /// How long each kernel took since the engine was made, by its name.
+    fn kernel_times(&self) -> Vec<(&'static str, Duration)>;
 }
 
 /// Where an engine's weights come from.
@@ -183,7 +186,7 @@ impl Engine {
         let (limits, meter) = (config.clone(), Arc::new(Meter::default()));
         let counted = meter.clone();
         let front = Front::new(source, budget, places, move |path, rooms, places, pace| {
-            let (model, weights, room) = Loaded::load(path, &limits, rooms)?;
+            let (model, weights, room) = Loaded::load(path, &limits, rooms, &counted.kernels)?;
             let (config, pace, meter) = (limits.clone(), pace.clone(), counted.clone());
             Running::start("text-engine", model, room, places, move |model, queue, unload| match weights {
                 Weights::Processor(llama) => {
@@ -225,5 +228,9 @@ impl TextEngine for Engine {
 
     fn load(&self) -> TextLoad {
         self.meter.read()
+    }
+
+    fn kernel_times(&self) -> Vec<(&'static str, Duration)> {
+        self.meter.kernels.all().collect()
     }
 }

@@ -9,6 +9,7 @@ pub mod cpu;
 #[cfg(all(target_arch = "x86_64", target_os = "linux"))]
 pub mod cuda;
 pub mod image;
+pub mod timed;
 
 use std::fmt::Debug;
 use std::sync::Arc;

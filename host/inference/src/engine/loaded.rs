@@ -1,7 +1,7 @@
 //! A loaded text model and what its requests share.
 
 use std::path::Path;
-use std::sync::OnceLock;
+use std::sync::{Arc, OnceLock};
 
 use super::EngineConfig;
 use super::card::{self, Cuda};
@@ -9,6 +9,7 @@ use crate::error::{EngineError, ModelError};
 use crate::grammar::Grammars;
 use crate::kernels::Kernels;
 use crate::kernels::cpu::Cpu;
+use crate::kernels::timed::{KernelTimes, Timed};
 use crate::language::Language;
 use crate::llama::Llama;
 use crate::model::{ModelInfo, TextFile, TextModel};
@@ -28,8 +29,8 @@ pub(super) struct Loaded {
 
 /// The weights, where they are.
 pub(super) enum Weights {
-    Processor(Box<Llama<Cpu>>),
-    Card(Box<Llama<Cuda>>),
+    Processor(Box<Llama<Timed<Cpu>>>),
+    Card(Box<Llama<Timed<Cuda>>>),
 }
 
 impl Loaded {
@@ -38,10 +39,11 @@ impl Loaded {
         path: &Path,
         config: &EngineConfig,
         rooms: &Rooms,
+        times: &Arc<KernelTimes>,
     ) -> Result<(Self, Weights, Room), EngineError> {
         let mut file = TextFile::open(path, config.precision)?;
         if let Some(card) = config.card.open()? {
-            match Self::on_card(file, card, config, rooms) {
+            match Self::on_card(file, card, config, rooms, times) {
                 Err(EngineError::Model(error)) if config.card.may_be_without() => {
                     tracing::warn!(%error, model = %path.display(), "a model runs on the processor");
                     file = TextFile::open(path, config.precision)?;
@@ -51,7 +53,8 @@ impl Loaded {
         }
         let (cache_bytes_max, room) =
             take(&file.info::<Cpu>(), file.needs::<Cpu>(), config, rooms, Memory::Processor)?;
-        let (loaded, llama) = Self::of(file.load(Cpu::new(config.threads)?)?, cache_bytes_max);
+        let (loaded, llama) =
+            Self::of(file.load(Timed::new(Cpu::new(config.threads)?, times.clone()))?, cache_bytes_max);
         Ok((loaded, Weights::Processor(Box::new(llama)), room))
     }
 
@@ -60,11 +63,12 @@ impl Loaded {
         card: Cuda,
         config: &EngineConfig,
         rooms: &Rooms,
+        times: &Arc<KernelTimes>,
     ) -> Result<(Self, Weights, Room), EngineError> {
         let (info, needs) = (file.info::<Cuda>(), file.needs::<Cuda>());
         let ask = || card::memory(&card, config.card_bytes_max);
         let (cache_bytes_max, room) = take(&info, needs, config, rooms, Memory::Card(&ask))?;
-        let (mut loaded, llama) = Self::of(file.load(card)?, cache_bytes_max);
+        let (mut loaded, llama) = Self::of(file.load(Timed::new(card, times.clone()))?, cache_bytes_max);
         loaded.info.on_card = true;
         Ok((loaded, Weights::Card(Box::new(llama)), room))
     }

@@ -1,7 +1,9 @@
 //! What a text engine does, counted for its operator.
 
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
+
+use crate::kernels::timed::KernelTimes;
 
 /// What a text engine has done since it was made, and what it is doing.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -32,14 +34,17 @@ pub struct TextLoad {
 
 /// Where the thread that computes counts.
 #[derive(Debug, Default)]
-pub(super) struct Meter(Mutex<TextLoad>);
+pub(super) struct Meter {
+    load: Mutex<TextLoad>,
+    pub(super) kernels: Arc<KernelTimes>,
+}
 
 impl Meter {
     pub(super) fn change(&self, change: impl FnOnce(&mut TextLoad)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.load.lock().unwrap_or_else(PoisonError::into_inner));
     }
 
     pub(super) fn read(&self) -> TextLoad {
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        *self.load.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -2,6 +2,7 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use atelier_domain::model::{ModelInfo, ModelLimits, ModelStatus, Task};
 use atelier_domain::provider::Readiness;
@@ -138,7 +139,11 @@ impl LocalModel {
             LocalEngine::Speech(engine) => (memory(engine.state(), |info| info.memory_bytes), None),
             LocalEngine::Image(_, engine) => (memory(engine.state(), ImageInfo::memory_bytes), None),
         };
-        Load { memory_bytes, on_card, text }
+        let kernels = match &self.engine {
+            LocalEngine::Text(engine, _) => engine.kernel_times(),
+            _ => Vec::new(),
+        };
+        Load { memory_bytes, on_card, text, kernels }
     }
 
     pub(super) fn readiness(&self) -> Readiness {
@@ -158,6 +163,8 @@ pub(crate) struct Load {
     pub(crate) memory_bytes: Option<u64>,
     pub(crate) on_card: bool,
     pub(crate) text: Option<TextLoad>,
+    /// Time of each kernel, by its name.
+    pub(crate) kernels: Vec<(&'static str, Duration)>,
 }
 
 fn memory<I>(state: EngineState<I>, bytes: impl FnOnce(&I) -> u64) -> Option<u64> {

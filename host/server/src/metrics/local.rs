@@ -107,6 +107,19 @@ impl Figure {
     }
 }
 
+/// The time of each kernel of these models.
+fn kernels(loads: &[(&str, Load)]) -> Result<(Vec<Desc>, Vec<MetricFamily>), Error> {
+    let help = "Time of kernels of chat models, by name; on a card they are waited for in read.";
+    let options = Opts::new("atelier_local_kernel_seconds_total", help);
+    let counter = CounterVec::new(options, &["model", "kernel"])?;
+    for (model, load) in loads {
+        for (kernel, time) in &load.kernels {
+            counter.with_label_values(&[*model, *kernel]).inc_by(time.as_secs_f64());
+        }
+    }
+    Ok((counter.desc().into_iter().cloned().collect(), counter.collect()))
+}
+
 /// In-house models.
 pub(super) struct LocalModels {
     provider: Arc<LocalProvider>,
@@ -119,6 +132,7 @@ impl LocalModels {
         for figure in &FIGURES {
             descriptions.extend(figure.of(&[])?.0);
         }
+        descriptions.extend(kernels(&[])?.0);
         Ok(Self { provider, descriptions })
     }
 }
@@ -135,6 +149,7 @@ impl Collector for LocalModels {
         FIGURES
             .iter()
             .filter_map(|figure| figure.of(&loads).ok())
+            .chain(kernels(&loads).ok())
             .flat_map(|(_, families)| families)
             .collect()
     }

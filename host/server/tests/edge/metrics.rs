@@ -41,6 +41,14 @@ async fn metrics_tell_what_in_house_models_take_and_do() {
     assert_eq!(value("passes_total"), value("pass_requests_total"));
     assert!(value("passes_total") >= value("answer_tokens_total") && value("pass_seconds_total") > 0.0);
     assert_eq!(value("requests_waiting"), 0.0);
+    // Kernels are what passes are made of, products most of all.
+    let kernel = |name: &str| {
+        let sample = format!("atelier_local_kernel_seconds_total{{kernel=\"{name}\",model=\"{MODEL}\"}}");
+        after[&sample]
+    };
+    let all = ["linear", "attend", "norm", "rope", "activation"].map(kernel);
+    assert!(all.iter().all(|seconds| *seconds > 0.0), "{all:?}");
+    assert!(all[0] > all[1] && all.iter().sum::<f64>() < value("pass_seconds_total"), "{all:?}");
 }
 
 #[tokio::test]

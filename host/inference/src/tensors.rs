@@ -54,10 +54,19 @@ impl TensorFile {
         name: &str,
         length: usize,
     ) -> Result<K::Tensor, ModelError> {
+        let values = self.values(name, length)?;
+        kernels.upload(length, &values)
+    }
+
+    /// A vector of 32-bit floats, here.
+    ///
+    /// # Errors
+    /// As [`TensorFile::matrix`].
+    pub fn values(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
         let (encoding, bytes) = self.bytes(name, &[length])?;
         let mut values = vec![0.0; length];
         encoding.decode(&bytes, &mut values);
-        kernels.upload(length, &values)
+        Ok(values)
     }
 
     fn bytes(&mut self, name: &str, shape: &[usize]) -> Result<(Encoding, Vec<u8>), ModelError> {

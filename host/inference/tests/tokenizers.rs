@@ -175,4 +175,8 @@ fn hostile_vocabularies_are_refused() {
     let words = Vocabulary { pre: "falcon".to_owned(), ..words(&reference(), "llama-bpe") };
     let error = tokenizer(&words).expect_err("an unknown splitting").to_string();
     assert!(error.contains("falcon") && error.contains("llama-bpe"), "{error}");
+    let mut words = self::words(&reference(), "llama-bpe");
+    let longest = words.tokens.iter().max_by_key(|token| token.len()).expect("tokens").clone();
+    words.merges.push(format!("{longest} {longest}"));
+    assert!(tokenizer(&words).expect_err("a merge").to_string().contains("makes no token"));
 }

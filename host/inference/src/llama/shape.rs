@@ -107,7 +107,8 @@ impl Shape {
 
 /// What positions are divided by: the factor of linear scaling, which is also meant where a factor has no type.
 fn rope_scale(header: &Header) -> Result<f64, ModelError> {
-    const FACTOR: &str = "llama.rope.scaling.factor";
+    // The second is the older name.
+    const FACTORS: [&str; 2] = ["llama.rope.scaling.factor", "llama.rope.scale_linear"];
     match header.get("llama.rope.scaling.type").and_then(|value| value.as_str()).unwrap_or("linear") {
         "none" => return Ok(1.0),
         "linear" => {}
@@ -116,15 +117,11 @@ fn rope_scale(header: &Header) -> Result<f64, ModelError> {
             return Err(ModelError::Unsupported { what: "rotary scaling", found, known: "none and linear" });
         }
     }
-    if header.get(FACTOR).is_none() {
+    let Some(key) = FACTORS.into_iter().find(|key| header.get(key).is_some()) else {
         return Ok(1.0);
-    }
-    let factor = header.real(FACTOR)?;
-    if (1.0..=1e6).contains(&factor) {
-        Ok(factor)
-    } else {
-        Err(bad(FACTOR, factor, "it is not from 1 to 1e6"))
-    }
+    };
+    let factor = header.real(key)?;
+    if (1.0..=1e6).contains(&factor) { Ok(factor) } else { Err(bad(key, factor, "it is not from 1 to 1e6")) }
 }
 
 /// The width of a head, which some files name and in others is the width's even share.

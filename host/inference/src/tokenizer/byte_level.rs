@@ -85,20 +85,22 @@ fn bpe(header: &Header, tokens: &[String], types: &[i64], whole: bool) -> Result
         .filter(|(token, kind)| **kind == CONTROL && !vocabulary.contains_key(*token))
         .map(|(token, _)| token.as_str())
         .collect();
-    let merges = texts(header, "tokenizer.ggml.merges")?
-        .iter()
+    let mut merges = Vec::new();
+    for merge in texts(header, "tokenizer.ggml.merges")? {
         // A piece may itself begin with a space-like character, never with a space.
-        .map(|merge| merge.split_once(' '))
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| broken("a merge is not two pieces with a space between them"))?;
-    let merges = merges
-        .into_iter()
-        .filter(|(left, right)| {
-            control.is_empty()
-                || ![*left, *right, &format!("{left}{right}")].iter().any(|part| control.contains(part))
-        })
-        .map(|(left, right)| (left.to_owned(), right.to_owned()))
-        .collect();
+        let Some((left, right)) = merge.split_once(' ') else {
+            return Err(broken("a merge is not two pieces with a space between them"));
+        };
+        let joined = format!("{left}{right}");
+        if [left, right, &joined].iter().any(|part| control.contains(part)) {
+            continue;
+        }
+        // The crate panics where the whole is longer than every token.
+        if !vocabulary.contains_key(&joined) {
+            return Err(broken(format!("the merge {merge:?} makes no token")));
+        }
+        merges.push((left.to_owned(), right.to_owned()));
+    }
     BPE::builder()
         .vocab_and_merges(vocabulary, merges)
         .ignore_merges(whole)

@@ -52,7 +52,7 @@ impl SentencePieces {
         order.dedup();
         let rank = |score: f64| order.partition_point(|other| *other < score) as u32;
 
-        let mut pieces = HashMap::new();
+        let mut pieces: HashMap<Box<str>, _> = HashMap::new();
         let mut bytes = vec![None; 256];
         for (((token, kind), score), id) in tokens.iter().zip(types).zip(scores).zip(0_u32..) {
             match *kind {
@@ -68,7 +68,7 @@ impl SentencePieces {
             .into_iter()
             .collect::<Option<Vec<_>>>()
             .ok_or_else(|| broken("it has not a token for every byte"))?;
-        let longest_bytes = pieces.keys().map(|piece: &Box<str>| piece.len()).max().unwrap_or(0);
+        let longest_bytes = pieces.keys().map(|piece| piece.len()).max().unwrap_or(0);
         let space_in_front =
             header.get("tokenizer.ggml.add_space_prefix").and_then(Value::as_bool).unwrap_or(true);
         Ok(Self { pieces, bytes, longest_bytes, space_in_front })

@@ -64,7 +64,8 @@ impl<K: Kernels> Llama<K> {
         let blocks = (0..shape.blocks)
             .map(|index| Block::load(&kernels, file, &shape, index))
             .collect::<Result<_, _>>()?;
-        let (cos, sin) = rotation(&kernels, file, &shape)?;
+        let factors = frequency_factors(file, &shape)?;
+        let (cos, sin) = rotation(&kernels, &shape, &factors)?;
         let output_norm = file.vector(&kernels, "output_norm.weight", width)?;
         Ok(Self { kernels, shape, embedding, blocks, output_norm, output, cos, sin })
     }
@@ -161,24 +162,35 @@ impl<K: Kernels> Block<K> {
     }
 }
 
-/// Cosines and sines of every position's rotation: `[context, head_width / 2]` each. Frequencies are divided by the factors that the file
-/// may have, as Llama 3.1's.
+/// The factors by which frequencies are divided, from Llama 3.1 on; all 1 where the file has none.
+fn frequency_factors(file: &mut TensorFile, shape: &Shape) -> Result<Vec<f32>, ModelError> {
+    const NAME: &str = "rope_freqs.weight";
+    let half = shape.head_width / 2;
+    if !file.has(NAME) {
+        return Ok(vec![1.0; half]);
+    }
+    let factors = file.values(NAME, half)?;
+    if !factors.iter().all(|factor| factor.is_finite() && *factor > 0.0) {
+        let reason = "one of its factors is not a number above 0".to_owned();
+        return Err(ModelError::BadTensor { name: NAME.to_owned(), reason });
+    }
+    Ok(factors)
+}
+
+/// Cosines and sines of every position's rotation: `[context, head_width / 2]` each.
 fn rotation<K: Kernels>(
     kernels: &K,
-    file: &mut TensorFile,
     shape: &Shape,
+    factors: &[f32],
 ) -> Result<(K::Tensor, K::Tensor), ModelError> {
-    const FACTORS: &str = "rope_freqs.weight";
     let half = shape.head_width / 2;
-    let factors = if file.has(FACTORS) { file.floats(FACTORS, half)? } else { vec![1.0; half] };
-    if factors.iter().any(|factor| !factor.is_finite() || *factor <= 0.0) {
-        let reason = "a factor is not a number above 0".to_owned();
-        return Err(ModelError::BadTensor { name: FACTORS.to_owned(), reason });
-    }
-    let frequency = |(pair, factor): (usize, f32)| {
-        shape.rope_base.powf(-((2 * pair) as f32) / shape.head_width as f32) / factor
-    };
-    let frequencies: Vec<f32> = factors.into_iter().enumerate().map(frequency).collect();
+    let frequencies: Vec<f32> = factors
+        .iter()
+        .enumerate()
+        .map(|(pair, factor)| {
+            shape.rope_base.powf(-((2 * pair) as f32) / shape.head_width as f32) / factor / shape.rope_scale
+        })
+        .collect();
     let angles: Vec<f32> = (0..shape.context)
         .flat_map(|position| frequencies.iter().map(move |frequency| position as f32 * frequency))
         .collect();

@@ -63,14 +63,15 @@ impl TensorFile {
         name: &str,
         length: usize,
     ) -> Result<K::Tensor, ModelError> {
-        kernels.upload(length, &self.floats(name, length)?)
+        let values = self.values(name, length)?;
+        kernels.upload(length, &values)
     }
 
-    /// A vector's numbers.
+    /// A vector of 32-bit floats, here.
     ///
     /// # Errors
     /// As [`TensorFile::matrix`].
-    pub fn floats(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
+    pub fn values(&mut self, name: &str, length: usize) -> Result<Vec<f32>, ModelError> {
         let (encoding, bytes) = self.bytes(name, &[length])?;
         let mut values = vec![0.0; length];
         encoding.decode(&bytes, &mut values);

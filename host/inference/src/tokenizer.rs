@@ -1,40 +1,51 @@
-//! The tokenizer that a GGUF file carries: byte-level BPE as GPT-2 introduced it.
+//! The tokenizer that a GGUF file carries: byte-level BPE or SentencePiece's.
+
+mod byte_level;
+mod sentence_pieces;
 
 use std::collections::HashMap;
 
 use aho_corasick::{AhoCorasick, MatchKind};
-use tokenizers::models::bpe::BPE;
-use tokenizers::pre_tokenizers::byte_level::ByteLevel;
-use tokenizers::pre_tokenizers::digits::Digits;
-use tokenizers::pre_tokenizers::sequence::Sequence;
-use tokenizers::pre_tokenizers::split::{Split, SplitPattern};
-use tokenizers::{PreTokenizerWrapper, SplitDelimiterBehavior, Tokenizer as Pipeline};
 
 use crate::error::ModelError;
 use crate::gguf::Header;
+use byte_level::Words;
+pub(crate) use byte_level::{Alphabet, LLAMA3};
+use sentence_pieces::SentencePieces;
 
-/// `tokenizer.ggml.token_type` of a token that stands for structure, not for text.
+/// `tokenizer.ggml.token_type` of the token for what no other stands for.
+const UNKNOWN: i64 = 2;
+/// The type of a token that stands for structure, not for text.
 const CONTROL: i64 = 3;
 /// The type of a token that was added as a whole word.
 const USER_DEFINED: i64 = 4;
+/// The type of a token that is a single byte.
+const BYTE: i64 = 6;
 /// Texts of tokens that end an answer, whichever of them the metadata calls `eos`.
-const END_TEXTS: [&str; 5] = ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|end_of_text|>", "</s>"];
-
-/// How Llama 3 cuts a text into words, before words are bytes.
-pub(crate) const LLAMA_3: &str = r"(?i:'s|'t|'re|'ve|'m|'ll|'d)|[^\r\n\p{L}\p{N}]?\p{L}+|\p{N}{1,3}| ?[^\s\p{L}\p{N}]+[\r\n]*|\s*[\r\n]+|\s+(?!\S)|\s+";
+const END_TEXTS: [&str; 6] =
+    ["<|im_end|>", "<|endoftext|>", "<|eot_id|>", "<|eom_id|>", "<|end_of_text|>", "</s>"];
 
 /// Text to token ids and back.
 #[derive(Debug)]
 pub struct Tokenizer {
-    pipeline: Pipeline,
+    kind: Kind,
     /// The bytes of every token; `None` for control tokens, which have no text.
     pieces: Vec<Option<Box<[u8]>>>,
+    /// What those are called that have no text.
+    names: HashMap<u32, Box<str>>,
     whole_words: Option<AhoCorasick>,
     whole_word_ids: Vec<u32>,
     ends: Vec<u32>,
     begin: Option<u32>,
     bos: String,
     eos: String,
+}
+
+/// How text becomes tokens.
+#[derive(Debug)]
+enum Kind {
+    ByteLevel(Box<Words>),
+    SentencePieces(SentencePieces),
 }
 
 impl Tokenizer {
@@ -44,11 +55,6 @@ impl Tokenizer {
     /// [`ModelError::Unsupported`] for another kind of tokenizer or of pre-tokenisation (guessing would give wrong
     /// tokens silently); [`ModelError::Tokenizer`] where its parts contradict each other.
     pub fn from_gguf(header: &Header) -> Result<Self, ModelError> {
-        let model = header.text("tokenizer.ggml.model")?;
-        if model != "gpt2" {
-            let found = model.to_owned();
-            return Err(ModelError::Unsupported { what: "tokenizer", found, known: "gpt2 (byte-level BPE)" });
-        }
         let tokens = texts(header, "tokenizer.ggml.tokens")?;
         let types = header
             .get("tokenizer.ggml.token_type")
@@ -64,8 +70,16 @@ impl Tokenizer {
         };
         let eos = id("tokenizer.ggml.eos_token_id").ok_or_else(|| broken("it names no end token"))?;
         let bos = id("tokenizer.ggml.bos_token_id");
+        let (kind, pieces, adds_bos) = kind(header, tokens, types)?;
         let adds_bos =
-            header.get("tokenizer.ggml.add_bos_token").and_then(|value| value.as_bool()) == Some(true);
+            header.get("tokenizer.ggml.add_bos_token").and_then(|value| value.as_bool()).unwrap_or(adds_bos);
+        let names = pieces
+            .iter()
+            .zip(tokens)
+            .zip(0..)
+            .filter(|((piece, _), _)| piece.is_none())
+            .map(|((_, token), id)| (id, token.as_str().into()))
+            .collect();
 
         let ends = tokens
             .iter()
@@ -86,8 +100,9 @@ impl Tokenizer {
             .collect();
         let text_of = |id: Option<u32>| id.map(|id| tokens[id as usize].clone()).unwrap_or_default();
         Ok(Self {
-            pipeline: pipeline(header, tokens)?,
-            pieces: pieces(tokens, types)?,
+            kind,
+            pieces,
+            names,
             whole_words: whole_words(tokens, &whole_word_ids)?,
             whole_word_ids,
             ends,
@@ -127,13 +142,13 @@ impl Tokenizer {
     pub fn label(&self, id: u32) -> Vec<u8> {
         match self.pieces.get(id as usize) {
             Some(Some(piece)) => piece.to_vec(),
-            Some(None) => self.pipeline.id_to_token(id).unwrap_or_default().into_bytes(),
+            Some(None) => self.names.get(&id).map(|name| name.as_bytes().to_vec()).unwrap_or_default(),
             None => Vec::new(),
         }
     }
 
     /// The bytes that this token stands for: nothing for a control token or an id outside the vocabulary. They need
-    /// not be whole characters.
+    /// not be whole characters. A space in front is the token's own, at the start of an answer too.
     pub fn piece(&self, id: u32) -> &[u8] {
         self.pieces.get(id as usize).and_then(Option::as_deref).unwrap_or_default()
     }
@@ -151,8 +166,10 @@ impl Tokenizer {
         if text.is_empty() {
             return Ok(());
         }
-        let encoding = self.pipeline.encode_fast(text, false).map_err(|error| broken(error.to_string()))?;
-        into.extend_from_slice(encoding.get_ids());
+        match &self.kind {
+            Kind::ByteLevel(words) => words.encode(text, into)?,
+            Kind::SentencePieces(pieces) => pieces.encode(text, into),
+        }
         Ok(())
     }
 
@@ -194,45 +211,26 @@ fn texts<'h>(header: &'h Header, key: &str) -> Result<&'h [String], ModelError> 
         .ok_or_else(|| ModelError::MissingMetadata { key: key.to_owned() })
 }
 
-fn pipeline(header: &Header, tokens: &[String]) -> Result<Pipeline, ModelError> {
-    let merges = texts(header, "tokenizer.ggml.merges")?
-        .iter()
-        .map(|merge| {
-            // A piece may itself begin with a space-like character, never with a space.
-            merge.split_once(' ').map(|(left, right)| (left.to_owned(), right.to_owned()))
-        })
-        .collect::<Option<Vec<_>>>()
-        .ok_or_else(|| broken("a merge is not two pieces with a space between them"))?;
-    let ids: HashMap<String, u32> = tokens.iter().cloned().zip(0..).collect();
-    let pre = header.text("tokenizer.ggml.pre")?;
-    let is_llama_3 = matches!(pre, "llama-bpe" | "llama3" | "llama-v3");
-    let bpe = BPE::builder()
-        .vocab_and_merges(ids.into_iter().collect::<tokenizers::models::bpe::Vocab>(), merges)
-        // There a word that is a token whole is taken whole, whatever pieces would merge first.
-        .ignore_merges(is_llama_3)
-        .build()
-        .map_err(|error| broken(error.to_string()))?;
-    let mut pipeline = Pipeline::new(bpe);
-    let byte_level = ByteLevel::new(false, true, true);
-    let split: PreTokenizerWrapper = match pre {
-        "smollm" => Sequence::new(vec![Digits::new(true).into(), byte_level.into()]).into(),
-        "gpt-2" => byte_level.into(),
-        _ if is_llama_3 => {
-            let pattern = SplitPattern::Regex(LLAMA_3.to_owned());
-            let words = Split::new(pattern, SplitDelimiterBehavior::Isolated, false)
-                .map_err(|error| broken(error.to_string()))?;
-            Sequence::new(vec![words.into(), byte_level.use_regex(false).into()]).into()
+/// How text becomes tokens, what bytes they have, and whether a prompt begins with `bos` unless the file says otherwise.
+type Made = (Kind, Vec<Option<Box<[u8]>>>, bool);
+
+fn kind(header: &Header, tokens: &[String], types: &[i64]) -> Result<Made, ModelError> {
+    match header.text("tokenizer.ggml.model")? {
+        "gpt2" => {
+            let words = Words::from_gguf(header, tokens, types)?;
+            let adds_bos = words.adds_bos();
+            Ok((Kind::ByteLevel(Box::new(words)), byte_level::pieces(tokens, types)?, adds_bos))
         }
-        other => {
-            return Err(ModelError::Unsupported {
-                what: "pre-tokenisation",
-                found: other.to_owned(),
-                known: "gpt-2, smollm and llama-bpe",
-            });
+        "llama" => {
+            let pieces = SentencePieces::from_gguf(header, tokens, types)?;
+            Ok((Kind::SentencePieces(pieces), sentence_pieces::pieces(tokens, types)?, true))
         }
-    };
-    pipeline.with_pre_tokenizer(Some(split));
-    Ok(pipeline)
+        other => Err(ModelError::Unsupported {
+            what: "tokenizer",
+            found: other.to_owned(),
+            known: "gpt2 (byte-level BPE) and llama (SentencePiece BPE)",
+        }),
+    }
 }
 
 fn whole_words(tokens: &[String], ids: &[u32]) -> Result<Option<AhoCorasick>, ModelError> {
@@ -244,38 +242,4 @@ fn whole_words(tokens: &[String], ids: &[u32]) -> Result<Option<AhoCorasick>, Mo
         .build(ids.iter().map(|id| &tokens[*id as usize]))
         .map(Some)
         .map_err(|error| broken(error.to_string()))
-}
-
-/// The bytes of every token that stands for text.
-fn pieces(tokens: &[String], types: &[i64]) -> Result<Vec<Option<Box<[u8]>>>, ModelError> {
-    let alphabet = Alphabet::new();
-    tokens
-        .iter()
-        .zip(types)
-        .map(|(token, kind)| match *kind {
-            CONTROL => Ok(None),
-            USER_DEFINED => Ok(Some(token.as_bytes().into())),
-            _ => alphabet
-                .bytes(token)
-                .map(Some)
-                .ok_or_else(|| broken(format!("token {token:?} is not in the byte-level alphabet"))),
-        })
-        .collect()
-}
-
-/// GPT-2's alphabet: printable Latin-1 bytes stand for themselves, the others for U+0100 and up, in order.
-pub(crate) struct Alphabet(HashMap<char, u8>);
-
-impl Alphabet {
-    pub(crate) fn new() -> Self {
-        let printable = |byte: &u8| matches!(byte, 0x21..=0x7E | 0xA1..=0xAC | 0xAE..=0xFF);
-        let themselves = (0..=u8::MAX).filter(printable).map(|byte| (char::from(byte), byte));
-        let moved = ('\u{100}'..).zip((0..=u8::MAX).filter(|byte| !printable(byte)));
-        Self(themselves.chain(moved).collect())
-    }
-
-    /// The bytes that a token's letters stand for; none where one of them is not of the alphabet.
-    pub(crate) fn bytes(&self, token: &str) -> Option<Box<[u8]>> {
-        token.chars().map(|letter| self.0.get(&letter).copied()).collect()
-    }
 }

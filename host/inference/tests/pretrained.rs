@@ -103,7 +103,7 @@ fn what_is_not_known_is_refused_by_name() {
         ("sliding_window", json!(128), "a sliding window of 128"),
         ("rope_scaling", json!({"rope_type": "yarn"}), "rotary scaling yarn"),
         ("rope_scaling", json!({"type": "llama3"}), "rope_scaling.factor"),
-        ("head_dim", json!(5), "heads do not divide"),
+        ("head_dim", json!(5), "even width"),
         ("vocab_size", json!(0), "vocab_size"),
         ("vocab_size", json!(1 << 30), "vocab_size"),
         ("vocab_size", json!(200), "beyond the 200"),

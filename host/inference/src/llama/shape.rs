@@ -32,6 +32,8 @@ pub struct Shape {
     pub vocabulary: usize,
     /// Base of the rotary frequencies.
     pub rope_base: f32,
+    /// What positions are divided by.
+    pub rope_scale: f32,
     /// What the norms add before dividing.
     pub norm_epsilon: f32,
 }
@@ -40,7 +42,7 @@ impl Shape {
     /// Read and check the dimensions.
     ///
     /// # Errors
-    /// [`ModelError::Unsupported`] for another family or for scaled rotary frequencies;
+    /// [`ModelError::Unsupported`] for another family or for rotary scaling that is not linear;
     /// [`ModelError::MissingMetadata`] and [`ModelError::BadMetadata`] name the key.
     pub fn from_gguf(header: &Header, vocabulary: usize) -> Result<Self, ModelError> {
         let family = header.text("general.architecture")?;
@@ -48,29 +50,16 @@ impl Shape {
             let found = family.to_owned();
             return Err(ModelError::Unsupported { what: "model family", found, known: "llama" });
         }
-        let scaling =
-            header.get("llama.rope.scaling.type").and_then(|value| value.as_str()).unwrap_or("none");
-        if scaling != "none" {
-            let found = scaling.to_owned();
-            return Err(ModelError::Unsupported { what: "rotary scaling", found, known: "none" });
-        }
         let width = dimension(header, "llama.embedding_length", DIMENSION_MAX)?;
         let heads = dimension(header, "llama.attention.head_count", DIMENSION_MAX)?;
         let kv_heads = match header.get("llama.attention.head_count_kv") {
             Some(_) => dimension(header, "llama.attention.head_count_kv", DIMENSION_MAX)?,
             None => heads,
         };
-        if !width.is_multiple_of(heads) || !(width / heads).is_multiple_of(2) {
-            return Err(bad(
-                "llama.attention.head_count",
-                heads,
-                "the width does not divide into even heads",
-            ));
-        }
         if !heads.is_multiple_of(kv_heads) {
             return Err(bad("llama.attention.head_count_kv", kv_heads, "it does not divide the query heads"));
         }
-        let head_width = width / heads;
+        let head_width = head_width(header, width, heads)?;
         let rotated = header.get("llama.rope.dimension_count").and_then(|value| value.as_u64());
         if rotated.is_some_and(|rotated| rotated != head_width as u64) {
             return Err(bad(
@@ -100,6 +89,7 @@ impl Shape {
             head_width,
             vocabulary,
             rope_base: rope_base as f32,
+            rope_scale: rope_scale(header)? as f32,
             norm_epsilon: norm_epsilon as f32,
         })
     }
@@ -113,6 +103,45 @@ impl Shape {
     pub fn rotation_bytes(&self) -> u64 {
         (self.context * self.head_width * size_of::<f32>()) as u64
     }
+}
+
+/// What positions are divided by: the factor of linear scaling, which is also meant where a factor has no type.
+fn rope_scale(header: &Header) -> Result<f64, ModelError> {
+    // The second is the older name.
+    const FACTORS: [&str; 2] = ["llama.rope.scaling.factor", "llama.rope.scale_linear"];
+    match header.get("llama.rope.scaling.type").and_then(|value| value.as_str()).unwrap_or("linear") {
+        "none" => return Ok(1.0),
+        "linear" => {}
+        other => {
+            let found = other.to_owned();
+            return Err(ModelError::Unsupported { what: "rotary scaling", found, known: "none and linear" });
+        }
+    }
+    let Some(key) = FACTORS.into_iter().find(|key| header.get(key).is_some()) else {
+        return Ok(1.0);
+    };
+    let factor = header.real(key)?;
+    if (1.0..=1e6).contains(&factor) { Ok(factor) } else { Err(bad(key, factor, "it is not from 1 to 1e6")) }
+}
+
+/// The width of a head, which some files name and in others is the width's even share.
+fn head_width(header: &Header, width: usize, heads: usize) -> Result<usize, ModelError> {
+    const KEY: &str = "llama.attention.key_length";
+    const VALUE: &str = "llama.attention.value_length";
+    let named = |key: &str| header.get(key).map(|_| dimension(header, key, DIMENSION_MAX)).transpose();
+    let (key, value) = (named(KEY)?, named(VALUE)?);
+    let head_width = match key {
+        Some(key) => key,
+        None if width.is_multiple_of(heads) => width / heads,
+        None => return Err(bad("llama.attention.head_count", heads, "the width does not divide into heads")),
+    };
+    if !head_width.is_multiple_of(2) {
+        return Err(bad("llama.attention.head_count", heads, "heads are not of an even width"));
+    }
+    if value.unwrap_or(head_width) != head_width {
+        return Err(bad(VALUE, value.unwrap_or(0), "keys and values are not of one width"));
+    }
+    Ok(head_width)
 }
 
 fn dimension(header: &Header, key: &str, max: u64) -> Result<usize, ModelError> {

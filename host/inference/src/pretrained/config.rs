@@ -73,6 +73,7 @@ pub(super) struct Config {
     /// By which each frequency of a head's rotation is divided.
     pub(super) rope_factors: Option<Vec<f32>>,
     file: File,
+    head_width: usize,
     rope_base: f64,
 }
 
@@ -100,9 +101,7 @@ pub(super) fn read(folder: &Path) -> Result<Config, ModelError> {
     let heads = bounded("num_attention_heads", file.num_attention_heads, WIDTH_MAX)?;
     let kv_heads = bounded("num_key_value_heads", file.num_key_value_heads.unwrap_or(heads), WIDTH_MAX)?;
     let width = bounded("hidden_size", file.hidden_size, WIDTH_MAX)?;
-    if !width.is_multiple_of(heads) || file.head_dim.is_some_and(|head| head != width / heads) {
-        return Err(bad("head_dim", file.head_dim.unwrap_or(heads), "heads do not divide the hidden state"));
-    }
+    let head_width = bounded("head_dim", file.head_dim.unwrap_or(width / heads), WIDTH_MAX)?;
     let rope = file.rope_parameters.as_ref().or(file.rope_scaling.as_ref());
     let theta = file.rope_theta.or(file.rope_parameters.as_ref().and_then(|rope| rope.rope_theta));
     let rope_base = theta.unwrap_or(10_000.0);
@@ -112,7 +111,8 @@ pub(super) fn read(folder: &Path) -> Result<Config, ModelError> {
         kv_heads,
         vocabulary: bounded("vocab_size", file.vocab_size, VOCABULARY_MAX)?,
         is_tied: file.tie_word_embeddings,
-        rope_factors: rope.map(|rope| rope.factors(width / heads, rope_base)).transpose()?.flatten(),
+        rope_factors: rope.map(|rope| rope.factors(head_width, rope_base)).transpose()?.flatten(),
+        head_width,
         rope_base,
         file,
     })
@@ -134,6 +134,8 @@ impl Config {
             ("llama.feed_forward_length", count(file.intermediate_size)),
             ("llama.attention.head_count", count(self.heads)),
             ("llama.attention.head_count_kv", count(self.kv_heads)),
+            ("llama.attention.key_length", count(self.head_width)),
+            ("llama.attention.value_length", count(self.head_width)),
             ("llama.attention.layer_norm_rms_epsilon", Value::Real(file.rms_norm_eps)),
             ("llama.rope.freq_base", Value::Real(self.rope_base)),
         ]

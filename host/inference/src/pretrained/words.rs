@@ -9,7 +9,7 @@ use serde_json::Value as Json;
 use crate::error::ModelError;
 use crate::folder;
 use crate::gguf::{Array, Value};
-use crate::tokenizer::LLAMA_3;
+use crate::tokenizer::LLAMA3;
 
 /// Room for a vocabulary of a million tokens.
 const TOKENIZER_BYTES_MAX: u64 = 64 << 20;
@@ -57,8 +57,7 @@ enum Merge {
 struct Config {
     bos_token: Option<Token>,
     eos_token: Option<Token>,
-    #[serde(default)]
-    add_bos_token: bool,
+    add_bos_token: Option<bool>,
     chat_template: Option<Template>,
 }
 
@@ -115,7 +114,9 @@ pub(super) fn read(
     }
     put("ggml.model", Value::Text("gpt2".to_owned()));
     put("ggml.pre", Value::Text(pre.to_owned()));
-    put("ggml.add_bos_token", Value::Bool(config.add_bos_token));
+    if let Some(adds) = config.add_bos_token {
+        put("ggml.add_bos_token", Value::Bool(adds));
+    }
     put("ggml.tokens", Value::Array(Array::Text(tokens)));
     put("ggml.token_type", Value::Array(Array::Whole(types)));
     put("ggml.merges", Value::Array(Array::Text(lines(merges)?)));
@@ -155,7 +156,7 @@ fn cutting(file: &File) -> Result<&'static str, ModelError> {
         }
         [split, bytes]
             if split["type"] == "Split"
-                && split["pattern"]["Regex"] == LLAMA_3
+                && split["pattern"]["Regex"] == LLAMA3
                 && split["behavior"] == "Isolated"
                 && split["invert"] == false
                 && is_bytes(bytes, false) =>

@@ -221,11 +221,12 @@ fn needs<K: Kernels>(header: &Header, shape: &Shape, precision: Precision) -> Ne
     };
     // The last product is none where it is tied: scores use the embedding.
     let ends = ["token_embd", "output", "output_norm"].map(|part| format!("{part}.weight"));
-    let widest = shape.vocabulary.max(3 * shape.feed_width).max(shape.heads * shape.context);
+    let widest = shape.vocabulary.max(3 * shape.feed_width);
     Needs {
         ends_bytes: ends.into_iter().fold(shape.rotation_bytes(), sum),
         layers: (0..shape.blocks).map(layer).collect(),
-        workspace_bytes: (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64,
+        workspace_bytes: (PREFILL_TOKENS_MAX * widest * size_of::<f32>() * 3) as u64
+            + Cpu::attention_bytes(shape.context),
         staging_bytes: header.largest_bytes(),
     }
 }

@@ -166,3 +166,14 @@ fn damaged_and_hostile_folders_are_refused() {
     fs::write(folder.path().join("model.safetensors"), bytes).expect("it is written");
     assert!(refusal(&folder).contains("biases"));
 }
+
+/// Rotations are kept for as many positions as fit a machine, and plans do not grow with what nobody computes.
+#[test]
+fn a_context_beyond_what_is_kept_is_cut() {
+    let folder = copy();
+    change(&folder, "config.json", |config| config["max_position_embeddings"] = json!(1_024_000));
+    let model = TextModel::load(folder.path()).expect("it loads");
+    assert_eq!(model.info().context_tokens, 1 << 17);
+    let threads = std::thread::available_parallelism().map_or(1, usize::from) as u64;
+    assert!(model.info().memory_bytes < (16 << 20) * (1 + threads), "{:?}", model.info());
+}

@@ -75,6 +75,13 @@ impl Cpu {
         Ok(Self { isa, pool: Pool::new(threads)? })
     }
 
+    /// Bytes that attention over so many tokens takes beside its input and output, on all threads of this machine.
+    pub(crate) fn attention_bytes(tokens: usize) -> u64 {
+        let threads = std::thread::available_parallelism().map_or(1, std::num::NonZero::get);
+        // The scores of a piece's rows, in a list that doubles as it grows.
+        2 * (threads * tokens.next_multiple_of(PAGE_TOKENS) * ROWS * size_of::<f32>()) as u64
+    }
+
     /// Pieces for `items`: a few for each thread, so that one that is held up is waited for little.
     fn pieces(&self, items: usize) -> (usize, usize) {
         let size = items.div_ceil(self.pool.threads() * 4).max(1);

@@ -9,14 +9,14 @@ use crate::kernels::PageShape;
 const DIMENSION_MAX: u64 = 1 << 24;
 const BLOCKS_MAX: u64 = 1024;
 /// Positions kept in the rotation tables: beyond any context that fits a CPU.
-const CONTEXT_MAX: u64 = 1 << 17;
+const CONTEXT_MAX: usize = 1 << 17;
 
 /// Dimensions and constants.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Shape {
     /// Transformer blocks.
     pub blocks: usize,
-    /// Positions, prompt and answer together.
+    /// Positions, prompt and answer together: those of the file, or as many as are kept.
     pub context: usize,
     /// Width of the hidden state.
     pub width: usize,
@@ -81,7 +81,7 @@ impl Shape {
         }
         Ok(Self {
             blocks: dimension(header, "llama.block_count", BLOCKS_MAX)?,
-            context: dimension(header, "llama.context_length", CONTEXT_MAX)?,
+            context: dimension(header, "llama.context_length", u64::from(u32::MAX))?.min(CONTEXT_MAX),
             width,
             feed_width: dimension(header, "llama.feed_forward_length", DIMENSION_MAX)?,
             heads,

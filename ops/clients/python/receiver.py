@@ -1,8 +1,11 @@
 """Somebody who receives webhooks on this machine."""
 
 import http.server
+import json
 import queue
 import threading
+import time
+from collections.abc import Callable
 from dataclasses import dataclass
 
 WAIT_S = 20.0
@@ -38,9 +41,14 @@ class Receiver:
         self._server = http.server.ThreadingHTTPServer((host, int(port)), Handler)
         threading.Thread(target=self._server.serve_forever, daemon=True).start()
 
-    def next(self) -> Received:
-        """The oldest message not looked at yet."""
-        return self._received.get(timeout=WAIT_S)
+    def next(self, path: str, wanted: Callable[[dict], bool]) -> Received:
+        """The oldest message to this path, not looked at yet, whose body is wanted. Others are passed over: jobs
+        of other tests may end while an endpoint is there."""
+        deadline = time.monotonic() + WAIT_S
+        while True:
+            received = self._received.get(timeout=max(0.0, deadline - time.monotonic()))
+            if received.path == path and wanted(json.loads(received.body)):
+                return received
 
     def close(self) -> None:
         self._server.shutdown()

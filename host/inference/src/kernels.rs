@@ -43,13 +43,14 @@ pub struct PageShape {
     pub kv_heads: usize,
     /// Width of one head.
     pub head_width: usize,
+    /// 32-bit floats, or where the device has them 16-bit ones for [`Precision::Fast`].
+    pub precision: Precision,
 }
 
 impl PageShape {
-    /// Bytes of one page: keys and values as 32-bit floats, heads padded to 16 numbers.
-    pub fn bytes(&self) -> u64 {
-        let width = self.head_width.next_multiple_of(16);
-        (self.blocks * 2 * self.kv_heads * PAGE_TOKENS * width * size_of::<f32>()) as u64
+    /// Keys and values of one page, heads padded to 16 numbers.
+    pub fn numbers(&self) -> usize {
+        self.blocks * 2 * self.kv_heads * PAGE_TOKENS * self.head_width.next_multiple_of(16)
     }
 }
 
@@ -119,6 +120,9 @@ pub trait Kernels: Debug + Send + Sync + Sized + 'static {
 
     /// Bytes that [`Kernels::matrix`] will take, from the shape alone.
     fn matrix_bytes(encoding: Encoding, rows: usize, columns: usize, precision: Precision) -> u64;
+
+    /// Bytes that [`Kernels::page`] will take.
+    fn page_bytes(shape: PageShape) -> u64;
 
     /// An empty page.
     ///

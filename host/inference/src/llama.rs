@@ -204,12 +204,12 @@ fn rotation<K: Kernels>(
 /// How exactly a model computes.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Precision {
-    /// Weights as the file means them and activations in 32-bit floats: what other engines are compared with. Takes
-    /// four bytes per weight.
+    /// Weights as the file means them, activations and attention cache in 32-bit floats: what other engines are compared
+    /// with. Takes four bytes per weight.
     #[default]
     Exact,
-    /// Matrices in the integers that the file has, and the activations that meet them in blocks of 8-bit integers: many
-    /// times faster, in little more memory than the file. Likelihoods stay the same on average, but a greedy answer whose
+    /// Matrices in the integers that the file has, the activations that meet them in blocks of 8-bit integers, and the
+    /// attention cache in 16-bit floats: many times faster, in little more memory than the file. Likelihoods stay the same on average, but a greedy answer whose
     /// first candidates are nearly tied may become another one.
     Fast,
 }

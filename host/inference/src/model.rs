@@ -152,7 +152,6 @@ pub(crate) struct TextFile {
     source: TensorSource,
     header: Header,
     shape: Shape,
-    precision: Precision,
 }
 
 impl TextFile {
@@ -168,37 +167,37 @@ impl TextFile {
         };
         let vocabulary =
             header.get("tokenizer.ggml.tokens").and_then(|value| value.as_texts()).map_or(0, <[String]>::len);
-        let shape = Shape::from_gguf(&header, vocabulary)?;
-        Ok(Self { source, header, shape, precision })
+        let shape = Shape::from_gguf(&header, vocabulary, precision)?;
+        Ok(Self { source, header, shape })
     }
 
     /// What the model takes with these kernels. Attention cache is not among it yet.
     pub(crate) fn needs<K: Kernels>(&self) -> Needs {
-        needs::<K>(&self.header, &self.shape, self.precision)
+        needs::<K>(&self.header, &self.shape)
     }
 
     /// What the model is, and what it takes with these kernels.
     pub(crate) fn info<K: Kernels>(&self) -> ModelInfo {
-        describe(&self.header, &self.shape, &self.needs::<K>())
+        describe::<K>(&self.header, &self.shape, &self.needs::<K>())
     }
 
     /// Read the weights.
     pub(crate) fn load<K: Kernels>(self, kernels: K) -> Result<TextModel<K>, ModelError> {
         let info = self.info::<K>();
         let language = Language::from_gguf(&self.header)?;
-        let mut tensors = TensorFile::new(self.source, self.header, self.precision);
+        let mut tensors = TensorFile::new(self.source, self.header, self.shape.precision);
         let llama = Llama::load(kernels, &mut tensors, self.shape)?;
         Ok(TextModel { info, language, llama })
     }
 }
 
-fn needs<K: Kernels>(header: &Header, shape: &Shape, precision: Precision) -> Needs {
+fn needs<K: Kernels>(header: &Header, shape: &Shape) -> Needs {
     let weights = |name: &str| {
         header.tensor(name).map_or(0, |entry| match entry.shape.split_last() {
             // Norms become floats; matrices have the kernels' layout.
             Some((columns, [])) => (columns * size_of::<f32>()) as u64,
             Some((columns, outer)) => {
-                K::matrix_bytes(entry.encoding, outer.iter().product(), *columns, precision)
+                K::matrix_bytes(entry.encoding, outer.iter().product(), *columns, shape.precision)
             }
             None => 0,
         })
@@ -231,7 +230,7 @@ fn needs<K: Kernels>(header: &Header, shape: &Shape, precision: Precision) -> Ne
     }
 }
 
-fn describe(header: &Header, shape: &Shape, needs: &Needs) -> ModelInfo {
+fn describe<K: Kernels>(header: &Header, shape: &Shape, needs: &Needs) -> ModelInfo {
     let name = header.get("general.name").and_then(|value| value.as_str()).unwrap_or("unnamed");
     ModelInfo {
         name: name.chars().filter(|c| !c.is_control()).take(256).collect(),
@@ -239,6 +238,6 @@ fn describe(header: &Header, shape: &Shape, needs: &Needs) -> ModelInfo {
         parameters: header.parameters(),
         memory_bytes: needs.whole_bytes(),
         on_card: false,
-        cache_bytes_per_page: shape.page().bytes(),
+        cache_bytes_per_page: K::page_bytes(shape.page()),
     }
 }

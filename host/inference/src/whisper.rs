@@ -210,8 +210,8 @@ fn needs(shape: &Shape, tokenizer_bytes: usize, encoding: Encoding) -> Needs {
         matrix(feed_width, width) + matrix(width, feed_width) + float * (3 * width + feed_width) as u64;
     let layer = |attentions: u64| Layer { weights_bytes: attentions * attention + feed, cache_bytes: 0 };
     let layers = [layer(1)].repeat(shape.encoder_blocks).into_iter();
-    let pages =
-        (moments.div_ceil(PAGE_TOKENS) + positions.div_ceil(PAGE_TOKENS)) as u64 * shape.page().bytes();
+    let pages = (moments.div_ceil(PAGE_TOKENS) + positions.div_ceil(PAGE_TOKENS)) as u64
+        * Cpu::page_bytes(shape.page());
     // The finest rows of the encoder, its rows at each moment, their keys and values in pages, and the spectrogram with its sound.
     let fine = shape::FRAMES_PER_MOMENT * moments * (2 * width + 3 * mels + 2 * 402)
         + moments * (8 * width + feed_width)

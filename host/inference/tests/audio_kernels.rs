@@ -83,9 +83,16 @@ fn attention_across_sees_every_row_and_no_other() {
     const HEADS: usize = 3;
     const WIDTH: usize = 24;
     let columns = HEADS * WIDTH;
-    for (queries, length) in [(1, 1), (1, 37), (6, 16), (9, 50)] {
-        let (q, k, v) =
+    let lengths = [(1, 1), (1, 37), (6, 16), (9, 50)];
+    for ((queries, length), precision) in
+        lengths.into_iter().flat_map(|each| [(each, Precision::Exact), (each, Precision::Fast)])
+    {
+        let (q, mut k, mut v) =
             (random(queries * columns, 1), random(length * columns, 2), random(length * columns, 3));
+        if precision == Precision::Fast {
+            // Which fit 16 bits.
+            k.iter_mut().chain(&mut v).for_each(|x| *x = half::f16::from_f32(*x).to_f32());
+        }
         let mut expected = vec![0.0; queries * columns];
         let mut shares = vec![Vec::new(); HEADS];
         for row in 0..queries {
@@ -109,7 +116,7 @@ fn attention_across_sees_every_row_and_no_other() {
         }
         for cpu in processors() {
             let upload = |values: &[f32]| cpu.upload(columns, values).expect("room");
-            let shape = PageShape { blocks: 2, kv_heads: HEADS, head_width: WIDTH };
+            let shape = PageShape { blocks: 2, kv_heads: HEADS, head_width: WIDTH, precision };
             let mut pages: Vec<_> =
                 (0..length.div_ceil(PAGE_TOKENS)).map(|_| cpu.page(shape).expect("room")).collect();
             let mut spans = [Span { shared: &[], pages: &mut pages, start: 0, count: length }];

@@ -71,6 +71,14 @@ fn stored(encoding: Encoding, rows: usize, columns: usize, seed: u32) -> Vec<u8>
     bytes
 }
 
+/// Numbers as a page has them.
+fn kept(mut values: Vec<f32>, precision: Precision) -> Vec<f32> {
+    if precision == Precision::Fast {
+        values.iter_mut().for_each(|value| *value = half::f16::from_f32(*value).to_f32());
+    }
+    values
+}
+
 fn product(x: &[f32], weights: &[f32], columns: usize) -> Vec<f64> {
     x.chunks_exact(columns)
         .flat_map(|x| {
@@ -166,16 +174,17 @@ proptest! {
     fn attention_over_pages_of_a_batch(
         lengths in prop::collection::vec((0_usize..40, 1_usize..24), 1..4),
         kv_heads in 1_usize..4, group in 1_usize..5, half_width in 1_usize..20, seed in 0_u32..1000,
+        precision in prop::sample::select(vec![Precision::Exact, Precision::Fast]),
     ) {
         let (width, heads) = (half_width * 2, kv_heads * group);
-        let shape = PageShape { blocks: 2, kv_heads, head_width: width };
+        let shape = PageShape { blocks: 2, kv_heads, head_width: width, precision };
         let rows: usize = lengths.iter().map(|(_, count)| count).sum();
         let queries = noise(rows * heads * width, seed);
         let mut right = Vec::new();
         let mut row = 0;
         for (index, (start, count)) in lengths.iter().enumerate() {
-            let keys = noise((start + count) * kv_heads * width, seed + 1 + index as u32);
-            let values = noise((start + count) * kv_heads * width, seed + 100 + index as u32);
+            let keys = kept(noise((start + count) * kv_heads * width, seed + 1 + index as u32), precision);
+            let values = kept(noise((start + count) * kv_heads * width, seed + 100 + index as u32), precision);
             for at in 0..*count {
                 for head in 0..heads {
                     let query = &queries[((row + at) * heads + head) * width..][..width];

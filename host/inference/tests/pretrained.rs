@@ -69,15 +69,18 @@ fn prompts_and_scores_are_those_of_the_reference() {
     assert!(greatest < 2e-5, "{greatest}");
 }
 
-/// Weights in 16 bits take no more at the lesser precision, and are what they were.
+/// Weights in 16 bits are the same at either precision; the attention cache has half of the bytes, and rounds to 16 bits: a
+/// difference of 0.017 was measured.
 #[test]
-fn floats_are_exact_at_either_precision() {
+fn the_lesser_precision_rounds_the_attention_cache_alone() {
     let load = |precision| TextModel::load_on(folder(), Cpu::new(Some(1)).expect("threads"), precision);
     let [exact, fast] = [Precision::Exact, Precision::Fast].map(|p| load(p).expect("it loads"));
+    assert_eq!(exact.info().memory_bytes, fast.info().memory_bytes);
+    assert_eq!(exact.info().cache_bytes_per_page, 2 * fast.info().cache_bytes_per_page);
     let ids = &cases()[0].ids;
     let score = |model: &TextModel| model.forward(ids, &mut model.new_cache(ids.len())).expect("it computes");
-    assert_eq!(score(&exact), score(&fast));
-    assert_eq!(exact.info(), fast.info());
+    let differences = score(&exact).into_iter().zip(score(&fast)).map(|(exact, fast)| (exact - fast).abs());
+    assert!(differences.fold(0.0, f32::max) < 0.05);
 }
 
 #[tokio::test]

@@ -120,7 +120,7 @@ fn attention<K: Kernels>(
     width: usize,
 ) -> Result<Case, ModelError> {
     let (kv_heads, total) = (3, start + count);
-    let shape = PageShape { blocks: 2, kv_heads, head_width: width };
+    let shape = PageShape { blocks: 2, kv_heads, head_width: width, precision: Precision::Exact };
     let mut pages =
         (0..total.div_ceil(PAGE_TOKENS)).map(|_| device.page(shape)).collect::<Result<Vec<_>, _>>()?;
     let upload = |seed| device.upload(kv_heads * width, &noise(total * kv_heads * width, seed));

@@ -7,6 +7,7 @@ mod dense;
 mod image;
 mod isa;
 mod packed;
+mod page;
 mod panels;
 mod pool;
 mod product;
@@ -18,12 +19,13 @@ mod vnni;
 mod wide;
 mod winograd;
 
-pub use attention::Page;
 pub use isa::Isa;
+pub use page::Page;
 pub use product::Matrix;
 pub use winograd::Filter;
 
-use attention::{ROWS, View, padded};
+use attention::{ROWS, View};
+use page::padded;
 use pool::{Pool, Scatter};
 
 use super::{Kernels, PAGE_TOKENS, PageShape, Span, Stored};
@@ -161,6 +163,10 @@ impl Kernels for Cpu {
 
     fn matrix_bytes(encoding: Encoding, rows: usize, columns: usize, precision: Precision) -> u64 {
         Matrix::bytes(encoding, rows, columns, precision)
+    }
+
+    fn page_bytes(shape: PageShape) -> u64 {
+        Page::bytes(shape)
     }
 
     fn page(&self, shape: PageShape) -> Result<Page, ModelError> {

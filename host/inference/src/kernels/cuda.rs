@@ -124,7 +124,12 @@ impl Cuda {
         out: &Tensor,
     ) -> Result<(), ModelError> {
         // Pages of one block for the occasion: the same kernels then serve.
-        let shape = PageShape { blocks: 1, kv_heads: heads, head_width: queries.width / heads };
+        let shape = PageShape {
+            blocks: 1,
+            kv_heads: heads,
+            head_width: queries.width / heads,
+            precision: Precision::Exact,
+        };
         let mut pages = lengths
             .iter()
             .map(|length| (0..length.div_ceil(PAGE_TOKENS)).map(|_| self.page(shape)).collect())
@@ -200,13 +205,16 @@ impl Kernels for Cuda {
         (rows * columns / encoding.block_size() * encoding.block_bytes()) as u64
     }
 
+    fn page_bytes(shape: PageShape) -> u64 {
+        (shape.numbers() * size_of::<f32>()) as u64
+    }
+
     fn page(&self, shape: PageShape) -> Result<Page, ModelError> {
         if shape.head_width > HEAD_WIDTH_MAX {
             let reason = format!("heads of {} numbers are wider than {HEAD_WIDTH_MAX}", shape.head_width);
             return Err(failed(reason));
         }
-        let floats = shape.bytes() as usize / size_of::<f32>();
-        Ok(Page { shape, values: self.device.zeros(floats)? })
+        Ok(Page { shape, values: self.device.zeros(shape.numbers())? })
     }
 
     fn embed(&self, table: &Matrix, ids: &[u32], out: &mut Tensor) {

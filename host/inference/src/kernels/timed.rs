@@ -99,6 +99,10 @@ impl<K: Kernels> Kernels for Timed<K> {
         K::matrix_bytes(encoding, rows, columns, precision)
     }
 
+    fn page_bytes(shape: PageShape) -> u64 {
+        K::page_bytes(shape)
+    }
+
     fn page(&self, shape: PageShape) -> Result<K::Page, ModelError> {
         self.kernels.page(shape)
     }

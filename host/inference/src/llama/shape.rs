@@ -4,6 +4,7 @@ use crate::dimension::bad;
 use crate::error::ModelError;
 use crate::gguf::Header;
 use crate::kernels::PageShape;
+use crate::llama::Precision;
 
 /// Largest value of any dimension: far above today's models, far below what would overflow a product of two.
 const DIMENSION_MAX: u64 = 1 << 24;
@@ -36,15 +37,17 @@ pub struct Shape {
     pub rope_scale: f32,
     /// What the norms add before dividing.
     pub norm_epsilon: f32,
+    /// How exactly it is computed with.
+    pub precision: Precision,
 }
 
 impl Shape {
-    /// Read and check the dimensions.
+    /// Read and check the dimensions of a model that is computed with so exactly.
     ///
     /// # Errors
     /// [`ModelError::Unsupported`] for another family or for rotary scaling that is not linear;
     /// [`ModelError::MissingMetadata`] and [`ModelError::BadMetadata`] name the key.
-    pub fn from_gguf(header: &Header, vocabulary: usize) -> Result<Self, ModelError> {
+    pub fn from_gguf(header: &Header, vocabulary: usize, precision: Precision) -> Result<Self, ModelError> {
         let family = header.text("general.architecture")?;
         if family != "llama" {
             let found = family.to_owned();
@@ -91,12 +94,14 @@ impl Shape {
             rope_base: rope_base as f32,
             rope_scale: rope_scale(header)? as f32,
             norm_epsilon: norm_epsilon as f32,
+            precision,
         })
     }
 
     /// What a page of attention cache holds.
     pub fn page(&self) -> PageShape {
-        PageShape { blocks: self.blocks, kv_heads: self.kv_heads, head_width: self.head_width }
+        let Self { blocks, kv_heads, head_width, precision, .. } = *self;
+        PageShape { blocks, kv_heads, head_width, precision }
     }
 
     /// Bytes of the rotation tables.

@@ -4,6 +4,7 @@ use crate::ctranslate2::VariableReader;
 use crate::dimension::{bad, bounded};
 use crate::error::ModelError;
 use crate::kernels::PageShape;
+use crate::llama::Precision;
 
 /// Samples of a second: the only rate that the models hear.
 pub const SAMPLE_RATE: usize = 16_000;
@@ -109,7 +110,13 @@ impl Shape {
 
     /// A page of keys and values for every block of the decoder.
     pub fn page(&self) -> PageShape {
-        PageShape { blocks: self.decoder_blocks, kv_heads: self.heads, head_width: self.width / self.heads }
+        PageShape {
+            blocks: self.decoder_blocks,
+            kv_heads: self.heads,
+            head_width: self.width / self.heads,
+            // The decoder waits for what was heard, which it reads whole for each token.
+            precision: Precision::Fast,
+        }
     }
 
     /// Weights, counted singly.

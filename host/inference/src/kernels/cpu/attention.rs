@@ -1,64 +1,15 @@
 //! Attention over pages of keys and values.
-//!
-//! A page holds keys with the token innermost, `[width][16 tokens]`, and values with the width innermost, padded to whole
-//! registers: both products then run down registers, without a sum across one.
 
 use super::isa::{Isa, fma, versions};
+use super::page::{Head, Number, Page, padded};
+use super::panels::LANES;
 use super::rows::exp;
 #[cfg(target_arch = "x86_64")]
 use super::{isa::Level, wide};
-use crate::kernels::{PAGE_TOKENS, PageShape};
+use crate::kernels::PAGE_TOKENS;
 
 /// Rows of queries that share each look at a page.
 pub const ROWS: usize = 4;
-
-/// Keys and values of [`PAGE_TOKENS`] tokens, for every block and head.
-#[derive(Debug)]
-pub struct Page {
-    shape: PageShape,
-    /// Keys, then values, of each head of each block.
-    values: Vec<f32>,
-}
-
-/// A head's width in whole registers.
-pub fn padded(width: usize) -> usize {
-    width.next_multiple_of(16)
-}
-
-impl Page {
-    /// Zeros.
-    pub fn new(shape: PageShape) -> Self {
-        let floats = shape.blocks * shape.kv_heads * 2 * PAGE_TOKENS * padded(shape.head_width);
-        Self { shape, values: vec![0.0; floats] }
-    }
-
-    /// The dimensions.
-    pub fn shape(&self) -> PageShape {
-        self.shape
-    }
-
-    /// Keys and values of one head.
-    #[inline(always)]
-    pub fn head(&self, block: usize, head: usize) -> (&[f32], &[f32]) {
-        let half = PAGE_TOKENS * padded(self.shape.head_width);
-        self.values[(block * self.shape.kv_heads + head) * 2 * half..][..2 * half].split_at(half)
-    }
-
-    /// Put one token's keys and values, head after head, into `slot`.
-    pub fn put(&mut self, block: usize, slot: usize, keys: &[f32], values: &[f32]) {
-        let width = self.shape.head_width;
-        let half = PAGE_TOKENS * padded(width);
-        let start = block * self.shape.kv_heads * 2 * half;
-        let heads = self.values[start..].chunks_exact_mut(2 * half);
-        for ((page, key), value) in heads.zip(keys.chunks_exact(width)).zip(values.chunks_exact(width)) {
-            let (page_keys, page_values) = page.split_at_mut(half);
-            for (at, key) in key.iter().enumerate() {
-                page_keys[at * PAGE_TOKENS + slot] = *key;
-            }
-            page_values[slot * padded(width)..][..width].copy_from_slice(value);
-        }
-    }
-}
 
 /// Where a piece of attention looks.
 #[derive(Clone, Copy, Debug)]
@@ -99,8 +50,10 @@ fn attend_body<const FUSED: bool>(
     scores.clear();
     let mut most = [f32::NEG_INFINITY; ROWS];
     for (index, page) in pages.iter().enumerate() {
-        let keys = page.head(view.block, view.head).0.as_chunks::<PAGE_TOKENS>().0;
-        let mut products = key_products::<FUSED>(inner, &keys[..width], queries);
+        let mut products = match page.head(view.block, view.head) {
+            Head::Full(rows) => key_products::<FUSED, _>(inner, &rows.keys[..width], queries),
+            Head::Half(rows) => key_products::<FUSED, _>(inner, &rows.keys[..width], queries),
+        };
         for ((products, most), limit) in products.iter_mut().zip(&mut most).zip(view.limits) {
             let here = limit.saturating_sub(index * PAGE_TOKENS);
             for (slot, product) in products.iter_mut().enumerate() {
@@ -120,15 +73,22 @@ fn attend_body<const FUSED: bool>(
         }
     }
     let stride = padded(width);
-    for column in (0..stride).step_by(16) {
-        let mut sums = [[0.0_f32; 16]; ROWS];
+    for column in (0..stride).step_by(LANES) {
+        let mut sums = [[0.0_f32; LANES]; ROWS];
         for (page, weights) in pages.iter().zip(scores.iter()) {
-            let values = page.head(view.block, view.head).1;
-            add_values::<FUSED>(inner, &values[column..], stride, weights, &mut sums);
+            let (first, stride) = (column / LANES, stride / LANES);
+            match page.head(view.block, view.head) {
+                Head::Full(rows) => {
+                    add_values::<FUSED, _>(inner, &rows.values[first..], stride, weights, &mut sums);
+                }
+                Head::Half(rows) => {
+                    add_values::<FUSED, _>(inner, &rows.values[first..], stride, weights, &mut sums);
+                }
+            }
         }
         for (row, (sums, totals)) in sums.iter().zip(&totals).enumerate() {
             let inverse = 1.0 / totals.iter().sum::<f32>();
-            for (out, sum) in out[row * stride + column..][..16].iter_mut().zip(sums) {
+            for (out, sum) in out[row * stride + column..][..LANES].iter_mut().zip(sums) {
                 *out = sum * inverse;
             }
         }
@@ -137,9 +97,9 @@ fn attend_body<const FUSED: bool>(
 
 /// Products of the queries with one page of keys.
 #[inline(always)]
-fn key_products<const FUSED: bool>(
+fn key_products<const FUSED: bool, T: Number>(
     isa: Isa,
-    keys: &[[f32; PAGE_TOKENS]],
+    keys: &[[T; LANES]],
     queries: [&[f32]; ROWS],
 ) -> [[f32; PAGE_TOKENS]; ROWS] {
     #[cfg(target_arch = "x86_64")]
@@ -149,23 +109,24 @@ fn key_products<const FUSED: bool>(
     let _ = isa;
     let mut products = [[0.0_f32; PAGE_TOKENS]; ROWS];
     for (at, keys) in keys.iter().enumerate() {
+        let keys = T::wide(keys);
         for (products, query) in products.iter_mut().zip(&queries) {
             for (product, key) in products.iter_mut().zip(keys) {
-                *product = fma::<FUSED>(query[at], *key, *product);
+                *product = fma::<FUSED>(query[at], key, *product);
             }
         }
     }
     products
 }
 
-/// Add 16 columns of one page of values, weighted, to `sums`; `values` has a row each `stride`.
+/// Add 16 columns of one page of values, weighted, to `sums`; `values` has a row each `stride` lanes.
 #[inline(always)]
-fn add_values<const FUSED: bool>(
+fn add_values<const FUSED: bool, T: Number>(
     isa: Isa,
-    values: &[f32],
+    values: &[[T; LANES]],
     stride: usize,
     weights: &[[f32; PAGE_TOKENS]; ROWS],
-    sums: &mut [[f32; 16]; ROWS],
+    sums: &mut [[f32; LANES]; ROWS],
 ) {
     #[cfg(target_arch = "x86_64")]
     if isa.level() == Level::Avx512Vnni {
@@ -173,10 +134,10 @@ fn add_values<const FUSED: bool>(
     }
     let _ = isa;
     for slot in 0..PAGE_TOKENS {
-        let values = &values[slot * stride..][..16];
+        let values = T::wide(&values[slot * stride]);
         for (sums, weights) in sums.iter_mut().zip(weights) {
             for (sum, value) in sums.iter_mut().zip(values) {
-                *sum = fma::<FUSED>(weights[slot], *value, *sum);
+                *sum = fma::<FUSED>(weights[slot], value, *sum);
             }
         }
     }

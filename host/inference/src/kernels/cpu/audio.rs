@@ -1,6 +1,7 @@
 //! Sound on the processor. Convolutions are products with rows unfolded: the products have the threads.
 
 use super::attention::{ROWS, View};
+use super::page::{Head, Number};
 use super::{Cpu, Matrix, Page, Tensor, product, rows};
 use crate::kernels::PAGE_TOKENS;
 use crate::kernels::audio::AudioKernels;
@@ -74,15 +75,23 @@ impl AudioKernels for Cpu {
         for (row, out) in out.values.chunks_exact_mut(length).enumerate() {
             let query = &queries.row(row)[head * width..(head + 1) * width];
             for (page, out) in pages.iter().zip(out.chunks_mut(PAGE_TOKENS)) {
-                let keys = page.head(block, head).0.as_chunks::<PAGE_TOKENS>().0;
-                let mut sums = [0.0; PAGE_TOKENS];
-                for (query, keys) in query.iter().zip(keys) {
-                    sums.iter_mut().zip(keys).for_each(|(sum, key)| *sum += query * key);
-                }
+                let sums = match page.head(block, head) {
+                    Head::Full(rows) => products(query, rows.keys),
+                    Head::Half(rows) => products(query, rows.keys),
+                };
                 out.iter_mut().zip(sums).for_each(|(out, sum)| *out = sum * scale);
             }
         }
         let width = out.width;
         self.by_rows(out, &|_, rows| rows::softmax(self.isa, rows, width));
     }
+}
+
+/// Products of a query with the keys of a page.
+fn products<T: Number>(query: &[f32], keys: &[[T; PAGE_TOKENS]]) -> [f32; PAGE_TOKENS] {
+    let mut sums = [0.0; PAGE_TOKENS];
+    for (query, keys) in query.iter().zip(keys) {
+        sums.iter_mut().zip(T::wide(keys)).for_each(|(sum, key)| *sum += query * key);
+    }
+    sums
 }

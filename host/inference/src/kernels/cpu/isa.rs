@@ -54,6 +54,20 @@ pub(super) fn fma<const FUSED: bool>(a: f32, b: f32, c: f32) -> f32 {
     if FUSED { a.mul_add(b, c) } else { a * b + c }
 }
 
+/// 16-bit floats (IEEE 754) as 32-bit ones, exactly.
+#[inline(always)]
+pub(super) fn widen(halves: &[u16; 16]) -> [f32; 16] {
+    /// What brings the exponent's bias of 15 to 127.
+    const REBIAS: f32 = f32::from_bits((127 + 127 - 15) << 23);
+    halves.map(|half| {
+        let sign = u32::from(half & 0x8000) << 16;
+        let magnitude = f32::from_bits(u32::from(half & 0x7FFF) << 13);
+        let finite = (magnitude * REBIAS).to_bits();
+        let bits = if half & 0x7C00 == 0x7C00 { magnitude.to_bits() | 0x7F80_0000 } else { finite };
+        f32::from_bits(bits | sign)
+    })
+}
+
 /// Make `fn name(isa, …)` out of an `#[inline(always)] fn body<const FUSED: bool>(…)`: the compiler vectorises the same code once for
 /// each instruction set.
 macro_rules! versions {
@@ -85,3 +99,22 @@ macro_rules! versions {
     };
 }
 pub(super) use versions;
+
+#[cfg(test)]
+mod tests {
+    use super::widen;
+
+    #[test]
+    fn every_half_is_widened_exactly() {
+        for first in (0..=u16::MAX).step_by(16) {
+            let halves = std::array::from_fn(|at| first + at as u16);
+            for (half, wide) in halves.iter().zip(widen(&halves)) {
+                let right = half::f16::from_bits(*half).to_f32();
+                assert!(
+                    wide.to_bits() == right.to_bits() || wide.is_nan() && right.is_nan(),
+                    "{half:#06x}: {wide}, not {right}"
+                );
+            }
+        }
+    }
+}

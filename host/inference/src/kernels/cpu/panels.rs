@@ -72,9 +72,9 @@ impl Panels<'_> {
 
 /// How a panel's numbers lie in memory, as a constant of the code that reads them.
 #[cfg(target_arch = "x86_64")]
-const FULL: u8 = 0;
+pub(super) const FULL: u8 = 0;
 #[cfg(target_arch = "x86_64")]
-const HALF: u8 = 1;
+pub(super) const HALF: u8 = 1;
 #[cfg(target_arch = "x86_64")]
 const UPPER: u8 = 2;
 
@@ -168,7 +168,7 @@ unsafe fn wide_form<const R: usize, const FORM: u8, T>(
 /// At `lanes` they are, of the form's length.
 #[cfg(target_arch = "x86_64")]
 #[target_feature(enable = "avx512f,avx2")]
-unsafe fn load<const FORM: u8, T>(lanes: *const [T; LANES]) -> __m512 {
+pub(super) unsafe fn load<const FORM: u8, T>(lanes: *const [T; LANES]) -> __m512 {
     // SAFETY: the caller's.
     unsafe {
         match FORM {

@@ -4,19 +4,19 @@
     reason = "vector loads and stores, and functions for instructions that detection found"
 )]
 
-use std::arch::x86_64::{
-    __m512, _mm512_fmadd_ps, _mm512_loadu_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps,
-};
+use std::arch::x86_64::{__m512, _mm512_fmadd_ps, _mm512_set1_ps, _mm512_setzero_ps, _mm512_storeu_ps};
 
 use super::attention::ROWS;
 use super::isa::{Isa, Level};
+use super::page::Number;
+use super::panels::{self, FULL, HALF, LANES};
 use crate::kernels::PAGE_TOKENS;
 
 /// Products of the queries with one page of keys.
 #[inline(always)]
-pub fn key_products(
+pub fn key_products<T: Number>(
     isa: Isa,
-    keys: &[[f32; PAGE_TOKENS]],
+    keys: &[[T; LANES]],
     queries: [&[f32]; ROWS],
 ) -> [[f32; PAGE_TOKENS]; ROWS] {
     assert_eq!(isa.level(), Level::Avx512Vnni, "for that instruction set alone");
@@ -25,7 +25,7 @@ pub fn key_products(
 }
 
 #[target_feature(enable = "avx512f,fma,avx2")]
-fn products(keys: &[[f32; PAGE_TOKENS]], queries: [&[f32]; ROWS]) -> [[f32; PAGE_TOKENS]; ROWS] {
+fn products<T: Number>(keys: &[[T; LANES]], queries: [&[f32]; ROWS]) -> [[f32; PAGE_TOKENS]; ROWS] {
     let queries = queries.map(|query| &query[..keys.len()]);
     let mut sums = [_mm512_setzero_ps(); ROWS];
     for (at, keys) in keys.iter().enumerate() {
@@ -41,11 +41,11 @@ fn products(keys: &[[f32; PAGE_TOKENS]], queries: [&[f32]; ROWS]) -> [[f32; PAGE
     out
 }
 
-/// Add 16 columns of one page of values, weighted, to `sums`; `values` has a row each `stride`.
+/// Add 16 columns of one page of values, weighted, to `sums`; `values` has a row each `stride` lanes.
 #[inline(always)]
-pub fn add_values(
+pub fn add_values<T: Number>(
     isa: Isa,
-    values: &[f32],
+    values: &[[T; LANES]],
     stride: usize,
     weights: &[[f32; PAGE_TOKENS]; ROWS],
     sums: &mut [[f32; 16]; ROWS],
@@ -56,14 +56,18 @@ pub fn add_values(
 }
 
 #[target_feature(enable = "avx512f,fma,avx2")]
-fn add(values: &[f32], stride: usize, weights: &[[f32; PAGE_TOKENS]; ROWS], sums: &mut [[f32; 16]; ROWS]) {
+fn add<T: Number>(
+    values: &[[T; LANES]],
+    stride: usize,
+    weights: &[[f32; PAGE_TOKENS]; ROWS],
+    sums: &mut [[f32; 16]; ROWS],
+) {
     let mut totals = [_mm512_setzero_ps(); ROWS];
     for row in 0..ROWS {
         totals[row] = load(&sums[row]);
     }
     for slot in 0..PAGE_TOKENS {
-        let (values, _) = values[slot * stride..].as_chunks::<16>();
-        let values = load(&values[0]);
+        let values = load(&values[slot * stride]);
         for row in 0..ROWS {
             totals[row] = _mm512_fmadd_ps(_mm512_set1_ps(weights[row][slot]), values, totals[row]);
         }
@@ -73,11 +77,16 @@ fn add(values: &[f32], stride: usize, weights: &[[f32; PAGE_TOKENS]; ROWS], sums
     }
 }
 
-#[target_feature(enable = "avx512f")]
+#[target_feature(enable = "avx512f,avx2")]
 #[inline]
-fn load(lanes: &[f32; 16]) -> __m512 {
-    // SAFETY: 64 readable bytes.
-    unsafe { _mm512_loadu_ps(lanes.as_ptr()) }
+fn load<T: Number>(lanes: &[T; LANES]) -> __m512 {
+    // SAFETY: they are 16 numbers of that form.
+    unsafe {
+        match T::FORM {
+            FULL => panels::load::<FULL, T>(lanes),
+            _ => panels::load::<HALF, T>(lanes),
+        }
+    }
 }
 
 #[target_feature(enable = "avx512f")]

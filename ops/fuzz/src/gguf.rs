@@ -3,9 +3,11 @@
 use std::io::Cursor;
 use std::path::Path;
 
-use atelier_inference::Tokenizer;
 use atelier_inference::gguf::{Header, Limits};
+use atelier_inference::kernels::Kernels as _;
+use atelier_inference::kernels::cpu::Cpu;
 use atelier_inference::llama::Shape;
+use atelier_inference::{Precision, Tokenizer};
 
 use crate::memory::measured;
 use crate::sparse::{SPARSE_BYTES, Sparse};
@@ -28,8 +30,8 @@ pub fn gguf(bytes: &[u8]) {
     for header in [whole, sparse].into_iter().flatten() {
         assert!(header.parameters() <= 4 * SPARSE_BYTES, "none takes less than two bits");
         let tokens = Tokenizer::from_gguf(&header).map_or(1, |tokenizer| tokenizer.vocabulary_len());
-        if let Ok(shape) = Shape::from_gguf(&header, tokens) {
-            assert!(shape.page().bytes() > 0 && shape.rotation_bytes() > 0);
+        if let Ok(shape) = Shape::from_gguf(&header, tokens, Precision::Fast) {
+            assert!(Cpu::page_bytes(shape.page()) > 0 && shape.rotation_bytes() > 0);
         }
     }
 }

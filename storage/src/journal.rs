@@ -13,7 +13,7 @@ mod file;
 
 use std::collections::VecDeque;
 use std::fs::File;
-use std::io::{Read as _, Seek as _, SeekFrom, Write as _};
+use std::io::{BufReader, Read as _, Seek as _, SeekFrom, Write as _};
 use std::path::{Path, PathBuf};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
@@ -26,8 +26,10 @@ use crate::engine::unavailable;
 use crate::folder;
 use file::{FRAME_BYTES, Found, HEAD_BYTES};
 
-/// Records read at once.
+/// Records that enter the books at once.
 const BATCH_MAX: usize = 256;
+/// Bytes read at once.
+const READ_BYTES: usize = 64 * 1024;
 /// How long written records may wait for the disk, the writing itself not counted.
 const SYNC_AFTER: Duration = Duration::from_millis(20);
 
@@ -257,8 +259,9 @@ impl Journal {
             return Ok(());
         }
         let path = file::path(&self.parent, place.generation);
-        let mut reader = File::open(&path).map_err(unavailable)?;
-        reader.seek(SeekFrom::Start(place.offset)).map_err(unavailable)?;
+        let mut file = File::open(&path).map_err(unavailable)?;
+        file.seek(SeekFrom::Start(place.offset)).map_err(unavailable)?;
+        let mut reader = BufReader::with_capacity(READ_BYTES, file);
         while place.offset < length {
             let mut batch = Batch { records: Vec::new(), after: *place };
             while batch.records.len() < BATCH_MAX && batch.after.offset < length {

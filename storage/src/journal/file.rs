@@ -1,7 +1,7 @@
 //! One file of the journal: a head with its number, then records, each behind its frame.
 
 use std::fs::{File, OpenOptions};
-use std::io::{self, Read as _, Seek as _, SeekFrom};
+use std::io::{self, Read, Seek as _, SeekFrom};
 use std::path::{Path, PathBuf};
 
 use atelier_domain::store::StoreError;
@@ -135,7 +135,7 @@ pub(super) enum Found {
 }
 
 /// The next record, with so many bytes left in the file.
-pub(super) fn next(path: &Path, file: &mut File, left: u64) -> Result<Found, StoreError> {
+pub(super) fn next(path: &Path, file: &mut impl Read, left: u64) -> Result<Found, StoreError> {
     if left < FRAME_BYTES as u64 {
         return Ok(Found::Torn);
     }
@@ -144,7 +144,7 @@ pub(super) fn next(path: &Path, file: &mut File, left: u64) -> Result<Found, Sto
     if frame == [0; FRAME_BYTES] {
         // A file system may show zeroes where data did not reach the disk, and nothing else behind them.
         let mut rest = Vec::new();
-        file.take(left).read_to_end(&mut rest).map_err(unavailable)?;
+        file.by_ref().take(left).read_to_end(&mut rest).map_err(unavailable)?;
         let is_empty = rest.iter().all(|byte| *byte == 0);
         return if is_empty { Ok(Found::Torn) } else { Err(damaged(path, "a record has no length")) };
     }

@@ -123,13 +123,34 @@ impl Totals {
         self.unpriced = self.unpriced.saturating_add(u64::from(record.is_unpriced));
         self.cost = self.cost.plus(record.cost.unwrap_or_default()).unwrap_or(MicroCredits::MAX);
         self.uncollected = self.uncollected.plus(record.uncollected).unwrap_or(MicroCredits::MAX);
-        for line in record.usage.iter().filter(|line| line.meter.len() <= METER_BYTES_MAX) {
-            let has_room = self.meters.len() < METERS_MAX;
-            match self.meters.get_mut(&line.meter) {
-                Some(sum) => *sum = sum.saturating_add(line.quantity),
-                None if has_room => drop(self.meters.insert(line.meter.clone(), line.quantity)),
-                None => {}
-            }
+        for line in &record.usage {
+            self.add_meter(&line.meter, line.quantity);
+        }
+    }
+
+    /// Adds another sum. A sum that would be too large stays at the largest.
+    pub fn merge(&mut self, other: &Self) {
+        self.calls = self.calls.saturating_add(other.calls);
+        self.failed = self.failed.saturating_add(other.failed);
+        self.estimated = self.estimated.saturating_add(other.estimated);
+        self.unpriced = self.unpriced.saturating_add(other.unpriced);
+        self.cost = self.cost.plus(other.cost).unwrap_or(MicroCredits::MAX);
+        self.uncollected = self.uncollected.plus(other.uncollected).unwrap_or(MicroCredits::MAX);
+        for (meter, quantity) in &other.meters {
+            self.add_meter(meter, *quantity);
+        }
+    }
+
+    /// Of a plugin's meters so many are told apart, and none with a long name.
+    fn add_meter(&mut self, meter: &str, quantity: u64) {
+        if meter.len() > METER_BYTES_MAX {
+            return;
+        }
+        let has_room = self.meters.len() < METERS_MAX;
+        match self.meters.get_mut(meter) {
+            Some(sum) => *sum = sum.saturating_add(quantity),
+            None if has_room => drop(self.meters.insert(meter.to_owned(), quantity)),
+            None => {}
         }
     }
 }
@@ -154,4 +175,48 @@ pub struct TotalsQuery {
     pub last_day: u32,
     /// Begin after this one.
     pub after: Option<TotalsKey>,
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{METER_BYTES_MAX, METERS_MAX, Totals};
+    use proptest::prelude::*;
+
+    fn totals() -> impl Strategy<Value = Totals> {
+        let counts = (any::<u64>(), any::<u64>(), any::<u64>(), any::<u64>());
+        let meters = proptest::collection::btree_map("[a-c]{1,2}", any::<u64>(), 0..4);
+        (counts, meters).prop_map(|((calls, failed, estimated, unpriced), meters)| Totals {
+            calls,
+            failed,
+            estimated,
+            unpriced,
+            meters,
+            ..Totals::default()
+        })
+    }
+
+    proptest! {
+        /// In whatever groups sums are added up, they come to the same.
+        #[test]
+        fn sums_are_merged_in_any_grouping(one in totals(), two in totals(), three in totals()) {
+            let mut left = one.clone();
+            left.merge(&two);
+            left.merge(&three);
+            let mut tail = two;
+            tail.merge(&three);
+            let mut right = one;
+            right.merge(&tail);
+            prop_assert_eq!(left, right);
+        }
+    }
+
+    #[test]
+    fn a_merged_sum_keeps_its_bounds() {
+        let many = (0..METERS_MAX).map(|at| (format!("meter-{at}"), 1)).collect();
+        let mut sum = Totals { calls: u64::MAX, meters: many, ..Totals::default() };
+        let long = "m".repeat(METER_BYTES_MAX + 1);
+        let meters = [("meter-0".to_owned(), 2), ("one-more".to_owned(), 1), (long, 1)].into();
+        sum.merge(&Totals { calls: 1, meters, ..Totals::default() });
+        assert_eq!((sum.calls, sum.meters.len(), sum.meters["meter-0"]), (u64::MAX, METERS_MAX, 3));
+    }
 }

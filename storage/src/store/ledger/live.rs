@@ -96,9 +96,8 @@ pub(super) fn fold(engine: &Engine, journal: &Journal) -> Result<Folded, StoreEr
 
 /// Charges calls to their allowances; gives what those do not cover.
 fn enter_batch(txn: &Txn<'_>, uses: &[LiveUse], id: EntryId) -> Result<MicroCredits, TxnError> {
-    let mut allowances: BTreeMap<EntryId, Allowance> = BTreeMap::new();
+    let mut allowances: BTreeMap<EntryId, Drawn> = BTreeMap::new();
     let mut charges: BTreeMap<UserId, (Timestamp, Postings)> = BTreeMap::new();
-    let mut spent: Vec<(Subject, Periods, MicroCredits)> = Vec::new();
     let mut uncharged = MicroCredits::ZERO;
     let mut records: Vec<UsageRecord> = Vec::with_capacity(uses.len());
     for LiveUse { record, allowance } in uses {
@@ -107,13 +106,10 @@ fn enter_batch(txn: &Txn<'_>, uses: &[LiveUse], id: EntryId) -> Result<MicroCred
         if !cost.is_zero() {
             let mut charged = MicroCredits::ZERO;
             if let Some(of) = allowance
-                && let Some(row) = find(txn, &mut allowances, *of)?
+                && let Some(drawn) = find(txn, &mut allowances, *of)?
             {
-                charged = cost.min(row.rest);
-                row.rest = row.rest.beyond(charged);
-                for subject in [Subject::User(row.user), Subject::Key(row.key)] {
-                    spent.push((subject, row.periods(), charged));
-                }
+                charged = drawn.take(cost);
+                let row = &drawn.row;
                 if row.is_debited {
                     record.is_debited = true;
                     let (_, postings) = charges.entry(row.user).or_insert((record.at, Postings::default()));
@@ -129,27 +125,46 @@ fn enter_batch(txn: &Txn<'_>, uses: &[LiveUse], id: EntryId) -> Result<MicroCred
     for (user, (at, postings)) in charges {
         books::post(txn, &entry(id, at, user, EntryKind::Spend, postings))?;
     }
-    for (subject, then, charged) in spent {
-        let mut spending = books::spending(txn, subject)?;
-        spending.settle(then, charged, charged);
-        books::put_spending(txn, subject, &spending)?;
-    }
-    for (of, row) in allowances {
+    for (of, Drawn { row, taken }) in allowances {
+        for subject in [Subject::User(row.user), Subject::Key(row.key)] {
+            let mut spending = books::spending(txn, subject)?;
+            spending.settle(row.periods(), taken, taken);
+            books::put_spending(txn, subject, &spending)?;
+        }
         txn.put(Table::Allowances, of.as_bytes(), &encode(Table::Allowances, &row)?)?;
     }
     sums::add(txn, &records)?;
     Ok(uncharged)
 }
 
+/// An allowance, and what calls took from it.
+struct Drawn {
+    row: Allowance,
+    taken: MicroCredits,
+}
+
+impl Drawn {
+    /// Takes a cost, or what there is of it; gives what was taken.
+    fn take(&mut self, cost: MicroCredits) -> MicroCredits {
+        let charged = cost.min(self.row.rest);
+        self.row.rest = self.row.rest.beyond(charged);
+        self.taken = self.taken.plus(charged).unwrap_or(MicroCredits::MAX);
+        charged
+    }
+}
+
 fn find<'a>(
     txn: &Txn<'_>,
-    known: &'a mut BTreeMap<EntryId, Allowance>,
+    known: &'a mut BTreeMap<EntryId, Drawn>,
     id: EntryId,
-) -> Result<Option<&'a mut Allowance>, TxnError> {
+) -> Result<Option<&'a mut Drawn>, TxnError> {
     match known.entry(id) {
-        MapEntry::Occupied(row) => Ok(Some(row.into_mut())),
+        MapEntry::Occupied(drawn) => Ok(Some(drawn.into_mut())),
         MapEntry::Vacant(place) => match txn.get(Table::Allowances, id.as_bytes())? {
-            Some(row) => Ok(Some(place.insert(decode(Table::Allowances, id.as_bytes(), &row)?))),
+            Some(row) => {
+                let row = decode(Table::Allowances, id.as_bytes(), &row)?;
+                Ok(Some(place.insert(Drawn { row, taken: MicroCredits::ZERO })))
+            }
             None => Ok(None),
         },
     }

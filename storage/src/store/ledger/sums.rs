@@ -11,26 +11,26 @@ use crate::engine::{Engine, Txn, TxnError};
 use crate::keys;
 use crate::schema::Table;
 
-/// Records what ended, and adds it to the sums. Each sum is written once, however many records it takes.
+/// Records what ended, and adds it to the sums. Records that enter the same sums are added up first, and each sum is written once.
 pub(super) fn add(txn: &Txn<'_>, records: &[UsageRecord]) -> Result<(), TxnError> {
-    let mut sums: BTreeMap<Vec<u8>, Totals> = BTreeMap::new();
+    let mut alike: BTreeMap<_, (&UsageRecord, Totals)> = BTreeMap::new();
     for record in records {
         let key = keys::newest_first(record.user, record.id.as_bytes());
         txn.put(Table::Usage, &key, &encode(Table::Usage, record)?)?;
+        let of = (record.user, record.key, &*record.model, record.at.day());
+        alike.entry(of).or_insert_with(|| (record, Totals::default())).1.add(record);
+    }
+    let mut sums: BTreeMap<Vec<u8>, Totals> = BTreeMap::new();
+    for (record, more) in alike.values() {
         for key in sums_of(record) {
-            let sum = match sums.remove(&key) {
-                Some(sum) => Some(sum),
-                None => txn
-                    .get(Table::UsageTotals, &key)?
-                    .map(|row| decode(Table::UsageTotals, &key, &row))
-                    .transpose()?,
-            };
-            let mut sum: Totals = sum.unwrap_or_default();
-            sum.add(record);
-            sums.insert(key, sum);
+            sums.entry(key).or_default().merge(more);
         }
     }
-    for (key, sum) in sums {
+    for (key, more) in sums {
+        let row = txn.get(Table::UsageTotals, &key)?;
+        let sum = row.map(|row| decode(Table::UsageTotals, &key, &row)).transpose()?;
+        let mut sum: Totals = sum.unwrap_or_default();
+        sum.merge(&more);
         txn.put(Table::UsageTotals, &key, &encode(Table::UsageTotals, &sum)?)?;
     }
     Ok(())

@@ -7,6 +7,7 @@ pub mod cli;
 pub mod config;
 #[doc(hidden)]
 pub mod fuzzing;
+pub mod heap;
 pub mod http;
 mod key_file;
 mod listener;

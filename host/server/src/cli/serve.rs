@@ -7,11 +7,12 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Configured;
 use crate::app::Running;
-use crate::telemetry;
+use crate::{heap, telemetry};
 
 pub(super) fn run(configured: &Configured) -> anyhow::Result<ExitCode> {
     let config = configured.load()?;
     let telemetry = telemetry::start(&config).context("no thread to write the log")?;
+    heap::give_back_free_memory().context("no thread to give memory back")?;
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
     runtime.block_on(async {
         let mut terminate = signal(SignalKind::terminate()).context("cannot listen for signals")?;

@@ -13,9 +13,10 @@ use atelier_domain::provider::CallContext;
 use futures::Stream;
 use tokio::sync::mpsc;
 
+use crate::cpu::CpuMeter;
 use crate::fresh::{Fresh, Stock};
 use crate::host_state::{Shared, Used, milliseconds};
-use crate::lane::{CpuMeter, Stopped, TwoLanes};
+use crate::lane::{Stopped, TwoLanes};
 use crate::limits::limit_error;
 use crate::sandbox::{LoadedPlugin, Sandbox};
 use crate::session::{Session, export};

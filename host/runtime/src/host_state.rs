@@ -16,15 +16,19 @@ use wasmtime::UpdateDeadline;
 use wasmtime::component::ResourceTable;
 
 use crate::call::Observer;
+use crate::cpu::CpuMeter;
 use crate::egress::{Egress, EgressError, Grants, Secrets};
 use crate::engine::TICK;
-use crate::lane::CpuMeter;
 use crate::limits::{Meter, Profile, limit_error};
 use crate::traffic::Traffic;
 use crate::v0_1::imports::cache::InstanceCache;
 use crate::v0_1::imports::quota::QuotaReport;
 use crate::v0_1::imports::random::Randomness;
 use crate::v0_1::imports::wasi::Wasi;
+
+/// CPU time since the first tick within a poll at which the guest has not paused for a tick: between two ticks its thread may lose the
+/// processor for a while.
+const OVERRUN: Duration = Duration::from_nanos(TICK.subsec_nanos() as u64 / 2);
 
 /// What all calls of one instance share.
 pub struct Shared {
@@ -226,17 +230,17 @@ impl CallState {
     }
 
     /// The epoch callback: a tick has passed since the guest's last one. That says nothing yet: the guest may have waited, or its
-    /// thread may have lost the processor. Only a tick of CPU time within one poll is an overrun.
+    /// thread may have lost the processor. Only CPU time from one tick to another within one poll is an overrun.
     ///
     /// # Errors
     /// The call's CPU time is used up.
     pub fn tick(&mut self) -> wasmtime::Result<UpdateDeadline> {
-        let (poll, call) = self.cpu.used_in_poll();
+        let seen = self.cpu.tick();
         let max = self.shared.profile.cpu;
-        if call > max {
+        if seen.call > max {
             return Err(self.trap_limit(Limit::CpuTime, milliseconds(max)));
         }
-        if poll < TICK {
+        if seen.since_first < OVERRUN {
             return Ok(UpdateDeadline::Continue(1));
         }
         self.cpu.note_overrun();

@@ -1,91 +1,31 @@
-//! Two clocks for one call, and the slow lane.
-//!
-//! CPU time is the thread's CPU time measured around each poll, so that waiting costs nothing. A guest that has computed for a tick
-//! within one poll has not paused for a millisecond: from then on its call runs in the slow lane, on threads
-//! of lower priority, where it can no longer delay its neighbours.
+//! The slow lane. A guest that has computed for a tick within one poll has not paused for a millisecond: from then on its call runs in the
+//! slow lane, on threads of lower priority, where it can no longer delay its neighbours.
 
 use std::collections::HashMap;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, ready};
-use std::time::Duration;
 
-use rustix::time::{ClockId, clock_gettime};
 use tokio::runtime::Runtime;
 use tokio::task::JoinHandle;
 
-use crate::host_state::Used;
-
-/// CPU time that the current thread has used.
-fn thread_cpu() -> Duration {
-    let now = clock_gettime(ClockId::ThreadCPUTime);
-    Duration::new(now.tv_sec.unsigned_abs(), u32::try_from(now.tv_nsec).unwrap_or(0))
-}
-
-fn nanos(duration: Duration) -> u64 {
-    u64::try_from(duration.as_nanos()).unwrap_or(u64::MAX)
-}
-
-/// The CPU clock of one call, shared with its epoch callback.
-#[derive(Debug, Default)]
-pub struct CpuMeter {
-    /// Nanoseconds used by the polls that have ended.
-    used: AtomicU64,
-    /// Thread CPU nanoseconds at the start of the running poll.
-    poll_started: AtomicU64,
-    overran: AtomicBool,
-    /// What the call's state had counted when it was dropped.
-    used_up: Mutex<Used>,
-}
-
-impl CpuMeter {
-    /// To be called in a poll: CPU time of this poll so far, and of the whole call.
-    pub fn used_in_poll(&self) -> (Duration, Duration) {
-        let poll = nanos(thread_cpu()).saturating_sub(self.poll_started.load(Ordering::Relaxed));
-        let call = self.used.load(Ordering::Relaxed) + poll;
-        (Duration::from_nanos(poll), Duration::from_nanos(call))
-    }
-
-    /// CPU time used by finished polls.
-    pub fn used(&self) -> Duration {
-        Duration::from_nanos(self.used.load(Ordering::Relaxed))
-    }
-
-    /// Notes what the call used beside CPU time. Its state does so at its end, however that comes.
-    pub fn note_used_up(&self, used: Used) {
-        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner) = used;
-    }
-
-    /// What the call used; nothing as long as its state lives, as that of a call given up in the slow lane does.
-    pub fn used_up(&self) -> Used {
-        *self.used_up.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// To be called by the epoch callback: the guest has not paused for a tick.
-    pub fn note_overrun(&self) {
-        self.overran.store(true, Ordering::Relaxed);
-    }
-
-    fn has_overrun(&self) -> bool {
-        self.overran.load(Ordering::Relaxed)
-    }
-}
+use crate::cpu::CpuMeter;
 
 /// A call's future with its CPU clock running.
 struct Metered<F: ?Sized> {
     meter: Arc<CpuMeter>,
+    /// Whether it computes, as the calls in the slow lane do.
+    computes: bool,
     future: Pin<Box<F>>,
 }
 
 impl<T> Future for Metered<dyn Future<Output = T> + Send> {
     type Output = T;
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<T> {
-        let start = nanos(thread_cpu());
-        self.meter.poll_started.store(start, Ordering::Relaxed);
+        self.meter.begin_poll(self.computes);
         let polled = self.future.as_mut().poll(cx);
-        self.meter.used.fetch_add(nanos(thread_cpu()).saturating_sub(start), Ordering::Relaxed);
+        self.meter.end_poll();
         polled
     }
 }
@@ -205,13 +145,18 @@ impl<T: Send + 'static> TwoLanes<T> {
         lane: Arc<SlowLane>,
         plugin: Arc<str>,
     ) -> Self {
-        Self { state: LaneState::Fast(Metered { meter, future: Box::pin(future) }), lane, plugin }
+        Self {
+            state: LaneState::Fast(Metered { meter, computes: false, future: Box::pin(future) }),
+            lane,
+            plugin,
+        }
     }
 
     fn move_to_slow_lane(&mut self) -> Result<(), Stopped> {
-        let LaneState::Fast(call) = std::mem::replace(&mut self.state, LaneState::Done) else {
+        let LaneState::Fast(mut call) = std::mem::replace(&mut self.state, LaneState::Done) else {
             return Ok(());
         };
+        call.computes = true;
         let place = self.lane.enter(&self.plugin).ok_or(Stopped::LaneFull)?;
         let runtime = self.lane.runtime.as_ref().ok_or(Stopped::LaneFull)?;
         self.state = LaneState::Slow(runtime.spawn(async move {

@@ -8,6 +8,7 @@ mod artefact;
 mod blank;
 mod breaker;
 mod call;
+mod cpu;
 pub mod egress;
 mod engine;
 mod fresh;

@@ -9,10 +9,10 @@ use wasmtime::component::Instance;
 use wasmtime::{Store, Trap};
 
 use crate::blank::Blank;
+use crate::cpu::CpuMeter;
 use crate::egress::Patterns;
 use crate::fresh::{self, Fresh};
 use crate::host_state::CallState;
-use crate::lane::CpuMeter;
 use crate::limits::limit_error;
 use crate::sandbox::LoadedPlugin;
 use crate::v0_1::bindings::host::atelier::provider::log::Level;

@@ -16,6 +16,7 @@ mod errors;
 mod filling;
 mod flushes;
 mod layer;
+mod pace;
 mod state;
 mod txn;
 mod walk;
@@ -39,11 +40,12 @@ use crate::sealing::Cipher;
 pub use checks::Check;
 use checks::Checks;
 pub(crate) use checks::is_in_doubt;
-use commits::Commits;
+use commits::{Commits, Wish};
 pub(crate) use errors::unavailable;
 use errors::{from_panic, from_sled, guard};
 pub(crate) use filling::Filling;
 use flushes::Flushes;
+pub(crate) use pace::Pace;
 use state::Found;
 pub(crate) use state::State;
 use txn::Stored;
@@ -219,7 +221,7 @@ impl Engine {
         &self,
         body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
     ) -> Result<T, StoreError> {
-        self.transact(true, body)
+        self.transact(Wish { is_durable: true, gives_way: None }, body)
     }
 
     /// As [`Engine::write`], but not yet durable when it returns: see [`Engine::make_durable`].
@@ -227,7 +229,17 @@ impl Engine {
         &self,
         body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
     ) -> Result<T, StoreError> {
-        self.transact(false, body)
+        self.transact(Wish::default(), body)
+    }
+
+    /// As [`Engine::write_soon`], for what nobody waits for: until then it gives way to other threads, and holds up other writers a few
+    /// milliseconds longer for it at most.
+    pub(crate) fn write_behind<T>(
+        &self,
+        gives_way: Option<Instant>,
+        body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
+    ) -> Result<T, StoreError> {
+        self.transact(Wish { is_durable: false, gives_way }, body)
     }
 
     /// Returns when all commits made before this call are on disk. Concurrent callers share one flush.
@@ -245,16 +257,16 @@ impl Engine {
 
     fn transact<T>(
         &self,
-        is_durable: bool,
+        wish: Wish,
         body: impl FnOnce(&Txn<'_>) -> Result<T, TxnError>,
     ) -> Result<T, StoreError> {
         self.guarded(|| {
             self.room.check(COMMIT_BYTES).map_err(unavailable)?;
             let body = |seen: &commits::Seen<'_>| {
-                let txn = Txn::new(self, seen);
+                let txn = Txn::new(self, seen, Pace::holding(wish.gives_way));
                 body(&txn).map(|value| (value, txn.finish()))
             };
-            match self.commits.make(is_durable, body, self)? {
+            match self.commits.make(wish, body, self)? {
                 Ok(value) => Ok(Ok(value)),
                 Err(TxnError::Abort(error)) => Ok(Err(error)),
                 Err(TxnError::Engine(error)) => Err(error),

@@ -9,6 +9,7 @@ use sled::transaction::{
 
 use super::commits::{Batch, Commit};
 use super::errors::{from_sled, no_trees, unavailable};
+use super::pace::Pace;
 use super::walk::{Change, Front, Told};
 use super::{Engine, STATE_KEY, State};
 use crate::mark::Reached;
@@ -39,6 +40,7 @@ impl Engine {
         let tables = batch.rows.tables();
         let mut trees: Vec<&sled::Tree> = tables.map(|(table, _)| self.tree(table)).collect();
         trees.extend(self.trees.last());
+        let pace = Pace::holding(batch.gives_way);
         let outcome = trees[..].transaction(|trees: &Vec<TransactionalTree>| {
             let damage = ConflictableTransactionError::Abort;
             let (meta, trees) = trees.split_last().ok_or_else(|| damage(no_trees()))?;
@@ -50,6 +52,7 @@ impl Engine {
             for ((table, rows), tree) in batch.rows.tables().zip(trees) {
                 for (key, new) in rows {
                     put.row(table, tree, key, new.as_ref())?;
+                    pace.step();
                 }
             }
             let Put { mut after, told, .. } = put;

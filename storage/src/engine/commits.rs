@@ -5,6 +5,7 @@
 //! them left it, and flushes if any of them wants that, while the next bodies run.
 
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
+use std::time::Instant;
 
 use atelier_domain::store::StoreError;
 
@@ -18,6 +19,17 @@ pub(super) struct Batch {
     pub(super) rows: Arc<Layer>,
     /// The schema's version, where it changes.
     pub(super) schema: Option<u32>,
+    /// Until when it gives way to others: as long as all who wait for it do.
+    pub(super) gives_way: Option<Instant>,
+}
+
+/// What a writer asks of its commit.
+#[derive(Clone, Copy, Debug, Default)]
+pub(super) struct Wish {
+    /// It is on disk when it ends.
+    pub(super) is_durable: bool,
+    /// Until when it may give way to others; not at all where somebody waits.
+    pub(super) gives_way: Option<Instant>,
 }
 
 /// How a batch gets to where it stays.
@@ -59,6 +71,7 @@ struct Open {
     rows: Layer,
     schema: Option<u32>,
     wants_flush: bool,
+    gives_way: Option<Instant>,
     group: Arc<Group>,
     /// What is being put into the trees, or what was last.
     below: Arc<Layer>,
@@ -105,7 +118,7 @@ impl Commits {
     /// This commit has failed, or any before it: what reached the disk is then unknown, and nothing is acknowledged any more.
     pub(super) fn make<T, E>(
         &self,
-        wants_flush: bool,
+        wish: Wish,
         body: impl FnOnce(&Seen<'_>) -> Result<(T, Left), E>,
         to: &impl Commit,
     ) -> Result<Result<T, E>, StoreError> {
@@ -115,9 +128,14 @@ impl Commits {
         let seen = Seen { above: [&open.below, &open.rows], commit: open.commit };
         let outcome = match body(&seen) {
             Ok((value, left)) => {
+                open.gives_way = if open.rows.is_empty() {
+                    wish.gives_way
+                } else {
+                    open.gives_way.zip(wish.gives_way).map(|(one, other)| one.min(other))
+                };
                 open.rows.put(left.rows);
                 open.schema = left.schema.or(open.schema);
-                open.wants_flush |= wants_flush;
+                open.wants_flush |= wish.is_durable;
                 Ok(value)
             }
             Err(error) => Err(error),
@@ -165,12 +183,12 @@ impl Commits {
 
     /// Commits what is open, and tells all who wait for it.
     fn lead(&self, mut open: MutexGuard<'_, Open>, to: &impl Commit) -> Result<(), StoreError> {
-        let Open { commit, rows, schema, wants_flush, group, .. } = std::mem::take(&mut *open);
+        let Open { commit, rows, schema, wants_flush, gives_way, group, .. } = std::mem::take(&mut *open);
         let rows = Arc::new(rows);
         (open.commit, open.below) = (commit + 1, Arc::clone(&rows));
         self.line().next = None;
         drop(open);
-        let mut ended = self.check().and_then(|()| to.apply(&Batch { commit, rows, schema }));
+        let mut ended = self.check().and_then(|()| to.apply(&Batch { commit, rows, schema, gives_way }));
         if let Err(error) = &ended {
             self.fail(error);
         }

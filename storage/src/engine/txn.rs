@@ -8,6 +8,7 @@ use sled::IVec;
 use super::commits::{Left, Seen};
 use super::errors::from_sled;
 use super::layer::Layer;
+use super::pace::Pace;
 use super::{Engine, INLINE_BYTES_MAX};
 use crate::codec::{ROW_BYTES_MAX, damaged};
 use crate::schema::Table;
@@ -79,11 +80,13 @@ pub(crate) struct Txn<'a> {
     /// What it has read of the trees: most rows are read before they are written.
     read: RefCell<Layer>,
     schema: Cell<Option<u32>>,
+    pace: Pace,
 }
 
 impl<'a> Txn<'a> {
-    pub(super) fn new(engine: &'a Engine, seen: &'a Seen<'a>) -> Self {
-        Self { engine, seen, own: RefCell::default(), read: RefCell::default(), schema: Cell::default() }
+    pub(super) fn new(engine: &'a Engine, seen: &'a Seen<'a>, pace: Pace) -> Self {
+        let schema = Cell::default();
+        Self { engine, seen, own: RefCell::default(), read: RefCell::default(), schema, pace }
     }
 
     /// What it leaves.
@@ -175,6 +178,7 @@ impl<'a> Txn<'a> {
 
     fn set(&self, table: Table, key: &[u8], row: Option<&[u8]>) {
         self.own.borrow_mut().set(table, key, row.map(IVec::from));
+        self.pace.step();
     }
 
     fn remove_chunks(&self, table: Table, key: &[u8]) -> Result<(), TxnError> {

@@ -10,6 +10,7 @@ mod retention;
 mod sums;
 
 use std::ops::Bound;
+use std::time::{Duration, Instant};
 
 use atelier_domain::id::{EntryId, JobId, UsageId, UserId};
 use atelier_domain::job::Job;
@@ -33,6 +34,10 @@ use crate::schema::Table;
 pub(super) use closure::close_account;
 pub(super) use jobs::{Closing, close, place_hold};
 pub(super) use live::journal_place;
+
+/// How long entering calls into the books gives way to other threads. Half of how often it is done: what comes faster than that is entered
+/// without pause.
+const GIVING_WAY: Duration = Duration::from_millis(100);
 
 impl LedgerStore for Store {
     fn grant(&self, grant: &Grant) -> Result<Balance, StoreError> {
@@ -137,11 +142,11 @@ impl LedgerStore for Store {
     }
 
     fn fold(&self) -> Result<Folded, StoreError> {
-        live::fold(self.engine(), &self.journal)
+        live::fold(self.engine(), &self.journal, Some(Instant::now() + GIVING_WAY))
     }
 
     fn return_allowance(&self, id: EntryId) -> Result<MicroCredits, StoreError> {
-        live::fold(self.engine(), &self.journal)?;
+        live::fold(self.engine(), &self.journal, None)?;
         let back = live::give_back(self.engine(), id)?;
         self.engine().make_durable()?;
         Ok(back)
@@ -159,7 +164,7 @@ impl LedgerStore for Store {
 impl Store {
     /// Enters what the last process recorded into the books and gives all allowances back: no call of this process uses one yet.
     pub(super) fn settle_live_calls(&self) -> Result<(), StoreError> {
-        live::fold(self.engine(), &self.journal)?;
+        live::fold(self.engine(), &self.journal, None)?;
         let all = (Bound::Unbounded, Bound::Unbounded);
         for key in self.engine().keys(Table::Allowances, all, usize::MAX)? {
             let id = key.as_array().ok_or_else(|| damaged(Table::Allowances, &key, "its key is no id"))?;

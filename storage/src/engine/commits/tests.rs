@@ -1,5 +1,6 @@
 use std::sync::Barrier;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::time::Duration;
 
 use super::*;
 use crate::schema::Table;
@@ -66,8 +67,10 @@ fn each_body_sees_what_those_before_it_left_and_returns_when_it_is_on_disk() {
                         Ok::<_, ()>((next, left(b"n", next)))
                     };
                     let is_durable = thread % 2 == 0;
-                    let mine =
-                        commits.make(is_durable, add, to).expect("committed").expect("it does not fail");
+                    let mine = commits
+                        .make(Wish { is_durable, ..Wish::default() }, add, to)
+                        .expect("committed")
+                        .expect("it does not fail");
                     assert!(trees.load(Ordering::SeqCst) >= mine);
                     assert!(!is_durable || disk.load(Ordering::SeqCst) >= mine);
                 }
@@ -103,7 +106,7 @@ fn those_who_wait_together_share_a_commit_and_one_that_fails_leaves_nothing_in_i
             let left = left(&index.to_be_bytes(), index);
             if index == 3 { Err("its own matter") } else { Ok((index, left)) }
         };
-        commits.make(is_durable, body, &to).expect("committed")
+        commits.make(Wish { is_durable, ..Wish::default() }, body, &to).expect("committed")
     };
     std::thread::scope(|scope| {
         let first = scope.spawn(|| write(5, false));
@@ -131,7 +134,9 @@ fn after_a_commit_that_failed_nothing_is_acknowledged() {
         Err(StoreError::Full("no space".to_owned()))
     };
     let to = To { apply, flush: || panic!("nothing is flushed any more") };
-    let write = || commits.make(true, |_| Ok::<_, ()>(((), left(b"n", 1))), &to);
+    let write = || {
+        commits.make(Wish { is_durable: true, ..Wish::default() }, |_| Ok::<_, ()>(((), left(b"n", 1))), &to)
+    };
     std::thread::scope(|scope| {
         let first = scope.spawn(write);
         began.wait();
@@ -139,7 +144,7 @@ fn after_a_commit_that_failed_nothing_is_acknowledged() {
         assert!(matches!(write(), Err(StoreError::Full(_))));
         assert!(matches!(first.join().expect("no panic"), Err(StoreError::Full(_))));
     });
-    let later = commits.make(false, |_| -> Result<((), Left), ()> { panic!("no body runs") }, &to);
+    let later = commits.make(Wish::default(), |_| -> Result<((), Left), ()> { panic!("no body runs") }, &to);
     assert!(matches!(later, Err(StoreError::Full(_))), "the reason stands");
     assert!(matches!(commits.flush(&to), Err(StoreError::Full(_))));
 }
@@ -148,8 +153,46 @@ fn after_a_commit_that_failed_nothing_is_acknowledged() {
 fn after_a_flush_that_failed_nothing_is_acknowledged() {
     let commits = Commits::new(0);
     let to = To { apply: |_: &Batch| Ok(()), flush: || Err(StoreError::Unavailable("no disk".to_owned())) };
-    let write = |is_durable| commits.make(is_durable, |_| Ok::<_, ()>(((), left(b"n", 1))), &to);
+    let write = |is_durable| {
+        commits.make(Wish { is_durable, ..Wish::default() }, |_| Ok::<_, ()>(((), left(b"n", 1))), &to)
+    };
     assert!(write(false).is_ok(), "it wants no flush");
     assert!(write(true).is_err());
     assert!(write(false).is_err(), "what reached the disk is unknown");
+}
+
+#[test]
+fn a_commit_gives_way_as_long_as_all_who_write_in_it_do() {
+    let (soon, later) = (Instant::now(), Instant::now() + Duration::from_secs(9));
+    let of = |wishes: [Option<Instant>; 2]| {
+        let (commits, began, told) = (Commits::new(0), Barrier::new(2), Mutex::new(None));
+        let apply = |batch: &Batch| {
+            if batch.commit == 1 {
+                began.wait();
+                while waiting(&commits) < wishes.len() {
+                    std::thread::yield_now();
+                }
+            }
+            *told.lock().expect("no panic") = Some(batch.gives_way);
+            Ok(())
+        };
+        let to = To { apply, flush: || Ok(()) };
+        let write = |gives_way, key: &[u8]| {
+            let wish = Wish { is_durable: false, gives_way };
+            commits.make(wish, |_| Ok::<_, ()>(((), left(key, 1))), &to).map(drop)
+        };
+        std::thread::scope(|scope| {
+            scope.spawn(|| write(None, b"first").expect("committed"));
+            began.wait();
+            for wish in wishes {
+                let write = &write;
+                scope.spawn(move || write(wish, b"other").expect("committed"));
+            }
+        });
+        told.into_inner().expect("no panic").expect("committed")
+    };
+    assert_eq!(of([Some(soon), Some(later)]), Some(soon));
+    assert_eq!(of([Some(later), Some(soon)]), Some(soon));
+    assert_eq!(of([Some(later), None]), None);
+    assert_eq!(of([None, Some(later)]), None);
 }

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::collections::btree_map::Entry as MapEntry;
+use std::time::Instant;
 
 use atelier_domain::id::{EntryId, UserId};
 use atelier_domain::money::{
@@ -13,7 +14,7 @@ use atelier_domain::time::Timestamp;
 
 use super::{books, refused, sums};
 use crate::codec::{decode, encode};
-use crate::engine::{Engine, Txn, TxnError};
+use crate::engine::{Engine, Pace, Txn, TxnError};
 use crate::journal::{Batch, Journal, Place};
 use crate::schema::Table;
 use crate::store::deletions::refuse_deleted;
@@ -70,18 +71,25 @@ pub(super) fn record(journal: &Journal, used: &LiveUse) -> Result<(), StoreError
     journal.append(&bytes)
 }
 
-/// Enters all that was recorded into the books.
-pub(super) fn fold(engine: &Engine, journal: &Journal) -> Result<Folded, StoreError> {
+/// Enters all that was recorded into the books. Until then it gives way to other threads: where calls come faster than it goes on so, it must
+/// not fall behind.
+pub(super) fn fold(
+    engine: &Engine,
+    journal: &Journal,
+    gives_way: Option<Instant>,
+) -> Result<Folded, StoreError> {
     let mut folded = Folded::default();
+    let pace = Pace::until(gives_way);
     let enter = |batch: &Batch| {
         let uses = batch.records.iter().map(|record| {
+            pace.step();
             serde_json::from_slice(record).map_err(|error| {
                 StoreError::Damaged(format!("a record of live calls is unreadable: {error}"))
             })
         });
         let uses: Vec<LiveUse> = uses.collect::<Result<_, _>>()?;
         let id = EntryId::new();
-        let uncharged = engine.write_soon(|txn| {
+        let uncharged = engine.write_behind(gives_way, |txn| {
             let uncharged = enter_batch(txn, &uses, id)?;
             txn.put(Table::JournalPlace, PLACE, &encode(Table::JournalPlace, &batch.after)?)?;
             Ok(uncharged)
